@@ -1,0 +1,253 @@
+/* sotto: speech recognition in C11, natively and in WebAssembly.
+ *
+ * The way through this header:
+ *
+ *     engine ──> model ──────────> transcription
+ *     (threads)  (feed the file)   (push audio, step, pull segments)
+ *
+ *     sotto_engine_open(&engine, NULL);
+ *     sotto_model_open(&model, engine);
+ *     while (n = read(file, buf)) sotto_model_feed(model, buf, n);
+ *     sotto_model_finish(model);
+ *     sotto_transcription_open(&t, model, NULL);
+ *     sotto_transcription_push(t, pcm, n); sotto_transcription_end(t);
+ *     do { s = sotto_transcription_step(t);
+ *          while ((seg = sotto_transcription_segment(t))) puts(seg->text);
+ *     } while (s == SOTTO_AGAIN || s == SOTTO_SEGMENT);
+ *
+ * Ownership: every `open` that returns SOTTO_OK is paired with one `close`; when it fails, *out is NULL and
+ * nothing is left behind. Close children before parents (transcription, model, engine). All strings are UTF-8,
+ * NUL-terminated and owned by the library. Nothing here blocks on I/O, calls exit, or prints.
+ * Threads: an engine and all that was opened on it belong to one caller at a time. */
+#ifndef SOTTO_H
+#define SOTTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SOTTO_VERSION "0.1.0"
+#define SOTTO_SAMPLE_RATE 16000 /* Hz, of all audio pushed */
+
+typedef enum sotto_status {
+  SOTTO_OK = 0,
+  SOTTO_AGAIN = 1,   /* a small piece of work was done: call step again */
+  SOTTO_SEGMENT = 2, /* as AGAIN, and new segments can be pulled */
+  SOTTO_STARVED = 3, /* step has nothing to do until more audio is pushed or the end is declared */
+  SOTTO_DONE = 4,    /* all audio is transcribed */
+  SOTTO_ERR_ARGUMENT = -1,    /* a call that makes no sense: a NULL, an option out of range, a call out of order */
+  SOTTO_ERR_MEMORY = -2,      /* memory ran out */
+  SOTTO_ERR_FORMAT = -3,      /* bytes that are not what they should be: foreign, corrupt, truncated */
+  SOTTO_ERR_UNSUPPORTED = -4, /* well-formed, but a kind that this build does not know */
+} sotto_status;
+
+/* ---- engine: threads, and the last error ---- */
+
+typedef struct sotto_engine sotto_engine;
+
+typedef struct sotto_engine_options {
+  int32_t n_threads; /* kernels run on this many, the caller's included; 0: one per core, at most 8 */
+} sotto_engine_options;
+
+/* Opens an engine. `options` may be NULL for the defaults.
+ * Errors: ARGUMENT, MEMORY. */
+sotto_status sotto_engine_open(sotto_engine **out, const sotto_engine_options *options);
+void sotto_engine_close(sotto_engine *engine); /* NULL is allowed */
+
+/* The sentence that says what went wrong in the last call that failed on this engine or on anything opened on it,
+ * and what to do. "" when nothing did. Valid until the next call. */
+const char *sotto_engine_error(const sotto_engine *engine);
+
+/* Number of threads in use, the caller's included. */
+int32_t sotto_engine_threads(const sotto_engine *engine);
+
+/* Names of the instruction set that the kernels use: "scalar", "avx2", "neon", "wasm-simd", "wasm-relaxed-simd". */
+const char *sotto_engine_isa(const sotto_engine *engine);
+
+const char *sotto_version(void);
+
+/* ---- model: push the bytes of a file ---- */
+
+typedef struct sotto_model sotto_model;
+
+/* Opens an empty model that waits for its bytes. Errors: MEMORY. */
+sotto_status sotto_model_open(sotto_model **out, sotto_engine *engine);
+
+/* Gives the next `size` bytes of the model file (whisper.cpp's ggml .bin), in pieces of any size. The bytes are copied or converted;
+ * the caller keeps its buffer. After an error every further call fails alike.
+ * Errors: FORMAT, UNSUPPORTED, MEMORY. */
+sotto_status sotto_model_feed(sotto_model *model, const void *bytes, size_t size);
+
+/* Declares the end of the file: checks that every tensor came. The model can be used after SOTTO_OK.
+ * Errors: FORMAT (truncated, tensors missing). */
+sotto_status sotto_model_finish(sotto_model *model);
+void sotto_model_close(sotto_model *model); /* NULL is allowed */
+
+typedef struct sotto_model_info {
+  const char *architecture; /* "whisper" */
+  const char *name;         /* "tiny", "base.en", "large-v3-turbo", ..., by shape; "custom" for an unknown one */
+  const char *weight_type;  /* type of most of the weights: "f16", "q5_1", ... */
+  int32_t n_vocab, n_mel;
+  int32_t n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer;
+  int32_t n_text_ctx, n_text_state, n_text_head, n_text_layer;
+  int32_t multilingual;     /* 1: knows languages and translation; 0: English only */
+  int32_t n_tensors;
+  uint64_t n_parameters;
+  uint64_t weight_bytes;    /* in memory */
+} sotto_model_info;
+
+/* Describes the model as far as it has been fed: all zero and NULL before the header came. */
+void sotto_model_describe(const sotto_model *model, sotto_model_info *info);
+
+/* Tensor `index` of [0, n_tensors): its name, type name, and shape (row-major, `dims` filled, returns the rank).
+ * 0 when there is no such tensor. `name` and `type` may be NULL. */
+int32_t sotto_model_tensor(const sotto_model *model, int32_t index, const char **name, const char **type,
+                           int64_t dims[4]);
+
+/* Language `index` of [0, n): its code ("en") and English name ("english"). Returns 0 when there is no such language.
+ * Needs no model; models older than large-v3 know the first 99. */
+int32_t sotto_language(int32_t index, const char **code, const char **name);
+
+/* ---- transcription: push audio, pull segments ---- */
+
+typedef struct sotto_transcription sotto_transcription;
+
+typedef enum sotto_task { SOTTO_TRANSCRIBE = 0, SOTTO_TRANSLATE = 1 } sotto_task;
+
+typedef struct sotto_transcribe_options {
+  const char *language; /* code or English name; NULL or "auto": detected in the first window */
+  int32_t task;         /* sotto_task */
+  int32_t timestamps;   /* 1: segments with times; 0: one segment for a window */
+  /* search */
+  int32_t beam_size;    /* beams at temperature 0; 0 or 1: greedy */
+  float patience;       /* of the beam search; 1 is the plain one */
+  int32_t best_of;      /* samples drawn at temperatures above 0 */
+  float length_penalty; /* alpha of Google's NMT ranking; negative: rank by mean log-probability */
+  int32_t max_tokens;   /* of a window; 0: half the text context */
+  uint64_t seed;        /* of the sampling */
+  /* fallback */
+  float temperature;                 /* the first one tried */
+  float temperature_increment;       /* up to 1.0; 0: no fallback */
+  float compression_ratio_threshold; /* zlib ratio above which a text is taken for a loop; <= 0: off */
+  float logprob_threshold;           /* mean log-probability below which a text is not trusted; >= 0: off */
+  float no_speech_threshold;         /* probability above which an untrusted window is silence; >= 1: off */
+  /* rules */
+  int32_t suppress_blank;           /* no blank at the start */
+  int32_t suppress_symbols;         /* no notes, brackets and other non-speech symbols */
+  const int32_t *suppress_tokens;   /* further token ids, may be NULL */
+  int32_t n_suppress_tokens;
+  float max_initial_timestamp;      /* s */
+  /* context */
+  int32_t condition_on_previous_text; /* the last window's text is the prompt of the next */
+  const char *initial_prompt;         /* text before the first window: names, spelling, style; may be NULL */
+  const char *prefix;                 /* the first window's text begins with this; may be NULL */
+} sotto_transcribe_options;
+
+/* The defaults: those of openai/whisper's transcribe(), greedy. */
+void sotto_transcribe_options_default(sotto_transcribe_options *options);
+
+/* Opens a transcription. `options` may be NULL; strings and arrays in it are copied. All memory is taken here.
+ * Errors: ARGUMENT (model not finished, unknown language, translation with an English-only model, ...), MEMORY. */
+sotto_status sotto_transcription_open(sotto_transcription **out, sotto_model *model,
+                                      const sotto_transcribe_options *options);
+void sotto_transcription_close(sotto_transcription *t); /* NULL is allowed; this is also how to cancel */
+
+/* Takes up to `n` samples (16 kHz, mono, [-1, 1]) and returns how many it took: fewer than n when its window is full,
+ * then step until it starves. NaN and infinities count as 0. After `end` it takes none. */
+size_t sotto_transcription_push(sotto_transcription *t, const float *samples, size_t n);
+
+/* Declares that no more audio comes. */
+void sotto_transcription_end(sotto_transcription *t);
+
+/* Does one small piece of work: some mel frames, one encoder layer, one decoder step.
+ * Returns AGAIN, SEGMENT, STARVED, DONE or an error. */
+sotto_status sotto_transcription_step(sotto_transcription *t);
+
+typedef struct sotto_token {
+  int32_t id;
+  float p;             /* probability under the model, in [0, 1] */
+  const char *text;    /* bytes of the token: may be a part of a character; "<|1.00|>" for a timestamp */
+  uint32_t text_bytes; /* without the closing NUL */
+} sotto_token;
+
+typedef struct sotto_segment {
+  double start_s, end_s; /* from the start of the audio */
+  const char *text;      /* valid UTF-8, starting with a space where the language has them */
+  const sotto_token *tokens;
+  int32_t n_tokens;
+  int32_t window; /* counts the windows decoded; segments of one share the numbers below */
+  float no_speech_prob;
+  float temperature; /* at which the window was accepted */
+  float avg_logprob;
+  float compression_ratio;
+} sotto_segment;
+
+/* The next finished segment, in order, or NULL. Valid until the next step or close. */
+const sotto_segment *sotto_transcription_segment(sotto_transcription *t);
+
+/* Code of the language in use ("" before it is known); *p: its probability (1 where the caller chose it; may be NULL). */
+const char *sotto_transcription_language(const sotto_transcription *t, float *p);
+
+/* Probability of language `index` (see sotto_language) by the detection; 0 where none ran. */
+float sotto_transcription_language_p(const sotto_transcription *t, int32_t index);
+
+typedef struct sotto_progress {
+  double pushed_s; /* audio received */
+  double done_s;   /* audio transcribed */
+  double fraction; /* of what was received, in [0, 1]; moves within a window too */
+} sotto_progress;
+
+void sotto_transcription_progress(const sotto_transcription *t, sotto_progress *progress);
+
+typedef struct sotto_timings {
+  double mel_ms, encode_ms, decode_ms; /* wall time spent within step and push */
+  int32_t n_encode;                    /* windows encoded */
+  int32_t n_decode;                    /* decoder steps (a batch of beams is one step) */
+} sotto_timings;
+
+void sotto_transcription_timings(const sotto_transcription *t, sotto_timings *timings);
+
+/* ---- audio: what an embedder without its own tools needs ---- */
+
+/* Streaming resampler and downmixer to 16 kHz mono. */
+typedef struct sotto_resampler sotto_resampler;
+
+/* `rate` in Hz, 1000 to 768000; `channels` 1 to 32. Errors: ARGUMENT, MEMORY. */
+sotto_status sotto_resampler_open(sotto_resampler **out, double rate, int32_t channels);
+void sotto_resampler_close(sotto_resampler *r);
+
+/* Takes `n_frames` interleaved frames and writes at most `capacity` samples to `out`; returns how many it wrote.
+ * *taken: how many frames it took. `frames` NULL: no more come, drain the tail until it returns 0. */
+size_t sotto_resampler_run(sotto_resampler *r, const float *frames, size_t n_frames, size_t *taken, float *out,
+                           size_t capacity);
+
+/* Streaming reader of WAV files (8, 16, 24, 32 bit integer, 32 and 64 bit float, extensible, RF64).
+ * Bytes in, interleaved frames out. */
+typedef struct sotto_wav sotto_wav;
+
+typedef struct sotto_wav_format {
+  int32_t rate, channels, bits; /* Hz, count, of a sample */
+  int32_t is_float;
+  uint64_t n_frames; /* 0 when the header does not say */
+} sotto_wav_format;
+
+sotto_status sotto_wav_open(sotto_wav **out);
+void sotto_wav_close(sotto_wav *w);
+
+/* Takes bytes (any number) and writes at most `capacity` floats of whole frames; *taken: bytes taken. `bytes` NULL: end of file.
+ * Call until *taken == size and it writes nothing. *written: floats written. Errors: FORMAT, UNSUPPORTED. */
+sotto_status sotto_wav_read(sotto_wav *w, const void *bytes, size_t size, size_t *taken, float *frames,
+                            size_t capacity, size_t *written);
+
+/* The format, once the header has been read; NULL before. */
+const sotto_wav_format *sotto_wav_format_of(const sotto_wav *w);
+const char *sotto_wav_error(const sotto_wav *w);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,58 @@
+/* Whisper: the loaded model and its forward pass. One window at a time:
+ *
+ *     mel [3000, n_mel] ─> conv, conv ─> encoder layers ─> cross K/V of each decoder layer
+ *     tokens ─> embedding ─> decoder layers (self, cross, MLP) ─> logits [n, n_vocab] */
+#ifndef SOTTO_WHISPER_H
+#define SOTTO_WHISPER_H
+
+#include "../audio/mel.h"
+#include "../formats/ggml_bin.h"
+#include "../ops.h"
+
+#define WHISPER_WINDOW_FRAMES 3000 /* mel frames of 10 ms */
+#define WHISPER_MAX_SEQS 16        /* sequences decoded as one batch: beams or samples */
+#define WHISPER_MAX_VOCAB 52000
+
+typedef struct whisper_vocab whisper_vocab; /* src/text/whisper_vocab.h */
+typedef struct whisper whisper;             /* a model: weights, vocabulary, filters */
+typedef struct whisper_state whisper_state; /* one window in work: activations, K/V */
+
+/* -- model -- */
+
+whisper *whisper_open(backend *be); /* NULL: no memory */
+void whisper_close(whisper *w);
+sotto_status whisper_feed(whisper *w, const void *bytes, size_t size, error *err);
+sotto_status whisper_finish(whisper *w, error *err);
+const ggml_bin_header *whisper_header(const whisper *w); /* NULL before it came */
+const whisper_vocab *whisper_vocabulary(const whisper *w);
+const float *whisper_filters(const whisper *w); /* [n_mel, 201] */
+
+/* -- state -- */
+
+/* n_seqs in [1, WHISPER_MAX_SEQS]: the most sequences decoded together. */
+sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, error *err);
+void whisper_state_close(whisper_state *s);
+
+/* Begins to encode a window: mel, normalised, time-major [3000, n_mel]; copied. Then call whisper_encode until SOTTO_OK; each call is
+ * one layer or so and returns SOTTO_AGAIN while there is more. *fraction (may be NULL): how much is done. */
+void whisper_encode_begin(whisper_state *s, const float *mel);
+sotto_status whisper_encode(whisper_state *s, float *fraction);
+
+/* Empties the sequences: sequence 0 is live and empty. */
+void whisper_decode_reset(whisper_state *s);
+
+/* Sequence 0 takes n tokens (the prompt). Logits are made for the rows wanted: want[n_want], ascending indices in [0, n), n_want <= WHISPER_MAX_SEQS.
+ * n + what sequence 0 holds <= n_text_ctx. Returns SOTTO_OK or an error. */
+sotto_status whisper_decode_prompt(whisper_state *s, const int32_t *tokens, int32_t n, const int32_t *want, int32_t n_want);
+
+/* n sequences go on: sequence i becomes a copy of the old sequence parent[i], extended by tokens[i]. One batch; logits for each. Costs nothing for the copies.
+ * All parents have the same length. n <= n_seqs. */
+sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const int32_t *parent, int32_t n);
+
+/* Logits [n_vocab] f32 of row i of the last decode call (of the wanted rows, or of sequence i); may be written to. NULL while pending (a GPU's readback): try again. */
+float *whisper_logits(whisper_state *s, int32_t i);
+
+/* For tests: encoder output [n_audio_ctx, n_audio_state], valid until the next call. */
+const float *whisper_encoder_output(whisper_state *s);
+
+#endif

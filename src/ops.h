@@ -1,0 +1,95 @@
+/* The seam between models and backends: handles of tensors, and the operations a forward pass is made of.
+ *
+ * A model fills a weight once, allocates its activations at open, and then calls operations in order. The CPU executes each call;
+ * a GPU backend records it. A model never looks into a tensor's memory: it uploads and reads.
+ *
+ * Activations are f32 matrices [rows, cols], row-major, with a stride, so that views cost nothing:
+ *   columns [a, b) of x        view(x, ...): offset a, cols b - a, same stride
+ *   1-D convolution            rows that overlap: linear over x viewed with cols = k * channels, stride = hop * channels */
+#ifndef SOTTO_OPS_H
+#define SOTTO_OPS_H
+
+#include "base/base.h"
+#include "quant/quant.h"
+
+typedef struct backend backend;
+typedef struct buffer buffer; /* backend memory of f32 */
+typedef struct weight weight; /* a matrix [out, in] in whatever layout the backend likes best */
+typedef struct kv kv;         /* keys and values of one layer's attention */
+
+typedef struct tensor {
+  buffer *buf;
+  size_t offset;        /* of the first element, in f32 elements */
+  int32_t rows, cols;
+  int32_t stride;       /* elements from a row to the next; may be less than cols (rows overlap) */
+} tensor;
+
+static inline tensor tensor_rows(tensor t, int32_t first, int32_t n) {
+  t.offset += (size_t)first * (size_t)t.stride;
+  t.rows = n;
+  return t;
+}
+
+typedef enum activation { ACT_NONE = 0, ACT_GELU_ERF = 1 } activation;
+
+typedef struct ops {
+  const char *name; /* "cpu" */
+
+  /* -- memory: all of it is taken while opening; NULL when it runs out -- */
+  buffer *(*buffer_open)(backend *be, size_t n_elements); /* zeroed f32 */
+  void (*buffer_close)(backend *be, buffer *buf);
+  void (*upload)(backend *be, tensor dst, const float *src);      /* src dense [rows, cols] */
+  /* The tensor's elements as dense f32 in CPU memory, valid until the next operation; NULL while pending: step again. */
+  const float *(*read)(backend *be, tensor src);
+
+  /* -- weights: [out, in] of `type`, filled by rows in order, then sealed (repacked, made immutable) -- */
+  weight *(*weight_open)(backend *be, uint32_t type, int32_t out, int32_t in);
+  void (*weight_rows)(backend *be, weight *w, int32_t first, int32_t n, const void *rows); /* in the type's own layout */
+  void (*weight_seal)(backend *be, weight *w);
+  void (*weight_close)(backend *be, weight *w);
+  size_t (*weight_bytes)(const weight *w);
+
+  /* -- operations -- */
+
+  /* y[n, out] = act(x[n, in] · wᵀ + bias) + residual.  bias: [1, out] or NULL; residual: [n, out] or NULL, may be y itself. */
+  void (*linear)(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                 const tensor *residual);
+
+  /* y = (x - mean) / sqrt(variance + eps) * gain + bias, by rows.  gain, bias: [1, cols]. y may be x. */
+  void (*layer_norm)(backend *be, tensor y, tensor x, tensor gain, tensor bias, float eps);
+
+  /* y[i] = table[ids[i]] + positions[pos[i]].  table is a weight [n_vocab, cols]; positions a tensor [n_ctx, cols]. */
+  void (*embed)(backend *be, tensor y, const weight *table, const int32_t *ids, tensor positions, const int32_t *pos);
+
+  /* -- attention -- */
+
+  /* n_slots places for one key and one value of [n_head * head_dim] each.
+   * KV_WHOLE: filled at once and then only read, by many queries (encoder, cross attention). KV_SLOTS: filled place by place (decoder). */
+  kv *(*kv_open)(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim);
+  void (*kv_close)(backend *be, kv *c);
+  /* KV_WHOLE: k, v [n_slots, n_head * head_dim] replace everything. */
+  void (*kv_fill)(backend *be, kv *c, tensor k, tensor v);
+  /* KV_SLOTS: row i of k and v goes to place slots[i]. */
+  void (*kv_store)(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
+
+  /* y[n, n_head * head_dim] = softmax(q kᵀ * scale) v, by heads; q [n, n_head * head_dim].
+   * KV_WHOLE: every query sees every place (slots and length NULL).
+   * KV_SLOTS: query i sees the length[i] places slots[i * slot_stride ...] (a table, so that beams share their common past
+   * and are reordered without copying). */
+  void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const int32_t *slots, int32_t slot_stride,
+                    const int32_t *length);
+} ops;
+
+enum { KV_WHOLE = 0, KV_SLOTS = 1 };
+
+struct backend {
+  const ops *ops;
+};
+
+/* The CPU backend. `pool` is borrowed. NULL: no memory. */
+struct pool;
+backend *cpu_backend_open(struct pool *pool);
+void cpu_backend_close(backend *be);
+const char *cpu_backend_isa(void); /* as sotto_engine_isa */
+
+#endif
