@@ -39,8 +39,8 @@ typedef struct ops {
   buffer *(*buffer_open)(backend *be, size_t n_elements); /* zeroed f32 */
   void (*buffer_close)(backend *be, buffer *buf);
   void (*upload)(backend *be, tensor dst, const float *src);      /* src dense [rows, cols] */
-  /* The tensor's elements as dense f32 in CPU memory, valid until the next operation; NULL while pending: step again. */
-  const float *(*read)(backend *be, tensor src);
+  /* The tensor's elements as dense f32 in CPU memory, the caller's to change, valid until the next operation; NULL while pending: step again. */
+  float *(*read)(backend *be, tensor src);
 
   /* -- weights: [out, in] of `type`, filled by rows in order, then sealed (repacked, made immutable) -- */
   weight *(*weight_open)(backend *be, uint32_t type, int32_t out, int32_t in);
