@@ -1,0 +1,56 @@
+/* The block formats behind quant.h: one pair of functions a type, for one block.
+ *
+ * unpack: block -> 32 integers with scale and offset.   quantize: f32 -> block.
+ * Legacy blocks hold 32 elements; k-quant blocks hold 256, and `group` of [0, 8) picks 32 of them. */
+#ifndef SOTTO_QUANT_BLOCKS_H
+#define SOTTO_QUANT_BLOCKS_H
+
+#include "quant.h"
+
+void q4_0_unpack(const uint8_t *block, qblock32 *out);
+void q4_1_unpack(const uint8_t *block, qblock32 *out);
+void q5_0_unpack(const uint8_t *block, qblock32 *out);
+void q5_1_unpack(const uint8_t *block, qblock32 *out);
+void q8_0_unpack(const uint8_t *block, qblock32 *out);
+
+void q2_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
+void q3_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
+void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
+void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
+void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
+
+void q4_0_quantize(const float *x /* [32] */, uint8_t *block);
+void q4_1_quantize(const float *x, uint8_t *block);
+void q5_0_quantize(const float *x, uint8_t *block);
+void q5_1_quantize(const float *x, uint8_t *block);
+void q8_0_quantize(const float *x, uint8_t *block);
+
+void q2_k_quantize(const float *x /* [256] */, uint8_t *block);
+void q3_k_quantize(const float *x, uint8_t *block);
+void q4_k_quantize(const float *x, uint8_t *block);
+void q5_k_quantize(const float *x, uint8_t *block);
+void q6_k_quantize(const float *x, uint8_t *block);
+
+static inline float load_f16(const uint8_t *p) { return f16_to_f32(load_u16(p)); }
+
+static inline void store_f16(uint8_t *p, float x) {
+  uint16_t h = f32_to_f16(x);
+  memcpy(p, &h, 2);
+}
+
+/* 1 / x, and 0 for 0: blocks of zeros have scale 0. */
+static inline float inverse(float x) { return x != 0.0f ? 1.0f / x : 0.0f; }
+
+/* x cut towards zero, kept in [low, high]; NaN is `low`. (A plain cast is undefined for what does not fit.) */
+static inline int cut(float x, int low, int high) {
+  if (!(x > (float)low)) return low;
+  return x < (float)high ? (int)x : high;
+}
+
+/* Eight bits to eight bytes: byte i is bit i, 0 or 1. */
+static inline uint64_t spread_bits(uint8_t bits) {
+  uint64_t each = (bits * 0x0101010101010101u) & 0x8040201008040201u; /* byte i: bit i, in place i */
+  return ((each + 0x7f7f7f7f7f7f7f7fu) >> 7) & 0x0101010101010101u;   /* any bit carries into the top one */
+}
+
+#endif
