@@ -17,6 +17,9 @@ pool *pool_open(int32_t n_threads);
 void pool_close(pool *p);
 int32_t pool_threads(const pool *p);
 
+/* Cores that this process may run on; 1 where that cannot be known. */
+int32_t pool_cores(void);
+
 /* Calls fn(context, item, thread) once for each item of [0, n_items), on any thread (thread in [0, pool_threads)), in
  * no order, and returns when all are done. Items are taken from an atomic counter, one at a time. Not reentrant. */
 typedef void pool_fn(void *context, int32_t item, int32_t thread);

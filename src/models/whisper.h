@@ -26,6 +26,10 @@ sotto_status whisper_finish(whisper *w, error *err);
 const ggml_bin_header *whisper_header(const whisper *w); /* NULL before it came */
 const whisper_vocab *whisper_vocabulary(const whisper *w);
 const float *whisper_filters(const whisper *w); /* [n_mel, 201] */
+bool whisper_finished(const whisper *w);
+/* As sotto_model_describe and sotto_model_tensor. */
+void whisper_describe(const whisper *w, sotto_model_info *info);
+int32_t whisper_tensor(const whisper *w, int32_t index, const char **name, const char **type, int64_t dims[4]);
 
 /* -- state -- */
 
@@ -33,9 +37,9 @@ const float *whisper_filters(const whisper *w); /* [n_mel, 201] */
 sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, error *err);
 void whisper_state_close(whisper_state *s);
 
-/* Begins to encode a window: mel, normalised, time-major [3000, n_mel]; copied. Then call whisper_encode until SOTTO_OK; each call is
+/* Begins to encode a window: frames of log-mel, normalised, time-major [3000, n_mel]; copied. Then call whisper_encode until SOTTO_OK; each call is
  * one layer or so and returns SOTTO_AGAIN while there is more. *fraction (may be NULL): how much is done. */
-void whisper_encode_begin(whisper_state *s, const float *mel);
+void whisper_encode_begin(whisper_state *s, const float *frames);
 sotto_status whisper_encode(whisper_state *s, float *fraction);
 
 /* Empties the sequences: sequence 0 is live and empty. */
