@@ -1,0 +1,97 @@
+# sotto: `make help` lists the targets. Objects go to build/, one tree for each way of compiling; js/dist/ gets the WebAssembly.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+OS := $(shell uname -s)
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Werror
+ifeq ($(shell $(CC) --version 2>/dev/null | grep -c clang),0)
+WARNINGS += -Wno-format-truncation # text cut to its buffer is meant
+endif
+CFLAGS_ALL := -std=c11 -fno-math-errno $(WARNINGS) -MMD -MP
+CFLAGS_RELEASE := -O3 -g1 -DNDEBUG
+CFLAGS_ASAN := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LIBS := -lm -lpthread
+
+# ---- sources: found by name; a file whose name ends in an instruction set is compiled for it, where it exists ----
+
+ENGINE := $(wildcard src/*/*.c) $(wildcard src/sotto.c)
+NATIVE := $(filter-out %_wasm.c,$(ENGINE))
+ifeq ($(filter x86_64%,$(MACHINE)),)
+NATIVE := $(filter-out %_avx2.c %_avx512.c,$(NATIVE))
+endif
+ifeq ($(filter aarch64% arm64%,$(MACHINE)),)
+NATIVE := $(filter-out %_neon.c,$(NATIVE))
+endif
+WASM := $(filter-out %_avx2.c %_avx512.c %_neon.c,$(ENGINE)) $(wildcard src/wasm.c src/wasm/*.c)
+CLI := $(wildcard cli/*.c)
+VENDOR := $(wildcard cli/vendor/*.c)
+
+ISA_avx2 := -mavx2 -mfma -mf16c
+ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
+
+# ---- native ----
+
+build/release/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS_RELEASE) $(call isa,$<) $(CFLAGS) -c $< -o $@
+
+build/asan/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(CFLAGS_ASAN) $(call isa,$<) $(CFLAGS) -c $< -o $@
+
+# Others' code: no warnings of ours.
+build/release/cli/vendor/%.o: cli/vendor/%.c
+	@mkdir -p $(@D)
+	$(CC) -O2 -w -MMD -MP $(CFLAGS) -c $< -o $@
+
+build/release/libsotto.a: $(NATIVE:%.c=build/release/%.o)
+build/asan/libsotto.a: $(NATIVE:%.c=build/asan/%.o)
+build/%/libsotto.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+build/sotto: $(CLI:%.c=build/release/%.o) $(VENDOR:%.c=build/release/%.o) build/release/libsotto.a
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+.PHONY: native
+native: build/release/libsotto.a $(if $(CLI),build/sotto) ## the engine's library and the command build/sotto
+
+# ---- native tests, benches and fuzz targets ----
+
+TESTS := $(patsubst tests/native/%.c,build/asan/%,$(wildcard tests/native/test_*.c))
+BENCHES := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c))
+
+build/asan/test_%: build/asan/tests/native/test_%.o build/asan/libsotto.a
+	$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+build/bench/%: build/release/bench/%.o build/release/libsotto.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+.PHONY: native-tests benches
+native-tests: $(TESTS)
+benches: $(BENCHES)
+
+# ---- housekeeping ----
+
+.PHONY: format clean help
+format: ## formats the C files
+	clang-format -i $(filter-out cli/vendor/%,$(shell git ls-files '*.c' '*.h'))
+
+clean: ## removes what was built (not models/ and node_modules/)
+	rm -rf build js/dist app/dist compile_commands.json
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1: /p' Makefile | sort | awk -F': ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
+
+.PRECIOUS: build/%.o
+-include $(shell find build -name '*.d' 2>/dev/null)

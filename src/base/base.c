@@ -1,0 +1,96 @@
+/* Errors, memory, half floats, time: see base.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "base.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define EXACT_BOUNDS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define EXACT_BOUNDS 1
+#endif
+#endif
+
+#define ALIGNMENT 64 /* bytes: a cache line, and the widest vector */
+
+sotto_status fail(error *err, sotto_status status, const char *format, ...) {
+  if (err != NULL) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(err->text, sizeof err->text, format, arguments);
+    va_end(arguments);
+  }
+  return status;
+}
+
+#ifdef EXACT_BOUNDS /* the sanitizer sees the first byte behind the block */
+
+void *mem_alloc(size_t count, size_t size) {
+  void *p = NULL;
+  if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size) return NULL;
+  if (posix_memalign(&p, ALIGNMENT, max_size(count * size, 1)) != 0) return NULL;
+  memset(p, 0, count * size);
+  return p;
+}
+
+void mem_free(void *p) { free(p); }
+
+#else /* calloc takes fresh pages from the system as they are, zero; its address is kept right below the block */
+
+void *mem_alloc(size_t count, size_t size) {
+  if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size) return NULL;
+  char *raw = calloc(1, count * size + ALIGNMENT);
+  if (raw == NULL) return NULL;
+  char *p = raw + (ALIGNMENT - (uintptr_t)raw % ALIGNMENT); /* malloc aligns to 8 at least, so there is room for a pointer */
+  memcpy(p - sizeof raw, &raw, sizeof raw);
+  return p;
+}
+
+void mem_free(void *p) {
+  char *raw;
+  if (p == NULL) return;
+  memcpy(&raw, (char *)p - sizeof raw, sizeof raw);
+  free(raw);
+}
+
+#endif
+
+#ifdef __wasm__
+
+__attribute__((import_module("env"), import_name("now_ms"))) double host_now_ms(void);
+double now_ms(void) { return host_now_ms(); }
+
+#else
+
+#include <time.h>
+
+double now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+#endif
+
+uint16_t f32_to_f16(float f) {
+  uint32_t u;
+  memcpy(&u, &f, sizeof u);
+  uint32_t sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u | (magnitude >> 13 & 0x1ffu)); /* a quiet NaN */
+  if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* 65520 and more round to infinity */
+  if (magnitude < 0x33000001u) return (uint16_t)sign;              /* 2^-25 and less round to zero */
+  uint32_t exponent = magnitude >> 23, mantissa = magnitude & 0x7fffffu, drop = 13, half = 0;
+  if (exponent > 112) {
+    half = (exponent - 112) << 10;
+  } else { /* subnormal: the leading one becomes explicit, and more bits are dropped */
+    mantissa |= 0x800000u;
+    drop = 126 - exponent;
+  }
+  uint32_t rest = mantissa & ((1u << drop) - 1), middle = 1u << (drop - 1);
+  half += mantissa >> drop;
+  if (rest > middle || (rest == middle && (half & 1))) half++; /* a carry into the exponent is right */
+  return (uint16_t)(sign | half);
+}
