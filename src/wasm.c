@@ -1,0 +1,353 @@
+/* The engine's face towards JavaScript, in WebAssembly builds only.
+ *
+ *     bytes, samples  ──> wasm_alloc'd buffers ──> sotto_* calls
+ *     structs         ──> rows of doubles in a buffer of the caller, so that the host never knows a layout
+ *     options         <── set one by one, by name
+ *     threads         <── host workers over the same memory, each inside sotto_wasm_thread
+ *
+ * Every pointer that is handed out is an opaque number for the host; 0 means failure, and sotto_wasm_error says why.
+ * Here is also SHA-256, with which the host checks downloads as they stream (the web platform only hashes whole buffers). */
+#include "base/base.h"
+#include "base/pool.h"
+#include "sotto_internal.h"
+
+#include <stddef.h>
+
+#ifdef __wasm__
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+
+/* ---- memory ---- */
+
+void *EXPORT(sotto_wasm_alloc)(size_t size) { return mem_alloc(size, 1); }
+void EXPORT(sotto_wasm_free)(void *p) { mem_free(p); }
+
+/* ---- engine and threads ---- */
+
+sotto_engine *EXPORT(sotto_wasm_engine_open)(int32_t n_threads) {
+  sotto_engine *engine;
+  const sotto_engine_options options = {.n_threads = n_threads};
+  return sotto_engine_open(&engine, &options) == SOTTO_OK ? engine : NULL;
+}
+
+void EXPORT(sotto_wasm_engine_close)(sotto_engine *engine) { sotto_engine_close(engine); }
+int32_t EXPORT(sotto_wasm_engine_threads)(const sotto_engine *engine) { return sotto_engine_threads(engine); }
+const char *EXPORT(sotto_wasm_engine_isa)(const sotto_engine *engine) { return sotto_engine_isa(engine); }
+const char *EXPORT(sotto_wasm_error)(const sotto_engine *engine) { return sotto_engine_error(engine); }
+const char *EXPORT(sotto_wasm_version)(void) { return sotto_version(); }
+
+/* The life of worker `index` of [1, threads): returns when the engine is closed. */
+void EXPORT(sotto_wasm_thread)(sotto_engine *engine, int32_t index) { pool_worker(sotto_engine_pool(engine), index); }
+
+/* ---- model ---- */
+
+sotto_model *EXPORT(sotto_wasm_model_open)(sotto_engine *engine) {
+  sotto_model *model;
+  return sotto_model_open(&model, engine) == SOTTO_OK ? model : NULL;
+}
+
+int32_t EXPORT(sotto_wasm_model_feed)(sotto_model *model, const void *bytes, size_t size) {
+  return sotto_model_feed(model, bytes, size);
+}
+
+int32_t EXPORT(sotto_wasm_model_finish)(sotto_model *model) { return sotto_model_finish(model); }
+void EXPORT(sotto_wasm_model_close)(sotto_model *model) { sotto_model_close(model); }
+
+/* out[17]: architecture, name, weight type (strings or 0), then the numbers in the order of sotto_model_info. */
+void EXPORT(sotto_wasm_model_describe)(const sotto_model *model, double *out) {
+  sotto_model_info info;
+  sotto_model_describe(model, &info);
+  const double row[] = {
+      (double)(size_t)info.architecture, (double)(size_t)info.name, (double)(size_t)info.weight_type,
+      info.n_vocab, info.n_mel,
+      info.n_audio_ctx, info.n_audio_state, info.n_audio_head, info.n_audio_layer,
+      info.n_text_ctx, info.n_text_state, info.n_text_head, info.n_text_layer,
+      info.multilingual, info.n_tensors, (double)info.n_parameters, (double)info.weight_bytes,
+  };
+  memcpy(out, row, sizeof row);
+}
+
+/* out[6]: name, type, and the four dimensions. Returns the rank; 0: there is no such tensor. */
+int32_t EXPORT(sotto_wasm_model_tensor)(const sotto_model *model, int32_t index, double *out) {
+  const char *name = NULL, *type = NULL;
+  int64_t dims[4] = {0};
+  int32_t rank = sotto_model_tensor(model, index, &name, &type, dims);
+  const double row[] = {(double)(size_t)name, (double)(size_t)type, (double)dims[0], (double)dims[1], (double)dims[2],
+                        (double)dims[3]};
+  memcpy(out, row, sizeof row);
+  return rank;
+}
+
+/* out[2]: code and English name. Returns 0 when there is no such language. */
+int32_t EXPORT(sotto_wasm_language)(int32_t index, double *out) {
+  const char *code = NULL, *name = NULL;
+  int32_t found = sotto_language(index, &code, &name);
+  out[0] = (double)(size_t)code;
+  out[1] = (double)(size_t)name;
+  return found;
+}
+
+/* ---- options of a transcription ---- */
+
+typedef enum option_kind { OPTION_I32, OPTION_F32, OPTION_U64, OPTION_POINTER } option_kind;
+
+typedef struct option {
+  const char *name;
+  size_t offset;
+  option_kind kind;
+} option;
+
+#define OPTION(field, kind) {#field, offsetof(sotto_transcribe_options, field), kind}
+
+static const option option_table[] = {
+    OPTION(language, OPTION_POINTER),
+    OPTION(task, OPTION_I32),
+    OPTION(timestamps, OPTION_I32),
+    OPTION(beam_size, OPTION_I32),
+    OPTION(patience, OPTION_F32),
+    OPTION(best_of, OPTION_I32),
+    OPTION(length_penalty, OPTION_F32),
+    OPTION(max_tokens, OPTION_I32),
+    OPTION(seed, OPTION_U64),
+    OPTION(temperature, OPTION_F32),
+    OPTION(temperature_increment, OPTION_F32),
+    OPTION(compression_ratio_threshold, OPTION_F32),
+    OPTION(logprob_threshold, OPTION_F32),
+    OPTION(no_speech_threshold, OPTION_F32),
+    OPTION(suppress_blank, OPTION_I32),
+    OPTION(suppress_symbols, OPTION_I32),
+    OPTION(suppress_tokens, OPTION_POINTER),
+    OPTION(n_suppress_tokens, OPTION_I32),
+    OPTION(max_initial_timestamp, OPTION_F32),
+    OPTION(condition_on_previous_text, OPTION_I32),
+    OPTION(initial_prompt, OPTION_POINTER),
+    OPTION(prefix, OPTION_POINTER),
+};
+
+/* The defaults, to be changed by sotto_wasm_option and freed with sotto_wasm_free. */
+sotto_transcribe_options *EXPORT(sotto_wasm_options)(void) {
+  sotto_transcribe_options *options = mem_alloc(1, sizeof *options);
+  if (options != NULL) sotto_transcribe_options_default(options);
+  return options;
+}
+
+/* Sets one option; strings and arrays by their address, which must stay until the transcription is open.
+ * Returns 0 when there is no option of this name. */
+int32_t EXPORT(sotto_wasm_option)(sotto_transcribe_options *options, const char *name, double value) {
+  for (size_t i = 0; i < sizeof option_table / sizeof *option_table; i++) {
+    if (strcmp(option_table[i].name, name) != 0) continue;
+    char *field = (char *)options + option_table[i].offset;
+    switch (option_table[i].kind) {
+      case OPTION_I32: memcpy(field, &(int32_t){(int32_t)value}, sizeof(int32_t)); break;
+      case OPTION_F32: memcpy(field, &(float){(float)value}, sizeof(float)); break;
+      case OPTION_U64: memcpy(field, &(uint64_t){(uint64_t)value}, sizeof(uint64_t)); break;
+      case OPTION_POINTER: memcpy(field, &(void *){(void *)(size_t)value}, sizeof(void *)); break;
+    }
+    return 1;
+  }
+  return 0;
+}
+
+/* ---- transcription ---- */
+
+sotto_transcription *EXPORT(sotto_wasm_transcription_open)(sotto_model *model,
+                                                           const sotto_transcribe_options *options) {
+  sotto_transcription *t;
+  return sotto_transcription_open(&t, model, options) == SOTTO_OK ? t : NULL;
+}
+
+void EXPORT(sotto_wasm_transcription_close)(sotto_transcription *t) { sotto_transcription_close(t); }
+
+size_t EXPORT(sotto_wasm_transcription_push)(sotto_transcription *t, const float *samples, size_t n) {
+  return sotto_transcription_push(t, samples, n);
+}
+
+void EXPORT(sotto_wasm_transcription_end)(sotto_transcription *t) { sotto_transcription_end(t); }
+int32_t EXPORT(sotto_wasm_transcription_step)(sotto_transcription *t) { return sotto_transcription_step(t); }
+
+/* out[10]: start and end (s), text, tokens, n_tokens, window, no_speech_prob, temperature, avg_logprob,
+ * compression_ratio. Returns 0 when no segment is ready. */
+int32_t EXPORT(sotto_wasm_segment)(sotto_transcription *t, double *out) {
+  const sotto_segment *s = sotto_transcription_segment(t);
+  if (s == NULL) return 0;
+  const double row[] = {s->start_s,
+                        s->end_s,
+                        (double)(size_t)s->text,
+                        (double)(size_t)s->tokens,
+                        s->n_tokens,
+                        s->window,
+                        s->no_speech_prob,
+                        s->temperature,
+                        s->avg_logprob,
+                        s->compression_ratio};
+  memcpy(out, row, sizeof row);
+  return 1;
+}
+
+/* out[4]: id, p, text, bytes of the text; of token `index` of the array that sotto_wasm_segment gave. */
+void EXPORT(sotto_wasm_token)(const sotto_token *tokens, int32_t index, double *out) {
+  const sotto_token *token = &tokens[index];
+  const double row[] = {token->id, token->p, (double)(size_t)token->text, token->text_bytes};
+  memcpy(out, row, sizeof row);
+}
+
+/* out[0]: the probability. Returns the code of the language, "" before it is known. */
+const char *EXPORT(sotto_wasm_transcription_language)(const sotto_transcription *t, double *out) {
+  float p = 0;
+  const char *code = sotto_transcription_language(t, &p);
+  out[0] = p;
+  return code;
+}
+
+float EXPORT(sotto_wasm_transcription_language_p)(const sotto_transcription *t, int32_t index) {
+  return sotto_transcription_language_p(t, index);
+}
+
+/* out[3]: audio received and transcribed (s), fraction done. */
+void EXPORT(sotto_wasm_transcription_progress)(const sotto_transcription *t, double *out) {
+  sotto_progress progress;
+  sotto_transcription_progress(t, &progress);
+  const double row[] = {progress.pushed_s, progress.done_s, progress.fraction};
+  memcpy(out, row, sizeof row);
+}
+
+/* out[5]: mel, encode and decode ms, windows encoded, decoder steps. */
+void EXPORT(sotto_wasm_transcription_timings)(const sotto_transcription *t, double *out) {
+  sotto_timings timings;
+  sotto_transcription_timings(t, &timings);
+  const double row[] = {timings.mel_ms, timings.encode_ms, timings.decode_ms, timings.n_encode, timings.n_decode};
+  memcpy(out, row, sizeof row);
+}
+
+/* ---- audio ---- */
+
+sotto_resampler *EXPORT(sotto_wasm_resampler_open)(double rate, int32_t channels) {
+  sotto_resampler *r;
+  return sotto_resampler_open(&r, rate, channels) == SOTTO_OK ? r : NULL;
+}
+
+void EXPORT(sotto_wasm_resampler_close)(sotto_resampler *r) { sotto_resampler_close(r); }
+
+/* out[1]: frames taken. Returns the samples written. */
+size_t EXPORT(sotto_wasm_resampler_run)(sotto_resampler *r, const float *frames, size_t n_frames, double *out,
+                                        float *samples, size_t capacity) {
+  size_t taken = 0;
+  size_t written = sotto_resampler_run(r, frames, n_frames, &taken, samples, capacity);
+  out[0] = (double)taken;
+  return written;
+}
+
+sotto_wav *EXPORT(sotto_wasm_wav_open)(void) {
+  sotto_wav *w;
+  return sotto_wav_open(&w) == SOTTO_OK ? w : NULL;
+}
+
+void EXPORT(sotto_wasm_wav_close)(sotto_wav *w) { sotto_wav_close(w); }
+
+/* out[2]: bytes taken, floats written. Returns the status. */
+int32_t EXPORT(sotto_wasm_wav_read)(sotto_wav *w, const void *bytes, size_t size, double *out, float *frames,
+                                    size_t capacity) {
+  size_t taken = 0, written = 0;
+  sotto_status status = sotto_wav_read(w, bytes, size, &taken, frames, capacity, &written);
+  out[0] = (double)taken;
+  out[1] = (double)written;
+  return status;
+}
+
+/* out[3]: rate (Hz), channels, frames (0: unknown). Returns 0 before the header was read. */
+int32_t EXPORT(sotto_wasm_wav_format)(const sotto_wav *w, double *out) {
+  const sotto_wav_format *format = sotto_wav_format_of(w);
+  if (format == NULL) return 0;
+  out[0] = format->rate;
+  out[1] = format->channels;
+  out[2] = (double)format->n_frames;
+  return 1;
+}
+
+const char *EXPORT(sotto_wasm_wav_error)(const sotto_wav *w) { return sotto_wav_error(w); }
+
+/* ---- SHA-256 (FIPS 180-4) ---- */
+
+typedef struct sha256 {
+  uint32_t state[8];
+  uint64_t n_bytes;
+  uint8_t block[64];
+} sha256;
+
+static const uint32_t sha256_k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+static inline uint32_t rotate_right(uint32_t x, int n) { return x >> n | x << (32 - n); }
+
+static void sha256_block(uint32_t state[8], const uint8_t *bytes) {
+  uint32_t w[64], v[8];
+  for (int i = 0; i < 16; i++) w[i] = __builtin_bswap32(load_u32(bytes + 4 * i));
+  for (int i = 16; i < 64; i++) {
+    uint32_t a = w[i - 15], b = w[i - 2];
+    w[i] = w[i - 16] + (rotate_right(a, 7) ^ rotate_right(a, 18) ^ a >> 3) + w[i - 7] +
+           (rotate_right(b, 17) ^ rotate_right(b, 19) ^ b >> 10);
+  }
+  memcpy(v, state, sizeof v);
+#pragma clang loop unroll_count(8)
+  for (int i = 0; i < 64; i++) {
+    uint32_t a = v[0], e = v[4];
+    uint32_t t1 = v[7] + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) +
+                  (v[6] ^ (e & (v[5] ^ v[6]))) + sha256_k[i] + w[i];
+    uint32_t t2 = (rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22)) + ((a & v[1]) | (v[2] & (a | v[1])));
+    v[7] = v[6], v[6] = v[5], v[5] = e, v[4] = v[3] + t1;
+    v[3] = v[2], v[2] = v[1], v[1] = a, v[0] = t1 + t2;
+  }
+  for (int i = 0; i < 8; i++) state[i] += v[i];
+}
+
+sha256 *EXPORT(sotto_wasm_sha256_open)(void) {
+  static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                    0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  sha256 *h = mem_alloc(1, sizeof *h);
+  if (h != NULL) memcpy(h->state, start, sizeof start);
+  return h;
+}
+
+void EXPORT(sotto_wasm_sha256_update)(sha256 *h, const uint8_t *bytes, size_t size) {
+  size_t held = (size_t)(h->n_bytes % 64);
+  h->n_bytes += size;
+  if (held > 0) {
+    size_t n = min_size(64 - held, size);
+    memcpy(h->block + held, bytes, n);
+    bytes += n, size -= n;
+    if (held + n < 64) return;
+    sha256_block(h->state, h->block);
+  }
+  for (; size >= 64; bytes += 64, size -= 64) sha256_block(h->state, bytes);
+  memcpy(h->block, bytes, size);
+}
+
+/* Writes the 32 bytes of the digest and frees `h`. */
+void EXPORT(sotto_wasm_sha256_close)(sha256 *h, uint8_t *out) {
+  size_t held = (size_t)(h->n_bytes % 64);
+  uint64_t n_bits = h->n_bytes * 8;
+  memset(h->block + held, 0, 64 - held);
+  h->block[held] = 0x80;
+  if (held >= 56) {
+    sha256_block(h->state, h->block);
+    memset(h->block, 0, 64);
+  }
+  n_bits = __builtin_bswap64(n_bits);
+  memcpy(h->block + 56, &n_bits, 8);
+  sha256_block(h->state, h->block);
+  for (int i = 0; i < 8; i++) {
+    uint32_t word = __builtin_bswap32(h->state[i]);
+    memcpy(out + 4 * i, &word, 4);
+  }
+  mem_free(h);
+}
+
+#endif
