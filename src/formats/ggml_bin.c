@@ -12,7 +12,6 @@ enum {
   MAX_TOKEN_BYTES = 1024,   /* the longest of Whisper's has 128 */
   MAX_RANK = 3,
   N_FFT = 201, /* bins of the spectrum of 400 samples */
-  QUANT_VERSION = 2,
 };
 
 typedef enum state {
@@ -160,12 +159,13 @@ static sotto_status read_start(ggml_bin *b) {
   if (weights > 14 || weights == 5 || weights == 6)
     return fail(&b->err, SOTTO_ERR_UNSUPPORTED,
                 "the weights are of kind %d, which is not known here; use an f16, q5_1 or q8_0 file", (int)weights);
-  if (weights > 1 && version != QUANT_VERSION)
+  bool five_bits = weights == 8 || weights == 9; /* q5_0, q5_1: the same in versions 1 and 2 */
+  if (weights > 1 && version != 2 && !(five_bits && version == 1))
     return fail(
         &b->err, SOTTO_ERR_UNSUPPORTED,
-        "the weights are quantized in layout version %d, only version %d is read; download a current file, or quantize "
-        "again with a current whisper.cpp",
-        (int)version, QUANT_VERSION);
+        "the weights are quantized in layout version %d, which is not the current one, 2; download a current file, or "
+        "quantize again with a current whisper.cpp",
+        (int)version);
   TRY(b->sink.header(b->sink.context, h, &b->err));
   collect(b, FILTERS_SIZE, 8);
   return SOTTO_OK;

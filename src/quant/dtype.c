@@ -95,7 +95,10 @@ void dequantize_row(uint32_t type, const void *row, float *dst, size_t n) {
   qblock32 b;
   for (size_t i = 0; i + 32 <= n; i += 32) {
     qblock_unpack(type, row, i / 32, &b);
-    for (size_t j = 0; j < 32; j++) dst[i + j] = b.scale[j / 16] * (float)b.q[j] + b.offset[j / 16];
+    for (size_t j = 0; j < 32; j++) {
+      float scaled = b.scale[j / 16] * (float)b.q[j]; /* rounded by itself: the same values on every machine */
+      dst[i + j] = scaled + b.offset[j / 16];
+    }
   }
 }
 

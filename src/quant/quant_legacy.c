@@ -74,6 +74,15 @@ static void range_of(const float *x, float *min, float *max) {
   }
 }
 
+/* Integers of 32 elements, (x - offset) * inv rounded: truncated after `bias` is added. In steps, so that no compiler fuses
+ * the product with the sum: the same bytes come out everywhere. */
+static void round_all(const float *x, float offset, float inv, float bias, int high, uint8_t *q) {
+  for (int j = 0; j < 32; j++) {
+    float scaled = (x[j] - offset) * inv;
+    q[j] = (uint8_t)cut(scaled + bias, 0, high);
+  }
+}
+
 static void pack_nibbles(const uint8_t *q, uint8_t *qs) {
   for (int j = 0; j < 16; j++) qs[j] = (uint8_t)((q[j] & 15) | (q[16 + j] & 15) << 4);
 }
@@ -88,7 +97,7 @@ static void pack_fifth_bits(const uint8_t *q, uint8_t *high) {
 void q4_0_quantize(const float *x, uint8_t *block) {
   uint8_t q[32];
   float d = signed_max(x) / -8.0f, inv = inverse(d);
-  for (int j = 0; j < 32; j++) q[j] = (uint8_t)cut(x[j] * inv + 8.5f, 0, 15);
+  round_all(x, 0.0f, inv, 8.5f, 15, q);
   store_f16(block, d);
   pack_nibbles(q, block + 2);
 }
@@ -98,7 +107,7 @@ void q4_1_quantize(const float *x, uint8_t *block) {
   float min, max;
   range_of(x, &min, &max);
   float d = (max - min) / 15.0f, inv = inverse(d);
-  for (int j = 0; j < 32; j++) q[j] = (uint8_t)cut((x[j] - min) * inv + 0.5f, 0, 15);
+  round_all(x, min, inv, 0.5f, 15, q);
   store_f16(block, d);
   store_f16(block + 2, min);
   pack_nibbles(q, block + 4);
@@ -107,7 +116,7 @@ void q4_1_quantize(const float *x, uint8_t *block) {
 void q5_0_quantize(const float *x, uint8_t *block) {
   uint8_t q[32];
   float d = signed_max(x) / -16.0f, inv = inverse(d);
-  for (int j = 0; j < 32; j++) q[j] = (uint8_t)cut(x[j] * inv + 16.5f, 0, 31);
+  round_all(x, 0.0f, inv, 16.5f, 31, q);
   store_f16(block, d);
   pack_fifth_bits(q, block + 2);
   pack_nibbles(q, block + 6);
@@ -118,7 +127,7 @@ void q5_1_quantize(const float *x, uint8_t *block) {
   float min, max;
   range_of(x, &min, &max);
   float d = (max - min) / 31.0f, inv = inverse(d);
-  for (int j = 0; j < 32; j++) q[j] = (uint8_t)cut((x[j] - min) * inv + 0.5f, 0, 31);
+  round_all(x, min, inv, 0.5f, 31, q);
   store_f16(block, d);
   store_f16(block + 2, min);
   pack_fifth_bits(q, block + 4);
