@@ -15,6 +15,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Werror
 ifeq ($(shell $(CC) --version 2>/dev/null | grep -c clang),0)
 WARNINGS += -Wno-format-truncation # text cut to its buffer is meant
 endif
+WARNINGS_WASM := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Werror
 CFLAGS_ALL := -std=c11 -fno-math-errno $(WARNINGS) -MMD -MP
 CFLAGS_RELEASE := -O3 -g1 -DNDEBUG
 CFLAGS_ASAN := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -22,7 +23,7 @@ LIBS := -lm -lpthread
 
 # ---- sources: found by name; a file whose name ends in an instruction set is compiled for it, where it exists ----
 
-ENGINE := $(wildcard src/*/*.c) $(wildcard src/sotto.c)
+ENGINE := $(filter-out src/wasm/%,$(wildcard src/*/*.c)) $(wildcard src/sotto.c)
 NATIVE := $(filter-out %_wasm.c,$(ENGINE))
 ifeq ($(filter x86_64%,$(MACHINE)),)
 NATIVE := $(filter-out %_avx2.c %_avx512.c,$(NATIVE))
@@ -42,16 +43,19 @@ isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
 
 build/release/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS_RELEASE) $(call isa,$<) $(CFLAGS) -c $< -o $@
+	@echo CC $@
+	@$(CC) $(CFLAGS_ALL) $(CFLAGS_RELEASE) $(call isa,$<) $(CFLAGS) -c $< -o $@
 
 build/asan/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(CFLAGS_ASAN) $(call isa,$<) $(CFLAGS) -c $< -o $@
+	@echo CC $@
+	@$(CC) $(CFLAGS_ALL) $(CFLAGS_ASAN) $(call isa,$<) $(CFLAGS) -c $< -o $@
 
 # Others' code: no warnings of ours.
 build/release/cli/vendor/%.o: cli/vendor/%.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -w -MMD -MP $(CFLAGS) -c $< -o $@
+	@echo CC $@
+	@$(CC) -O2 -w -MMD -MP $(CFLAGS) -c $< -o $@
 
 build/release/libsotto.a: $(NATIVE:%.c=build/release/%.o)
 build/asan/libsotto.a: $(NATIVE:%.c=build/asan/%.o)
@@ -64,6 +68,51 @@ build/sotto: $(CLI:%.c=build/release/%.o) $(VENDOR:%.c=build/release/%.o) build/
 
 .PHONY: native
 native: build/release/libsotto.a $(if $(CLI),build/sotto) ## the engine's library and the command build/sotto
+
+# ---- WebAssembly: {relaxed SIMD, plain SIMD} x {threads, single} ----
+#
+# The compiler is chosen by tools/wasm-cc. `-disable-lsr` keeps the tiles of the matrix kernels in registers; an installed wasm-opt must
+# not touch the result. The single variants import no memory; the threads variants import a shared env.memory, and every
+# worker of the host sets its own __stack_pointer.
+
+WASM_CC := tools/wasm-cc
+WASM_VARIANTS := simd-single simd-threads relaxed-single relaxed-threads
+WASM_FLAGS := --target=wasm32-unknown-unknown -std=c11 -O3 -DNDEBUG -nostdlibinc -isystem src/wasm/include \
+  -msimd128 -mbulk-memory -mnontrapping-fptoint -msign-ext -fno-math-errno -fvisibility=hidden -mllvm -disable-lsr
+WASM_LDFLAGS := --target=wasm32-unknown-unknown -nostdlib --no-wasm-opt -Wl,--no-entry,--stack-first,-z,stack-size=262144 \
+  -Wl,--export=__stack_pointer,--gc-sections,--strip-all,--max-memory=4294967296
+WASM_FLAGS_simd-single :=
+WASM_FLAGS_simd-threads := -matomics
+WASM_FLAGS_relaxed-single := -mrelaxed-simd
+WASM_FLAGS_relaxed-threads := -mrelaxed-simd -matomics
+WASM_LDFLAGS_simd-threads := -Wl,--import-memory,--shared-memory
+WASM_LDFLAGS_relaxed-threads := $(WASM_LDFLAGS_simd-threads)
+
+define WASM_VARIANT
+build/wasm/$1/%.o: %.c build/wasm/compiler
+	@mkdir -p $$(@D)
+	@echo WASM $$@
+	@$$(WASM_CC) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
+
+js/dist/sotto-$1.wasm: $$(WASM:%.c=build/wasm/$1/%.o)
+	@mkdir -p $$(@D)
+	@echo LINK $$@
+	@$$(WASM_CC) $$(WASM_LDFLAGS) $$(WASM_LDFLAGS_$1) $$^ -o $$@
+endef
+$(foreach variant,$(WASM_VARIANTS),$(eval $(call WASM_VARIANT,$(variant))))
+
+# Holds the name of the compiler; another compiler makes everything anew.
+build/wasm/compiler: FORCE
+	@mkdir -p $(@D)
+	@$(WASM_CC) --version | head -n 1 > $@.new; cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+.PHONY: wasm wasm-files FORCE
+wasm: wasm-files js/dist/index.js ## the npm package in js/, engine included
+js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/*.json js/*.mjs)
+	npm run --silent build -w js
+
+wasm-files: $(WASM_VARIANTS:%=js/dist/sotto-%.wasm)
+FORCE:
 
 # ---- native tests, benches and fuzz targets ----
 
