@@ -1,0 +1,79 @@
+/* What is going on, how far it is, and what went wrong. */
+
+import { cancel, facts, modelEntry, source, summary, transcribe, work } from '../state.ts';
+import { elapsed, megabytes } from '../time.ts';
+import { CheckIcon, WarnIcon } from './icons.tsx';
+
+export function Progress() {
+  const now = work.value;
+  switch (now.at) {
+    case 'rest':
+      return summary.value ? (
+        <p class="done" data-testid="summary">
+          <CheckIcon /> <span>{summary}</span>
+        </p>
+      ) : null;
+    case 'cancelled':
+      return <Notice kind="mild" text="Cancelled. What was transcribed so far is kept." action="Start again" />;
+    case 'failed':
+      return <Notice kind="bad" text={now.why} action="Try again" />;
+    case 'reading':
+      return <Bar title="Reading the sound" detail={source.value?.name ?? ''} />;
+    case 'download': {
+      const title = `${now.cached ? 'Loading' : 'Downloading'} the ${modelEntry()?.label ?? 'chosen'} model`;
+      const amount = `${megabytes(now.loaded)} of ${megabytes(now.total)}`;
+      const once = now.cached ? '' : ' · only this once, it is kept for next time';
+      return <Bar title={title} detail={amount + once} fraction={now.total ? now.loaded / now.total : 0} />;
+    }
+    case 'transcribing': {
+      const parts = [
+        now.speed > 0 && `${now.speed.toFixed(1)}× real time`,
+        now.left > 3 && `about ${elapsed(now.left)} left`,
+        facts.value && `${facts.value.threads} ${facts.value.threads === 1 ? 'thread' : 'threads'}`,
+      ];
+      return <Bar title="Transcribing" detail={parts.filter(Boolean).join(' · ')} fraction={now.fraction} />;
+    }
+  }
+}
+
+function Bar({ title, detail, fraction }: { title: string; detail: string; fraction?: number }) {
+  const percent = fraction === undefined ? undefined : Math.min(100, Math.floor(fraction * 100));
+  return (
+    <section class="card progress" aria-label="Progress" data-testid="progress">
+      <div class="progress-head">
+        <p>
+          <strong>
+            {title}
+            {percent === undefined ? '…' : ` · ${percent} %`}
+          </strong>
+          <span>{detail}</span>
+        </p>
+        <button type="button" class="button" onClick={cancel}>
+          Cancel
+        </button>
+      </div>
+      <div
+        class={percent === undefined ? 'bar moving' : 'bar'}
+        role="progressbar"
+        aria-label={title}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={percent}
+      >
+        <i style={{ transform: `scaleX(${fraction ?? 0.3})` }} />
+      </div>
+    </section>
+  );
+}
+
+function Notice({ kind, text, action }: { kind: 'mild' | 'bad'; text: string; action: string }) {
+  return (
+    <div class={`notice ${kind}`} role={kind === 'bad' ? 'alert' : undefined} data-testid="notice">
+      <WarnIcon />
+      <span>{text}</span>
+      <button type="button" class="button" onClick={() => void transcribe()} disabled={!source.value?.file}>
+        {action}
+      </button>
+    </div>
+  );
+}

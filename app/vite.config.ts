@@ -1,0 +1,64 @@
+/* Builds the page into dist/, to be served from any path. `vite` and `vite preview` serve it with the headers that
+ * threads need, and the models of ../models under models/, as `make run` does. */
+
+import { createReadStream, statSync } from 'node:fs';
+import { join, normalize } from 'node:path';
+import { defineConfig, type Connect, type Plugin } from 'vite';
+
+const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
+/** Where models may come from beside the page's own server; Hugging Face forwards to hosts under hf.co. */
+const MODEL_HOSTS = ['https://huggingface.co', 'https://*.hf.co', 'https://*.huggingface.co'];
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self'",
+  "style-src 'self' 'unsafe-inline'", // the waveform's shadow root
+  "img-src 'self' data:",
+  "media-src 'self' blob:",
+  `connect-src 'self' ${MODEL_HOSTS.join(' ')}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+/** The content security policy, in the built page only: the development server needs inline scripts. */
+function contentSecurityPolicy(): Plugin {
+  return {
+    name: 'content-security-policy',
+    apply: 'build',
+    transformIndexHtml: () => [
+      { tag: 'meta', attrs: { 'http-equiv': 'Content-Security-Policy', content: policy }, injectTo: 'head-prepend' },
+    ],
+  };
+}
+
+function localModels(): Plugin {
+  const root = join(import.meta.dirname, '../models');
+  const serve: Connect.NextHandleFunction = (request, response, next) => {
+    const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
+    const file = join(root, path);
+    const found = file.startsWith(`${root}/`) ? statSync(file, { throwIfNoEntry: false }) : undefined;
+    if (!found?.isFile()) {
+      response.statusCode = 404;
+      return response.end();
+    }
+    response.writeHead(200, { ...isolation, 'Content-Type': 'application/octet-stream', 'Content-Length': found.size });
+    if (request.method === 'HEAD') return response.end();
+    createReadStream(file).on('error', next).pipe(response);
+  };
+  const use = ({ middlewares }: { middlewares: Connect.Server }) => void middlewares.use('/models', serve);
+  return { name: 'local-models', configureServer: use, configurePreviewServer: use };
+}
+
+export default defineConfig({
+  base: './',
+  plugins: [contentSecurityPolicy(), localModels()],
+  server: { headers: isolation, fs: { allow: ['..'] } },
+  preview: { headers: isolation },
+  worker: { format: 'es' },
+  build: { target: 'es2022', assetsInlineLimit: 0 },
+});
