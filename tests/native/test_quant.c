@@ -257,7 +257,7 @@ static void test_quantize_by_rule(void) {
       random_fill(&random, x, N, -spread, spread);
       if (round % 3 == 1) /* ties, zeros, repeated extremes */
         for (int k = 0; k < N; k++) x[k] = roundf(x[k] / spread * 16) / 32;
-      if (round % 3 == 2) memset(x, 0, N / 4 * sizeof *x); /* blocks of zeros */
+      if (round % 3 == 2) memset(x, 0, sizeof x / 2); /* blocks of zeros */
       CHECK(quantize_row(type, x, row, N));
       for (size_t k = 0; k < N / 32; k++) quantize_by_rule(type, x + 32 * k, should + k * dtype_block_bytes(type));
       if (!CHECK(memcmp(row, should, dtype_row_bytes(type, N)) == 0)) printf("%s, round %d\n", dtype_name(type), round);
