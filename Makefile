@@ -32,7 +32,7 @@ ifeq ($(filter aarch64% arm64%,$(MACHINE)),)
 NATIVE := $(filter-out %_neon.c,$(NATIVE))
 endif
 WASM := $(filter-out %_avx2.c %_avx512.c %_neon.c,$(ENGINE)) $(wildcard src/wasm.c src/wasm/*.c)
-CLI := $(wildcard cli/*.c)
+CLI := $(filter-out %_wasm.c,$(wildcard cli/*.c))
 VENDOR := $(wildcard cli/vendor/*.c)
 
 ISA_avx2 := -mavx2 -mfma -mf16c
