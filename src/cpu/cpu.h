@@ -1,0 +1,61 @@
+/* What the files of the CPU backend share: the backend's memory and its tensors. */
+#ifndef SOTTO_CPU_H
+#define SOTTO_CPU_H
+
+#include "../base/pool.h"
+#include "../ops.h"
+#include "kernels.h"
+
+#define LEFT_BYTES ((size_t)5 << 20) /* the left operand's panels; a longer one is done in pieces */
+#define LEFT_ROWS 4096               /* and its most rows at once */
+#define MAX_WEIGHT_COLUMNS (1 << 17)
+#define MAX_BLOCK_PANELS 32 /* right panels that one item of a product works on, at most */
+#define MAX_FEW_ROWS 16 /* of activations, which stream a weight of blocks instead of unpacking it into panels */
+
+typedef struct cpu {
+  backend base;
+  pool *pool;
+  const kernels *k;
+
+  int16_t *left;      /* panels of the left operand, LEFT_BYTES */
+  float *left_scales; /* [LEFT_ROWS] */
+  void *few;          /* few rows of activations, for the kernels of blocks */
+  size_t few_bytes;
+  float *dense;       /* dense_size elements: the copy that read gives of a tensor with gaps */
+  size_t dense_size;
+  char *scratch;      /* scratch_bytes for each thread */
+  size_t scratch_bytes;
+} cpu;
+
+struct buffer {
+  size_t n;
+  float *data;
+};
+
+static inline float *tensor_at(tensor t, int32_t row) { return t.buf->data + t.offset + (size_t)row * (size_t)t.stride; }
+static inline int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
+static inline size_t align_64(size_t n) { return (n + 63) & ~(size_t)63; }
+
+static inline void *cpu_scratch(const cpu *c, int32_t thread) { return c->scratch + (size_t)thread * c->scratch_bytes; }
+
+/* Makes the scratch of each thread at least this large; false: no memory. Only while opening: contents are lost. */
+bool cpu_grow_scratch(cpu *c, size_t bytes);
+
+/* pool_run, or a plain loop where the work (in multiplications or the like) is too small to wake anybody. */
+void cpu_run(const cpu *c, pool_fn *fn, void *context, int32_t n_items, double work);
+
+/* cpu_weight.c, cpu_linear.c, cpu_attention.c */
+weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in);
+void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const void *rows);
+void cpu_weight_seal(backend *be, weight *w);
+void cpu_weight_close(backend *be, weight *w);
+size_t cpu_weight_bytes(const weight *w);
+void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act, const tensor *residual);
+kv *cpu_kv_open(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim);
+void cpu_kv_close(backend *be, kv *c);
+void cpu_kv_fill(backend *be, kv *c, tensor k, tensor v);
+void cpu_kv_store(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
+void cpu_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const int32_t *slots, int32_t slot_stride,
+                   const int32_t *length);
+
+#endif

@@ -1,0 +1,220 @@
+/* Attention: y = softmax(q kᵀ * scale) v by heads.
+ *
+ * KV_WHOLE keeps, for each head, keys as right panels whose columns are places and values as right panels whose columns are
+ * dimensions, so that both products are tiles of the matrix kernel. An item is one head and a block of queries:
+ *
+ *     q [block, d] ─quantize─> left panels · key panels ─> scores [block, places] ─softmax─> int16 left panels · value panels ─> y
+ *
+ * The scores of a block fit the second cache. Probabilities are quantized by chunks of places with their own units, so that one place which
+ * takes nearly all of the weight does not blur the many others.
+ *
+ * KV_SLOTS keeps int16 rows with one unit each, [head][place][d]; a query reads its places through a table. */
+#include "cpu.h"
+
+#define CHUNK 384          /* places whose probabilities share a unit; a multiple of every NR and of 2 */
+#define BLOCK_PANELS 4     /* left panels of queries in an item */
+#define SLOT_DIMS 64       /* a head's rows in KV_SLOTS are padded to multiples of this */
+
+struct kv {
+  int kind;
+  int32_t n_slots, n_head, head_dim;
+  int32_t padded_slots, padded_dim; /* columns of the panels; in KV_SLOTS, elements of a row */
+  int16_t *k, *v;
+  float *k_scale, *v_scale;
+};
+
+/* Elements of one head's keys and values. */
+static size_t key_size(const kv *a) { return (size_t)divide_up(a->head_dim, 2) * 2 * (size_t)a->padded_slots; }
+static size_t value_size(const kv *a) { return (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)a->padded_dim; }
+
+static bool open_whole(cpu *c, kv *a) {
+  const int32_t nr = c->k->nr, mr = c->k->mr;
+  a->padded_slots = divide_up(a->n_slots, nr) * nr;
+  a->padded_dim = divide_up(a->head_dim, nr) * nr;
+  const size_t heads = (size_t)a->n_head;
+  a->k = mem_alloc(heads, key_size(a) * sizeof(int16_t));
+  a->v = mem_alloc(heads, value_size(a) * sizeof(int16_t));
+  a->k_scale = mem_alloc(heads, (size_t)a->padded_slots * sizeof(float));
+  a->v_scale = mem_alloc(heads, (size_t)a->padded_dim * sizeof(float));
+  /* Scratch of an item: see block_scratch. */
+  const size_t rows = (size_t)(BLOCK_PANELS * mr);
+  return cpu_grow_scratch(c, 5 * 64 + rows * (8 + (size_t)a->head_dim * 2 + 2 + (size_t)a->padded_slots * 4 + (size_t)CHUNK * 2 +
+                                              (size_t)a->padded_dim * 4));
+}
+
+static bool open_slots(cpu *c, kv *a) {
+  a->padded_slots = a->n_slots;
+  a->padded_dim = divide_up(a->head_dim, SLOT_DIMS) * SLOT_DIMS;
+  const size_t rows = (size_t)a->n_head * (size_t)a->n_slots;
+  a->k = mem_alloc(rows, (size_t)a->padded_dim * sizeof(int16_t));
+  a->v = mem_alloc(rows, (size_t)a->padded_dim * sizeof(int16_t));
+  a->k_scale = mem_alloc(rows, sizeof(float));
+  a->v_scale = mem_alloc(rows, sizeof(float));
+  return cpu_grow_scratch(c, (size_t)a->n_slots * 4 + (size_t)a->padded_dim * 6 + 64);
+}
+
+kv *cpu_kv_open(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim) {
+  cpu *c = (cpu *)be;
+  if (n_slots < 1 || n_head < 1 || head_dim < 1 || n_slots > 1 << 24 || head_dim > 1 << 16) return NULL;
+  kv *a = mem_alloc(1, sizeof *a);
+  if (!a) return NULL;
+  *a = (kv){.kind = kind, .n_slots = n_slots, .n_head = n_head, .head_dim = head_dim};
+  bool grown = kind == KV_WHOLE ? open_whole(c, a) : open_slots(c, a);
+  if (grown && a->k && a->v && a->k_scale && a->v_scale) return a;
+  cpu_kv_close(be, a);
+  return NULL;
+}
+
+void cpu_kv_close(backend *be, kv *a) {
+  (void)be;
+  if (!a) return;
+  mem_free(a->k);
+  mem_free(a->v);
+  mem_free(a->k_scale);
+  mem_free(a->v_scale);
+  mem_free(a);
+}
+
+/* -- filling -- */
+
+typedef struct fill_job {
+  const cpu *c;
+  kv *a;
+  tensor k, v;
+} fill_job;
+
+/* One head's keys (even items) or values (odd items). */
+static void fill_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const fill_job *j = context;
+  const kernels *kernel = j->c->k;
+  kv *a = j->a;
+  const int32_t head = item / 2, column = head * a->head_dim;
+  const size_t nr = (size_t)kernel->nr;
+  if (item % 2 == 0) {
+    const size_t panel_size = (size_t)divide_up(a->head_dim, 2) * 2 * nr;
+    for (int32_t s = 0; s < a->n_slots; s++)
+      kernel->quantize_pairs(tensor_at(j->k, s) + column, a->head_dim, FIXED_NORM_B,
+                              a->k + (size_t)head * key_size(a) + (size_t)s / nr * panel_size + (size_t)s % nr * 2, nr,
+                              a->k_scale + (size_t)head * (size_t)a->padded_slots + s);
+  } else {
+    for (int32_t d = 0; d < a->head_dim; d += kernel->nr)
+      kernel->quantize_columns(tensor_at(j->v, 0) + column + d, (size_t)j->v.stride, a->n_slots, a->head_dim - d,
+                                a->v + (size_t)head * value_size(a) + (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)d,
+                                a->v_scale + (size_t)head * (size_t)a->padded_dim + d);
+  }
+}
+
+void cpu_kv_fill(backend *be, kv *a, tensor k, tensor v) {
+  fill_job job = {(cpu *)be, a, k, v};
+  cpu_run(job.c, fill_item, &job, 2 * a->n_head, 2.0 * k.rows * k.cols);
+}
+
+void cpu_kv_store(backend *be, kv *a, tensor k, tensor v, const int32_t *slots) {
+  const cpu *c = (cpu *)be;
+  for (int32_t i = 0; i < k.rows; i++) {
+    for (int32_t head = 0; head < a->n_head; head++) {
+      const size_t place = (size_t)head * (size_t)a->n_slots + (size_t)slots[i], at = place * (size_t)a->padded_dim;
+      const int32_t column = head * a->head_dim;
+      c->k->quantize_pairs(tensor_at(k, i) + column, a->head_dim, FIXED_NORM_B, a->k + at, 1, a->k_scale + place);
+      c->k->quantize_pairs(tensor_at(v, i) + column, a->head_dim, FIXED_NORM_B, a->v + at, 1, a->v_scale + place);
+    }
+  }
+}
+
+/* -- attending -- */
+
+typedef struct attend_job {
+  const cpu *c;
+  const kv *a;
+  tensor y, q;
+  float scale;
+  int32_t blocks; /* of queries, KV_WHOLE */
+  const int32_t *slots, *length;
+  int32_t slot_stride;
+} attend_job;
+
+static void *take(char **at, size_t bytes) {
+  void *p = *at;
+  *at += align_64(bytes);
+  return p;
+}
+
+static void whole_item(void *context, int32_t item, int32_t thread) {
+  const attend_job *j = context;
+  const kernels *kernel = j->c->k;
+  const kv *a = j->a;
+  const int32_t mr = kernel->mr, nr = kernel->nr, head = item / j->blocks, column = head * a->head_dim;
+  const int32_t first = item % j->blocks * BLOCK_PANELS * mr, rows = min_i32(BLOCK_PANELS * mr, j->q.rows - first);
+  const int32_t d_pairs = divide_up(a->head_dim, 2);
+  const size_t slots = (size_t)a->padded_slots, dims = (size_t)a->padded_dim;
+
+  char *at = cpu_scratch(j->c, thread);
+  float *unit = take(&at, (size_t)rows * sizeof *unit);                             /* of q, then of probabilities */
+  float *inverse = take(&at, (size_t)rows * sizeof *inverse);                       /* 1 / sum */
+  int16_t *left = take(&at, (size_t)rows * (size_t)max_i32(2 * d_pairs, CHUNK) * 2); /* q, then probabilities */
+  float *scores = take(&at, (size_t)rows * slots * sizeof *scores);                 /* [rows, slots] */
+  float *out = take(&at, (size_t)rows * dims * sizeof *out);                        /* [rows, dims] */
+
+  for (int32_t i = 0; i < rows; i++) {
+    const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
+    kernel->quantize_pairs(tensor_at(j->q, first + i) + column, a->head_dim, FIXED_NORM_A,
+                            left + (size_t)top * (size_t)d_pairs * 2 + 2 * (i - top), (size_t)m, unit + i);
+  }
+  const int16_t *keys = a->k + (size_t)head * key_size(a);
+  const float *k_scale = a->k_scale + (size_t)head * slots;
+  for (int32_t s = 0; s < a->padded_slots; s += nr, keys += 2 * d_pairs * nr) {
+    for (int32_t top = 0; top < rows; top += mr)
+      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)d_pairs * 2, keys, d_pairs,
+                                                 scores + (size_t)top * slots + s, slots, unit + top, k_scale + s, false);
+  }
+  for (int32_t i = 0; i < rows; i++) inverse[i] = 1.0f / kernel->exp_sum(scores + (size_t)i * slots, a->n_slots, j->scale);
+
+  const size_t value_panel = (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)nr;
+  for (int32_t s = 0; s < a->n_slots; s += CHUNK) {
+    const int32_t n = min_i32(CHUNK, a->n_slots - s), pairs = divide_up(n, 2);
+    for (int32_t i = 0; i < rows; i++) {
+      const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
+      kernel->quantize_pairs(scores + (size_t)i * slots + s, n, FIXED_NORM_A, left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top),
+                              (size_t)m, unit + i);
+      unit[i] *= inverse[i];
+    }
+    const int16_t *values = a->v + (size_t)head * value_size(a) + (size_t)s * (size_t)nr;
+    for (int32_t d = 0; d < a->padded_dim; d += nr, values += value_panel) {
+      for (int32_t top = 0; top < rows; top += mr)
+        kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)pairs * 2, values, pairs, out + (size_t)top * dims + d,
+                                                   dims, unit + top, a->v_scale + (size_t)head * dims + d, s > 0);
+    }
+  }
+  for (int32_t i = 0; i < rows; i++)
+    memcpy(tensor_at(j->y, first + i) + column, out + (size_t)i * dims, (size_t)a->head_dim * sizeof(float));
+}
+
+static void slots_item(void *context, int32_t item, int32_t thread) {
+  const attend_job *j = context;
+  const kv *a = j->a;
+  const int32_t query = item / a->n_head, head = item % a->n_head, column = head * a->head_dim, d = a->padded_dim;
+  char *at = cpu_scratch(j->c, thread);
+  int16_t *q = take(&at, (size_t)d * sizeof *q);
+  float *y = take(&at, (size_t)d * sizeof *y), *scores = take(&at, 0), unit;
+  memset(q, 0, (size_t)d * sizeof *q);
+  j->c->k->quantize_pairs(tensor_at(j->q, query) + column, a->head_dim, FIXED_NORM_A, q, 1, &unit);
+  const size_t place = (size_t)head * (size_t)a->n_slots, row = place * (size_t)d;
+  j->c->k->attend_slots(y, q, unit * j->scale, a->k + row, a->k_scale + place, a->v + row, a->v_scale + place, d,
+                        j->slots + (size_t)query * (size_t)j->slot_stride, j->length[query], scores);
+  memcpy(tensor_at(j->y, query) + column, y, (size_t)a->head_dim * sizeof *y);
+}
+
+void cpu_attention(backend *be, tensor y, tensor q, const kv *a, float scale, const int32_t *slots, int32_t slot_stride,
+                   const int32_t *length) {
+  attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .slots = slots, .length = length, .slot_stride = slot_stride};
+  const double per_query = 2.0 * a->n_head * a->head_dim;
+  if (a->kind == KV_WHOLE) {
+    j.blocks = divide_up(q.rows, BLOCK_PANELS * j.c->k->mr);
+    cpu_run(j.c, whole_item, &j, a->n_head * j.blocks, per_query * a->n_slots * q.rows);
+    return;
+  }
+  double work = 0;
+  for (int32_t i = 0; i < q.rows; i++) work += per_query * length[i];
+  cpu_run(j.c, slots_item, &j, a->n_head * q.rows, work);
+}

@@ -1,0 +1,77 @@
+/* Weights: taking rows from the file, and giving rows back. */
+#include "cpu_weight.h"
+
+weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
+  cpu *c = (cpu *)be;
+  if (out < 1 || in < 1 || in > MAX_WEIGHT_COLUMNS || out > INT32_MAX - 64) return NULL;
+  size_t row_bytes = dtype_row_bytes(type, (size_t)in);
+  if (row_bytes == 0) return NULL;
+  /* Scratch of a thread: the tiles' results, and for blocks four panels with their scales and one row as f32. */
+  const int32_t nr = c->k->nr;
+  const size_t pairs = (size_t)divide_up(in, 2), columns = (size_t)nr * MAX_BLOCK_PANELS;
+  const size_t few_bytes = (size_t)MAX_FEW_ROWS * (size_t)in * 3;
+  if (!cpu_grow_scratch(c, (pairs * 4 + 8) * 4 * (size_t)nr + (size_t)in * 4 + columns * (MAX_TILE_ROWS + 1) * 4 + 1024))
+    return NULL;
+  if (dtype_block_elements(type) > 1 && few_bytes > c->few_bytes) {
+    mem_free(c->few);
+    c->few = mem_alloc(few_bytes, 1);
+    c->few_bytes = c->few ? few_bytes : 0;
+    if (!c->few) return NULL;
+  }
+  weight *w = mem_alloc(1, sizeof *w);
+  if (!w) return NULL;
+  *w = (weight){.type = type, .out = out, .in = in, .row_bytes = row_bytes};
+  if (dtype_block_elements(type) == 1) {
+    const size_t n_panels = (size_t)divide_up(out, nr);
+    w->panels = mem_alloc(n_panels, pairs * (size_t)nr * 4);
+    w->scales = mem_alloc(n_panels, (size_t)nr * sizeof(float));
+    w->bytes = n_panels * (size_t)nr * (pairs * 4 + sizeof(float));
+  } else {
+    w->rows = mem_alloc((size_t)out, row_bytes);
+    w->bytes = (size_t)out * row_bytes;
+  }
+  if (!w->rows && !(w->panels && w->scales)) {
+    cpu_weight_close(be, w);
+    return NULL;
+  }
+  return w;
+}
+
+void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const void *rows) {
+  const cpu *c = (cpu *)be;
+  const uint8_t *row = rows;
+  if (weight_is_blocks(w)) {
+    memcpy(w->rows + (size_t)first * w->row_bytes, rows, (size_t)n * w->row_bytes);
+    return;
+  }
+  const size_t nr = (size_t)c->k->nr, pairs = (size_t)weight_pairs(w);
+  float *values = cpu_scratch(c, 0);
+  for (int32_t i = first; i < first + n; i++, row += w->row_bytes) {
+    dequantize_row(w->type, row, values, (size_t)w->in);
+    int16_t *panel = w->panels + (size_t)i / nr * pairs * nr * 2;
+    c->k->quantize_pairs(values, w->in, FIXED_NORM_B, panel + (size_t)i % nr * 2, nr, w->scales + i);
+  }
+}
+
+void cpu_weight_seal(backend *be, weight *w) { (void)be, (void)w; }
+
+void cpu_weight_close(backend *be, weight *w) {
+  (void)be;
+  if (!w) return;
+  mem_free(w->panels);
+  mem_free(w->scales);
+  mem_free(w->rows);
+  mem_free(w);
+}
+
+size_t cpu_weight_bytes(const weight *w) { return w->bytes; }
+
+void cpu_weight_row(const cpu *c, const weight *w, int32_t row, float *out) {
+  if (weight_is_blocks(w)) {
+    dequantize_row(w->type, w->rows + (size_t)row * w->row_bytes, out, (size_t)w->in);
+    return;
+  }
+  const size_t nr = (size_t)c->k->nr, pairs = (size_t)weight_pairs(w);
+  const int16_t *p = w->panels + (size_t)row / nr * pairs * nr * 2 + (size_t)row % nr * 2;
+  for (int32_t i = 0; i < w->in; i++) out[i] = (float)p[(size_t)(i / 2) * nr * 2 + (size_t)(i & 1)] * w->scales[row];
+}

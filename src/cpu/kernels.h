@@ -1,0 +1,52 @@
+/* The table of kernels. kernels_body.h is compiled once for each instruction set (kernels_scalar.c, kernels_avx2.c ...), over the
+ * vocabulary of vec_*.h, and gives one table; kernels_best() picks the best one that this processor runs.
+ *
+ * Matrix products are in 16-bit fixed point. A row a of the left and a column w of the right operand are int16 with one f32 scale
+ * each, chosen by their 2-norms: |a| <= FIXED_NORM_A and |w| <= FIXED_NORM_B in units. By Cauchy and Schwarz every partial sum of products
+ * stays below 32440 * 64225 + rounding < 2^31, for any input and any length to 2^20, so 32-bit accumulators need no care.
+ *
+ *   left panel   [k / 2][m][2] int16: m <= MR rows, k in pairs, an odd k is padded with 0
+ *   right panel  [k / 2][NR][2] int16: NR = 2 * VW columns */
+#ifndef SOTTO_CPU_KERNELS_H
+#define SOTTO_CPU_KERNELS_H
+
+#include "../base/base.h"
+
+#define FIXED_NORM_A 32440.0f /* 0.99 * 2^15 */
+#define FIXED_NORM_B 64225.0f /* 0.98 * 2^16 */
+#define FIXED_MAX 32767.0f
+#define MAX_TILE_ROWS 8
+
+typedef struct kernels {
+  const char *name;
+  int32_t mr, nr; /* rows and columns of a tile */
+
+  /* c[m, nr] = (a · b) * scale_a * scale_b, or added to it; tile[m - 1], m in [1, mr]. a, b: panels of k2 pairs; c: row stride ldc. */
+  void (*tile[MAX_TILE_ROWS])(const int16_t *a, const int16_t *b, int32_t k2, float *c, size_t ldc, const float *scale_a,
+                              const float *scale_b, bool accumulate);
+
+  /* x[n] as int16, written in pairs `stride` pairs apart, an odd n padded; *scale is the unit. A row with NaN or infinity
+   * gets scale NaN (so that the product says so) and zeros. norm: FIXED_NORM_A or _B. */
+  void (*quantize_pairs)(const float *x, int32_t n, float norm, int16_t *pairs, size_t stride, float *scale);
+  /* The transpose: columns [0, nr) of x[n, >= cols] become a right panel of n / 2 pairs; columns from `cols` on are zero. */
+  void (*quantize_columns)(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales);
+
+  /* softmax of x[n] * factor in place without the division; returns the sum. */
+  float (*exp_sum)(float *x, int32_t n, float factor);
+  /* y = act(x + bias) + residual; gelu: whether; bias, residual may be NULL; y may be residual. */
+  void (*finish)(float *y, const float *x, int32_t n, const float *bias, bool gelu, const float *residual);
+  void (*layer_norm)(float *y, const float *x, int32_t n, const float *gain, const float *bias, float eps);
+
+  /* One query over `length` places of one head: y[d] = softmax(q kᵀ * scale) v. k, v: int16 [place][d] with one f32 scale a place;
+   * d a multiple of 32, places through slots[]; q int16 [d] with its scale; scores: scratch [length]. */
+  void (*attend_slots)(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale, const int16_t *v,
+                       const float *v_scale, int32_t d, const int32_t *slots, int32_t length, float *scores);
+} kernels;
+
+extern const kernels kernels_scalar, kernels_avx2, kernels_neon, kernels_wasm;
+
+/* The tables that this processor can run: index 0 is the scalar one, the last is the best. NULL past the end. */
+const kernels *kernels_available(int32_t index);
+const kernels *kernels_best(void);
+
+#endif

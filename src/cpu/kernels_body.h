@@ -1,0 +1,317 @@
+/* The bodies of the kernels, over the vocabulary of a vec_*.h that was included before. KERNELS names the table that results.
+ *
+ * A tile keeps MR x 2 vectors of 32-bit sums in registers; for each pair of k it loads two vectors of the right panel and, row by row,
+ * one pair of the left panel, broadcast. */
+#include "kernels.h"
+
+#define NR (2 * VW)
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#define NO_UNROLL _Pragma("clang loop unroll(disable)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#define NO_UNROLL
+#endif
+
+static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const int16_t *b, int32_t k2, float *c,
+                                                            size_t ldc, const float *scale_a, const float *scale_b,
+                                                            bool accumulate) {
+  vi sum[MR][2];
+  UNROLL for (int i = 0; i < m; i++) sum[i][0] = sum[i][1] = vi_zero();
+  NO_UNROLL for (int32_t k = 0; k < k2; k++) {
+    const vi b0 = vi_load(b), b1 = vi_load(b + NR);
+    UNROLL for (int i = 0; i < m; i++) {
+      const vi x = vi_splat32(a + 2 * i);
+      sum[i][0] = vi_dot16_add(sum[i][0], x, b0);
+      sum[i][1] = vi_dot16_add(sum[i][1], x, b1);
+    }
+    a += 2 * m;
+    b += 2 * NR;
+  }
+  const vf s0 = vf_load(scale_b), s1 = vf_load(scale_b + VW);
+  UNROLL for (int i = 0; i < m; i++) {
+    const vf s = vf_set1(scale_a[i]);
+    float *y = c + (size_t)i * ldc;
+    vf y0 = vf_mul(vf_mul(vi_to_vf(sum[i][0]), s), s0), y1 = vf_mul(vf_mul(vi_to_vf(sum[i][1]), s), s1);
+    if (accumulate) y0 = vf_add(y0, vf_load(y)), y1 = vf_add(y1, vf_load(y + VW));
+    vf_store(y, y0);
+    vf_store(y + VW, y1);
+  }
+}
+
+#define TILE(m)                                                                                                           \
+  static void tile_##m(const int16_t *a, const int16_t *b, int32_t k2, float *c, size_t ldc, const float *scale_a,        \
+                       const float *scale_b, bool accumulate) {                                                           \
+    tile_rows(m, a, b, k2, c, ldc, scale_a, scale_b, accumulate);                                                         \
+  }
+TILE(1)
+TILE(2)
+TILE(3)
+TILE(4)
+#if MR > 4
+TILE(5)
+#endif
+#if MR > 5
+TILE(6)
+#endif
+
+/* -- quantization -- */
+
+/* The unit in which a row with this sum of squares and this largest magnitude is written. A unit too small to invert is 0. */
+static float fixed_unit(float norm, float largest, float norm_units) {
+  float unit = norm / norm_units, other = largest / FIXED_MAX;
+  unit = unit > other ? unit : other;
+  return unit >= 1e-36f ? unit : 0.0f;
+}
+
+/* For values whose squares leave the range of f32. NaN when one is not finite. */
+static float careful_norm(const float *x, int32_t n, float *largest) {
+  double sum = 0;
+  float m = 0;
+  for (int32_t i = 0; i < n; i++) {
+    sum += (double)x[i] * x[i];
+    float magnitude = x[i] < 0 ? -x[i] : x[i];
+    m = magnitude > m ? magnitude : m;
+  }
+  *largest = m;
+  float norm = (float)__builtin_sqrt(sum);
+  return norm <= 3.4028234e38f ? norm : __builtin_nanf("");
+}
+
+static bool squares_in_range(float sum) { return sum > 1e-30f && sum < 1e37f; }
+
+static void quantize_pairs(const float *x, int32_t n, float norm_units, int16_t *pairs, size_t stride, float *scale) {
+  vf sum0 = vf_set1(0), sum1 = sum0, top = sum0;
+  int32_t i = 0;
+  for (; i + 2 * VW <= n; i += 2 * VW) {
+    const vf x0 = vf_load(x + i), x1 = vf_load(x + i + VW);
+    sum0 = vf_fma(x0, x0, sum0);
+    sum1 = vf_fma(x1, x1, sum1);
+    top = vf_max(vf_max(vf_abs(x0), vf_abs(x1)), top);
+  }
+  float sum = vf_sum(vf_add(sum0, sum1)), largest = vf_largest(top);
+  for (int32_t j = i; j < n; j++) {
+    float magnitude = x[j] < 0 ? -x[j] : x[j];
+    sum += magnitude * magnitude;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  float norm = squares_in_range(sum) ? __builtin_sqrtf(sum) : careful_norm(x, n, &largest);
+  float unit = fixed_unit(norm, largest, norm_units);
+  bool finite = norm == norm;
+  *scale = finite ? unit : norm;
+
+  int16_t *out = pairs;
+  if (!finite || unit == 0) {
+    for (int32_t k = 0; k < n; k += 2, out += 2 * stride) out[0] = out[1] = 0;
+    return;
+  }
+  const float inverse = 1.0f / unit;
+  const vf v = vf_set1(inverse);
+  int16_t block[2 * VW];
+  for (i = 0; i + 2 * VW <= n; i += 2 * VW) {
+    vi_store(block, vi_narrow16(vf_mul(vf_load(x + i), v), vf_mul(vf_load(x + i + VW), v)));
+    UNROLL for (int p = 0; p < VW; p++, out += 2 * stride) memcpy(out, block + 2 * p, 4);
+  }
+  if (i < n) {
+    float tail[2 * VW] = {0};
+    memcpy(tail, x + i, (size_t)(n - i) * sizeof *x);
+    vi_store(block, vi_narrow16(vf_mul(vf_load(tail), v), vf_mul(vf_load(tail + VW), v)));
+    for (int p = 0; i + 2 * p < n; p++, out += 2 * stride) memcpy(out, block + 2 * p, 4);
+  }
+}
+
+static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales) {
+  float sum[NR] = {0}, top[NR] = {0}, inverse[NR], row[2][NR] = {{0}};
+  const bool whole = cols >= NR;
+  for (int32_t i = 0; i < n; i++) {
+    const float *p = x + (size_t)i * stride;
+    if (!whole) p = memcpy(row[0], p, (size_t)cols * sizeof *x);
+    for (int h = 0; h < NR; h += VW) {
+      const vf a = vf_load(p + h);
+      vf_store(sum + h, vf_fma(a, a, vf_load(sum + h)));
+      vf_store(top + h, vf_max(vf_abs(a), vf_load(top + h)));
+    }
+  }
+  bool finite = true;
+  for (int c = 0; c < NR; c++) {
+    float norm = 0;
+    if (squares_in_range(sum[c])) {
+      norm = __builtin_sqrtf(sum[c]);
+    } else if (c < cols) {
+      double total = 0;
+      top[c] = 0;
+      for (int32_t i = 0; i < n; i++) {
+        float value = x[(size_t)i * stride + (size_t)c], magnitude = value < 0 ? -value : value;
+        total += (double)value * value;
+        top[c] = magnitude > top[c] ? magnitude : top[c];
+      }
+      norm = (float)__builtin_sqrt(total);
+      if (!(norm <= 3.4028234e38f)) norm = __builtin_nanf(""), finite = false;
+    }
+    float unit = fixed_unit(norm, top[c], FIXED_NORM_B);
+    scales[c] = norm == norm ? unit : norm;
+    inverse[c] = norm == norm && unit > 0 ? 1.0f / unit : 0.0f;
+  }
+  const vf v0 = vf_load(inverse), v1 = vf_load(inverse + VW);
+  for (int32_t i = 0; i < n; i += 2, panel += 2 * NR) {
+    const float *p = x + (size_t)i * stride, *q = p + stride;
+    if (!whole || !finite || i + 1 == n) {
+      memset(row[1], 0, sizeof row[1]);
+      for (int c = 0; c < min_i32(cols, NR); c++) {
+        row[0][c] = inverse[c] == 0 ? 0 : p[c];
+        if (i + 1 < n) row[1][c] = inverse[c] == 0 ? 0 : q[c];
+      }
+      p = row[0], q = row[1];
+    }
+    vi_store(panel, vi_pair16(vf_mul(vf_load(p), v0), vf_mul(vf_load(q), v0)));
+    vi_store(panel + NR, vi_pair16(vf_mul(vf_load(p + VW), v1), vf_mul(vf_load(q + VW), v1)));
+  }
+}
+
+/* -- elementwise -- */
+
+/* exp(x), x <= 88, relative error below 2e-7: 2^n by the exponent's bits, n the nearest integer to x / log 2, times a polynomial
+ * on [-log 2 / 2, log 2 / 2]. Below -87 it is 1e-38. */
+static inline vf vf_exp(vf x) {
+  x = vf_max(x, vf_set1(-87.0f));
+  const vf magic = vf_set1(12582912.0f);
+  const vf shifted = vf_fma(x, vf_set1(1.44269504f), magic), n = vf_sub(shifted, magic);
+  const vf r = vf_fma(n, vf_set1(-1.42860677e-6f), vf_fma(n, vf_set1(-0.693145752f), x));
+  vf p = vf_set1(1.3888889e-3f);
+  p = vf_fma(p, r, vf_set1(8.3333333e-3f));
+  p = vf_fma(p, r, vf_set1(4.1666667e-2f));
+  p = vf_fma(p, r, vf_set1(1.6666667e-1f));
+  p = vf_fma(p, r, vf_set1(0.5f));
+  p = vf_fma(p, r, vf_set1(1.0f));
+  p = vf_fma(p, r, vf_set1(1.0f));
+  return vf_from_bits(vi_add(vf_bits(p), vi_shl(vf_bits(shifted), 23)));
+}
+
+/* 0.5 x (1 + erf(x / sqrt 2)), absolute error below 5e-7 * max(1, |x|): Abramowitz and Stegun 7.1.26 for erf. */
+static inline vf vf_gelu(vf x) {
+  const vf one = vf_set1(1.0f), z = vf_mul(vf_abs(x), vf_set1(0.70710678f));
+  const vf t = vf_div(one, vf_fma(z, vf_set1(0.3275911f), one));
+  vf p = vf_set1(1.061405429f);
+  p = vf_fma(p, t, vf_set1(-1.453152027f));
+  p = vf_fma(p, t, vf_set1(1.421413741f));
+  p = vf_fma(p, t, vf_set1(-0.284496736f));
+  p = vf_fma(p, t, vf_set1(0.254829592f));
+  const vf far = vf_mul(vf_mul(p, t), vf_exp(vf_sub(vf_set1(0), vf_mul(z, z)))); /* 1 - erf(z) */
+  const vf erf = vf_copysign(vf_sub(one, far), x), half = vf_mul(x, vf_set1(0.5f));
+  return vf_fma(half, erf, half);
+}
+
+static float exp_sum(float *x, int32_t n, float factor) {
+  vf top = vf_set1(-3.4028234e38f);
+  int32_t i = 0;
+  for (; i + VW <= n; i += VW) top = vf_max(vf_load(x + i), top);
+  float largest = vf_largest(top);
+  for (int32_t j = i; j < n; j++) largest = x[j] > largest ? x[j] : largest;
+  /* exp(factor * x - factor * largest); the difference first: it is exact where it matters */
+  const vf f = vf_set1(factor), m = vf_set1(largest);
+  vf sum = vf_set1(0);
+  for (i = 0; i + VW <= n; i += VW) {
+    const vf e = vf_exp(vf_mul(vf_sub(vf_load(x + i), m), f));
+    vf_store(x + i, e);
+    sum = vf_add(sum, e);
+  }
+  float total = vf_sum(sum);
+  if (i < n) {
+    float tail[VW] = {0};
+    memcpy(tail, x + i, (size_t)(n - i) * sizeof *x);
+    vf_store(tail, vf_exp(vf_mul(vf_sub(vf_load(tail), m), f)));
+    memcpy(x + i, tail, (size_t)(n - i) * sizeof *x);
+    for (int32_t j = 0; j < n - i; j++) total += tail[j];
+  }
+  return total;
+}
+
+static inline vf finish_vector(vf x, vf bias, bool gelu, vf residual) {
+  x = vf_add(x, bias);
+  if (gelu) x = vf_gelu(x);
+  return vf_add(x, residual);
+}
+
+static void finish(float *y, const float *x, int32_t n, const float *bias, bool gelu, const float *residual) {
+  const vf zero = vf_set1(0);
+  int32_t i = 0;
+  for (; i + VW <= n; i += VW)
+    vf_store(y + i, finish_vector(vf_load(x + i), bias ? vf_load(bias + i) : zero, gelu, residual ? vf_load(residual + i) : zero));
+  if (i < n) {
+    const size_t bytes = (size_t)(n - i) * sizeof *x;
+    float a[VW] = {0}, b[VW] = {0}, r[VW] = {0};
+    memcpy(a, x + i, bytes);
+    if (bias) memcpy(b, bias + i, bytes);
+    if (residual) memcpy(r, residual + i, bytes);
+    vf_store(a, finish_vector(vf_load(a), vf_load(b), gelu, vf_load(r)));
+    memcpy(y + i, a, bytes);
+  }
+}
+
+static void layer_norm(float *y, const float *x, int32_t n, const float *gain, const float *bias, float eps) {
+  int32_t i = 0;
+  vf sum = vf_set1(0), squares = sum;
+  for (; i + VW <= n; i += VW) sum = vf_add(sum, vf_load(x + i));
+  float total = vf_sum(sum);
+  for (; i < n; i++) total += x[i];
+  const float mean = total / (float)n;
+  const vf m = vf_set1(mean);
+  for (i = 0; i + VW <= n; i += VW) {
+    const vf d = vf_sub(vf_load(x + i), m);
+    squares = vf_fma(d, d, squares);
+  }
+  float variance = vf_sum(squares);
+  for (; i < n; i++) variance += (x[i] - mean) * (x[i] - mean);
+  const float inverse = 1.0f / __builtin_sqrtf(variance / (float)n + eps);
+  const vf v = vf_set1(inverse);
+  for (i = 0; i + VW <= n; i += VW)
+    vf_store(y + i, vf_fma(vf_mul(vf_sub(vf_load(x + i), m), v), vf_load(gain + i), vf_load(bias + i)));
+  for (; i < n; i++) y[i] = (x[i] - mean) * inverse * gain[i] + bias[i];
+}
+
+/* -- attention over scattered places -- */
+
+static void attend_slots(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale, const int16_t *v,
+                         const float *v_scale, int32_t d, const int32_t *slots, int32_t length, float *scores) {
+  for (int32_t i = 0; i < length; i++) {
+    const int16_t *key = k + (size_t)slots[i] * (size_t)d;
+    vi sum = vi_zero();
+    for (int32_t j = 0; j < d; j += 2 * VW) sum = vi_dot16_add(sum, vi_load(q + j), vi_load(key + j));
+    int32_t lanes[VW], total = 0;
+    vi_store(lanes, sum);
+    for (int l = 0; l < VW; l++) total = (int32_t)((uint32_t)total + (uint32_t)lanes[l]);
+    scores[i] = (float)total * k_scale[slots[i]];
+  }
+  const float inverse = 1.0f / exp_sum(scores, length, q_scale);
+  for (int32_t j = 0; j < d; j += 4 * VW) {
+    vf sum[4];
+    UNROLL for (int h = 0; h < 4; h++) sum[h] = vf_set1(0);
+    for (int32_t i = 0; i < length; i++) {
+      const int16_t *value = v + (size_t)slots[i] * (size_t)d + j;
+      const vf p = vf_set1(scores[i] * v_scale[slots[i]]);
+      UNROLL for (int h = 0; h < 4; h++) sum[h] = vf_fma(p, vf_from_i16(value + h * VW), sum[h]);
+    }
+    UNROLL for (int h = 0; h < 4; h++) vf_store(y + j + h * VW, vf_mul(sum[h], vf_set1(inverse)));
+  }
+}
+
+const kernels KERNELS = {
+    .name = KERNELS_NAME,
+    .mr = MR,
+    .nr = NR,
+    .tile = {tile_1, tile_2, tile_3, tile_4,
+#if MR > 4
+             tile_5,
+#endif
+#if MR > 5
+             tile_6,
+#endif
+    },
+    .quantize_pairs = quantize_pairs,
+    .quantize_columns = quantize_columns,
+    .exp_sum = exp_sum,
+    .finish = finish,
+    .layer_norm = layer_norm,
+    .attend_slots = attend_slots,
+};

@@ -1,0 +1,56 @@
+/* The vector vocabulary (see vec_scalar.h) for AArch64 NEON. */
+#ifndef SOTTO_VEC_NEON_H
+#define SOTTO_VEC_NEON_H
+
+#include <arm_neon.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VW 4
+#define MR 6
+
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+
+static inline vf vf_load(const float *p) { return vld1q_f32(p); }
+static inline void vf_store(float *p, vf a) { vst1q_f32(p, a); }
+static inline vf vf_set1(float x) { return vdupq_n_f32(x); }
+static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+static inline vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
+static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+static inline vf vf_abs(vf a) { return vabsq_f32(a); }
+static inline vf vf_copysign(vf magnitude, vf sign) { return vbslq_f32(vdupq_n_u32(0x80000000u), sign, magnitude); }
+static inline vi vf_bits(vf a) { return vreinterpretq_s32_f32(a); }
+static inline vf vf_from_bits(vi a) { return vreinterpretq_f32_s32(a); }
+
+static inline vi vi_zero(void) { return vdupq_n_s32(0); }
+static inline vi vi_load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8((const uint8_t *)p)); }
+static inline void vi_store(void *p, vi a) { vst1q_u8((uint8_t *)p, vreinterpretq_u8_s32(a)); }
+static inline vi vi_splat32(const void *p) {
+  int32_t x;
+  memcpy(&x, p, 4);
+  return vdupq_n_s32(x);
+}
+static inline vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+static inline vi vi_shl(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(n)); }
+static inline vf vi_to_vf(vi a) { return vcvtq_f32_s32(a); }
+static inline vi vi_dot16_add(vi acc, vi a, vi b) {
+  int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+  int32x4_t lo = vmull_s16(vget_low_s16(x), vget_low_s16(y)), hi = vmull_high_s16(x, y);
+  return vaddq_s32(acc, vpaddq_s32(lo, hi));
+}
+static inline vi vf_round(vf a) { return vcvtnq_s32_f32(a); }
+static inline vi vi_narrow16(vf lo, vf hi) {
+  return vreinterpretq_s32_s16(vcombine_s16(vmovn_s32(vf_round(lo)), vmovn_s32(vf_round(hi))));
+}
+static inline vi vi_pair16(vf lo, vf hi) { return vsliq_n_s32(vf_round(lo), vf_round(hi), 16); }
+static inline vf vf_from_i16(const int16_t *p) { return vcvtq_f32_s32(vmovl_s16(vld1_s16(p))); }
+
+static inline float vf_sum(vf a) { return vaddvq_f32(a); }
+static inline float vf_largest(vf a) { return vmaxnmvq_f32(a); }
+
+#endif

@@ -1,0 +1,89 @@
+/* The vector vocabulary in plain C: four lanes as arrays. It is the specification of what each word does. */
+#ifndef SOTTO_VEC_SCALAR_H
+#define SOTTO_VEC_SCALAR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VW 4 /* f32 lanes; twice as many int16, four times as many int8 */
+#define MR 4 /* rows of a tile of the matrix product */
+
+typedef struct vf {
+  float f[VW];
+} vf;
+typedef struct vi {
+  int32_t i[VW];
+} vi;
+
+#define VEC_LANES(T, EXPRESSION) \
+  T r;                           \
+  for (int l = 0; l < VW; l++) r EXPRESSION; \
+  return r
+
+static inline vf vf_load(const float *p) { vf r; memcpy(&r, p, sizeof r); return r; }
+static inline void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
+static inline vf vf_set1(float x) { VEC_LANES(vf, .f[l] = x); }
+static inline vf vf_add(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] + b.f[l]); }
+static inline vf vf_sub(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] - b.f[l]); }
+static inline vf vf_mul(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] * b.f[l]); }
+static inline vf vf_div(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] / b.f[l]); }
+static inline vf vf_fma(vf a, vf b, vf c) { VEC_LANES(vf, .f[l] = a.f[l] * b.f[l] + c.f[l]); } /* rounded once or twice */
+/* Where a lane is not a number, the second argument is taken. */
+static inline vf vf_max(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] > b.f[l] ? a.f[l] : b.f[l]); }
+static inline vf vf_min(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] < b.f[l] ? a.f[l] : b.f[l]); }
+static inline vf vf_abs(vf a) { VEC_LANES(vf, .f[l] = fabsf(a.f[l])); }
+static inline vf vf_copysign(vf magnitude, vf sign) { VEC_LANES(vf, .f[l] = copysignf(magnitude.f[l], sign.f[l])); }
+static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
+static inline vf vf_from_bits(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; }
+
+static inline vi vi_zero(void) { VEC_LANES(vi, .i[l] = 0); }
+static inline vi vi_load(const void *p) { vi r; memcpy(&r, p, sizeof r); return r; }
+static inline void vi_store(void *p, vi a) { memcpy(p, &a, sizeof a); }
+static inline vi vi_splat32(const void *p) { int32_t x; memcpy(&x, p, 4); VEC_LANES(vi, .i[l] = x); } /* 4 bytes to each lane */
+static inline vi vi_add(vi a, vi b) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] + (uint32_t)b.i[l])); }
+static inline vi vi_shl(vi a, int n) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] << n)); }
+static inline vf vi_to_vf(vi a) { VEC_LANES(vf, .f[l] = (float)a.i[l]); }
+
+/* acc + the sum of two int16 products a lane. */
+static inline vi vi_dot16_add(vi acc, vi a, vi b) {
+  for (int l = 0; l < VW; l++) {
+    int16_t x[2], y[2];
+    memcpy(x, &a.i[l], 4), memcpy(y, &b.i[l], 4);
+    acc.i[l] = (int32_t)((uint32_t)acc.i[l] + (uint32_t)(x[0] * y[0]) + (uint32_t)(x[1] * y[1]));
+  }
+  return acc;
+}
+
+/* Rounds to nearest integer: |a| < 2^22, else (NaN too) some value. */
+static inline vi vf_round(vf a) {
+  for (int l = 0; l < VW; l++) a.f[l] += 12582912.0f; /* 1.5 * 2^23: the mantissa's low bits are then the integer */
+  vi r = vf_bits(a);
+  for (int l = 0; l < VW; l++) r.i[l] = (int32_t)((uint32_t)r.i[l] - 0x4B400000u);
+  return r;
+}
+
+/* 2 * VW floats in [-32767, 32767] to int16, in order. */
+static inline vi vi_narrow16(vf lo, vf hi) {
+  int16_t out[2 * VW];
+  vi a = vf_round(lo), b = vf_round(hi), r;
+  for (int l = 0; l < VW; l++) out[l] = (int16_t)(uint16_t)(uint32_t)a.i[l], out[VW + l] = (int16_t)(uint16_t)(uint32_t)b.i[l];
+  memcpy(&r, out, sizeof r);
+  return r;
+}
+/* Each lane: int16 `lo` in its low half, `hi` in its high half. */
+static inline vi vi_pair16(vf lo, vf hi) {
+  vi a = vf_round(lo), b = vf_round(hi);
+  VEC_LANES(vi, .i[l] = (int32_t)(((uint32_t)a.i[l] & 0xffffu) | (uint32_t)b.i[l] << 16));
+}
+/* VW int16 in memory, widened. */
+static inline vf vf_from_i16(const int16_t *p) { VEC_LANES(vf, .f[l] = (float)p[l]); }
+
+static inline float vf_sum(vf a) { return (a.f[0] + a.f[1]) + (a.f[2] + a.f[3]); }
+static inline float vf_largest(vf a) {
+  float m = a.f[0];
+  for (int l = 1; l < VW; l++) m = a.f[l] > m ? a.f[l] : m;
+  return m;
+}
+
+#endif

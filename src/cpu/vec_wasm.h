@@ -1,0 +1,71 @@
+/* The vector vocabulary (see vec_scalar.h) for WebAssembly SIMD, with fused multiply-add where relaxed SIMD is there.
+ *
+ * The tile has 5 rows: V8 keeps one of the 16 XMM registers for itself, and 6 x 2 accumulators, two columns, a row and a product
+ * do not fit in 15; 31 against 46 GMAC/s. V8 spills, too, when the loop over k is unrolled. */
+#ifndef SOTTO_VEC_WASM_H
+#define SOTTO_VEC_WASM_H
+
+#include <stdint.h>
+#include <string.h>
+#include <wasm_simd128.h>
+
+#define VW 4
+#define MR 5
+
+typedef v128_t vf;
+typedef v128_t vi;
+
+static inline vf vf_load(const float *p) { return wasm_v128_load(p); }
+static inline void vf_store(float *p, vf a) { wasm_v128_store(p, a); }
+static inline vf vf_set1(float x) { return wasm_f32x4_splat(x); }
+static inline vf vf_add(vf a, vf b) { return wasm_f32x4_add(a, b); }
+static inline vf vf_sub(vf a, vf b) { return wasm_f32x4_sub(a, b); }
+static inline vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
+static inline vf vf_div(vf a, vf b) { return wasm_f32x4_div(a, b); }
+static inline vf vf_fma(vf a, vf b, vf c) {
+#ifdef __wasm_relaxed_simd__
+  return wasm_f32x4_relaxed_madd(a, b, c);
+#else
+  return wasm_f32x4_add(wasm_f32x4_mul(a, b), c);
+#endif
+}
+static inline vf vf_max(vf a, vf b) { return wasm_f32x4_pmax(b, a); }
+static inline vf vf_min(vf a, vf b) { return wasm_f32x4_pmin(b, a); }
+static inline vf vf_abs(vf a) { return wasm_f32x4_abs(a); }
+static inline vf vf_copysign(vf magnitude, vf sign) {
+  return wasm_v128_bitselect(sign, magnitude, wasm_i32x4_splat(INT32_MIN));
+}
+static inline vi vf_bits(vf a) { return a; }
+static inline vf vf_from_bits(vi a) { return a; }
+
+static inline vi vi_zero(void) { return wasm_i32x4_const_splat(0); }
+static inline vi vi_load(const void *p) { return wasm_v128_load(p); }
+static inline void vi_store(void *p, vi a) { wasm_v128_store(p, a); }
+static inline vi vi_splat32(const void *p) { return wasm_v128_load32_splat(p); }
+static inline vi vi_add(vi a, vi b) { return wasm_i32x4_add(a, b); }
+static inline vi vi_shl(vi a, int n) { return wasm_i32x4_shl(a, (uint32_t)n); }
+static inline vf vi_to_vf(vi a) { return wasm_f32x4_convert_i32x4(a); }
+static inline vi vi_dot16_add(vi acc, vi a, vi b) { return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b)); }
+
+/* Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the mantissa: no conversion is needed. */
+static inline vi vf_plus_magic(vf a) { return wasm_f32x4_add(a, wasm_f32x4_const_splat(12582912.0f)); }
+static inline vi vf_round(vf a) { return wasm_i32x4_sub(vf_plus_magic(a), wasm_i32x4_const_splat(0x4B400000)); }
+static inline vi vi_narrow16(vf lo, vf hi) {
+  return wasm_i16x8_shuffle(vf_plus_magic(lo), vf_plus_magic(hi), 0, 2, 4, 6, 8, 10, 12, 14);
+}
+static inline vi vi_pair16(vf lo, vf hi) {
+  return wasm_i16x8_shuffle(vf_plus_magic(lo), vf_plus_magic(hi), 0, 8, 2, 10, 4, 12, 6, 14);
+}
+static inline vf vf_from_i16(const int16_t *p) { return wasm_f32x4_convert_i32x4(wasm_i32x4_load16x4(p)); }
+
+static inline float vf_sum(vf a) {
+  vf s = wasm_f32x4_add(a, wasm_i32x4_shuffle(a, a, 2, 3, 0, 1));
+  return wasm_f32x4_extract_lane(s, 0) + wasm_f32x4_extract_lane(s, 1);
+}
+static inline float vf_largest(vf a) {
+  vf s = vf_max(a, wasm_i32x4_shuffle(a, a, 2, 3, 0, 1));
+  float x = wasm_f32x4_extract_lane(s, 0), y = wasm_f32x4_extract_lane(s, 1);
+  return x > y ? x : y;
+}
+
+#endif
