@@ -61,7 +61,7 @@ build/release/libsotto.a: $(NATIVE:%.c=build/release/%.o)
 build/asan/libsotto.a: $(NATIVE:%.c=build/asan/%.o)
 build/%/libsotto.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 build/sotto: $(CLI:%.c=build/release/%.o) $(VENDOR:%.c=build/release/%.o) build/release/libsotto.a
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
@@ -114,33 +114,123 @@ js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/*.json js/*.mjs)
 wasm-files: $(WASM_VARIANTS:%=js/dist/sotto-%.wasm)
 FORCE:
 
-# ---- native tests, benches and fuzz targets ----
+# ---- native tests, benches, fuzz targets ----
 
 TESTS := $(patsubst tests/native/%.c,build/asan/%,$(wildcard tests/native/test_*.c))
 BENCHES := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c))
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 build/asan/test_%: build/asan/tests/native/test_%.o build/asan/libsotto.a
-	$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
+	@echo LINK $@
+	@$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 build/bench/%: build/release/bench/%.o build/release/libsotto.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-.PHONY: native-tests benches
+# By a clang with libFuzzer (build/fuzz/guided says so to the runner); elsewhere by the compiler in use, driven by tests/fuzz/standalone.c.
+ifneq ($(filter test fuzz fuzzers build/fuzz/%,$(MAKECMDGOALS)),)
+FUZZ_CC := $(shell tools/fuzz-cc)
+endif
+ifneq ($(FUZZ_CC),)
+FUZZ_FLAGS := -std=c11 -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -w -MMD -MP
+FUZZ_LINK := $(FUZZ_CC) -fsanitize=fuzzer,address,undefined
+FUZZ_COMPILE := $(FUZZ_CC)
+else
+FUZZ_FLAGS := $(CFLAGS_ALL) $(CFLAGS_ASAN)
+FUZZ_LINK := $(CC) $(CFLAGS_ASAN)
+FUZZ_COMPILE := $(CC)
+FUZZ_DRIVER := build/fuzz/tests/fuzz/standalone.o
+endif
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo FUZZ $@
+	@$(FUZZ_COMPILE) $(FUZZ_FLAGS) $(call isa,$<) -c $< -o $@
+
+build/fuzz/libsotto.a: $(NATIVE:%.c=build/fuzz/%.o)
+
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) build/fuzz/libsotto.a
+	@echo LINK $@
+	@$(FUZZ_LINK) $^ -o $@ $(LIBS)
+	@$(if $(FUZZ_DRIVER),rm -f,touch) build/fuzz/guided
+
+.PHONY: native-tests benches fuzzers test fuzz bench
 native-tests: $(TESTS)
 benches: $(BENCHES)
+fuzzers: $(FUZZERS)
+
+test: setup setup-tests models-for-tests ## every test, the page's in browsers included; the last line counts them
+	@$(MAKE) --no-print-directory -j2 native native-tests fuzzers
+	@$(MAKE) --no-print-directory -j2 wasm
+	@$(MAKE) --no-print-directory app
+	@node tools/run-tests.mjs $(ONLY)
+
+test-native: native-tests ## the native unit tests alone
+	@node tools/run-tests.mjs build/asan
+
+fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
+	@node tools/run-tests.mjs build/fuzz
+
+# ---- what others bring: npm packages, the WebAssembly compiler, browsers, models ----
+
+.PHONY: setup setup-tests models models-for-tests
+setup: node_modules/.package-lock.json ## npm packages and the WebAssembly compiler
+	@tools/setup-toolchain
+
+node_modules/.package-lock.json: package.json package-lock.json $(wildcard js/package.json app/package.json)
+	npm $(if $(CI),ci,install) --silent
+	@touch $@
+
+setup-tests: ## what tests use beyond the build: browsers, clang for fuzzing
+	@tools/setup-tests
+
+models: ## the model that the page starts with
+	@tools/fetch-models tiny-q5_1
+
+models-for-tests:
+	@tools/fetch-models tiny-q5_1 tiny base.en
+
+# ---- the page ----
+
+PORT ?= 8080
+
+.PHONY: app run
+app: app/dist/index.html
+app/dist/index.html: js/dist/index.js $(wildcard app/*.json app/*.ts app/*.html app/src/* app/src/*/* app/public/*)
+	npm run --silent build -w app
+	@touch $@
+
+run: setup models ## builds the page and serves it: make run PORT=8080
+	@$(MAKE) --no-print-directory -j2 wasm
+	@$(MAKE) --no-print-directory app
+	@node tools/serve.mjs --port $(PORT)
 
 # ---- housekeeping ----
 
-.PHONY: format clean help
+.PHONY: lint format clean help compile_commands.json
+OUR_C = $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^cli/vendor/')
+
 format: ## formats the C files
-	clang-format -i $(filter-out cli/vendor/%,$(shell git ls-files '*.c' '*.h'))
+	clang-format -i $(OUR_C)
+
+lint: ## what a reader would complain about: format, types, hosts in the lock file
+	clang-format --dry-run -Werror $(OUR_C)
+	@! grep -n '"resolved": "http' package-lock.json || { echo 'package-lock.json names a registry: run npm install with the .npmrc of this repository.'; exit 1; }
+	npm run --silent check -w js
+	npx --no-install tsc --noEmit -p app
+
+compile_commands.json: ## for editors: how every C file is compiled
+	@{ echo '['; for f in $(NATIVE) $(CLI) $(wildcard tests/native/*.c bench/*.c tests/fuzz/*.c); do \
+	  case $$f in *_avx2.c) isa="$(ISA_avx2)";; *_avx512.c) isa="$(ISA_avx512)";; *) isa=;; esac; \
+	  printf '{"directory":"%s","file":"%s","command":"$(CC) -std=c11 $(filter-out -Werror,$(WARNINGS)) %s -c %s"},\n' "$(CURDIR)" "$$f" "$$isa" "$$f"; \
+	  done | sed '$$ s/,$$//'; echo ']'; } > $@
 
 clean: ## removes what was built (not models/ and node_modules/)
 	rm -rf build js/dist app/dist compile_commands.json
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1: /p' Makefile | sort | awk -F': ' '{ printf "  make %-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9_.-]*\):.*## /\1#/p' Makefile | sort | awk -F'#' '{ printf "  make %-24s %s\n", $$1, $$2 }'
 
-.PRECIOUS: build/%.o
+.SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

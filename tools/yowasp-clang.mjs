@@ -3,7 +3,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-const bundle = new URL('../build/yowasp/node_modules/@yowasp/clang/gen/bundle.js', import.meta.url);
+const bundle = new URL('../.cache/yowasp/node_modules/@yowasp/clang/gen/bundle.js', import.meta.url);
 const files = {};
 function add(name) {
   let at = files;

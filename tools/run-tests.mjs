@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+// Runs the suites and closes with one line: N passed, N failed, N skipped.
+//
+//   build/asan/test_*          native unit tests; their last line has the counts
+//   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS from its seeds; one count each
+//   tests/{js,cli,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
+//
+// node tools/run-tests.mjs [WORD...] runs those whose name contains one of the words. Exits 1 when a test fails.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
+const FUZZ_SECONDS = 15;
+const LIMIT_MS = 300_000; // a test that takes longer hangs
+const words = process.argv.slice(2);
+
+const list = (folder, pattern) => (existsSync(folder) ? readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => `${folder}/${name}`) : []);
+
+/** Node from 24 on, for relaxed SIMD: the one of node_modules where there is one. */
+const node = existsSync('node_modules/.bin/node') ? path.resolve('node_modules/.bin/node') : process.execPath;
+
+function countsOfLastLine(output) {
+  const [, passed, failed, skipped] = output.trimEnd().split('\n').findLast((line) => /^\d+ passed/.test(line))?.match(/^(\d+) passed, (\d+) failed, (\d+) skipped/) ?? [];
+  return passed === undefined ? null : { passed: +passed, failed: +failed, skipped: +skipped };
+}
+
+function countsOfTap(output) {
+  const of = (name) => Number(output.match(new RegExp(`^# ${name} (\\d+)`, 'm'))?.[1] ?? NaN);
+  const counts = { passed: of('pass'), failed: of('fail') + of('cancelled'), skipped: of('skipped') + of('todo') };
+  return Number.isNaN(counts.passed + counts.failed) ? null : counts;
+}
+
+function fuzz(file) {
+  const name = path.basename(file);
+  const seeds = `tests/fuzz/seeds/${name.replace(/^fuzz_/, '')}`;
+  const corpus = `build/fuzz/corpus/${name}`;
+  mkdirSync(corpus, { recursive: true });
+  const folders = [corpus, ...(existsSync(seeds) ? [seeds] : [])];
+  const guided = existsSync('build/fuzz/guided');
+  return {
+    name: file,
+    command: file,
+    args: guided ? [`-max_total_time=${FUZZ_SECONDS}`, '-print_final_stats=1', '-timeout=10', '-rss_limit_mb=2048', `-artifact_prefix=build/fuzz/${name}-`, ...folders] : [String(FUZZ_SECONDS), ...folders],
+    counts: (_, code) => ({ passed: +(code === 0), failed: +(code !== 0), skipped: 0 }),
+  };
+}
+
+const selected = (test) => words.length === 0 || words.some((word) => test.name.includes(word));
+const side_by_side = [
+  ...list('build/asan', /^test_\w+$/).map((file) => ({ name: file, command: file, args: [], counts: countsOfLastLine })),
+  ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
+].filter(selected);
+const alone = ['js', 'cli', 'e2e']
+  .flatMap((suite) => list(`tests/${suite}`, /\.test\.(mjs|js|ts)$/))
+  .map((file) => ({ name: file, command: node, args: ['--test', '--test-reporter=tap', file], counts: countsOfTap }))
+  .filter(selected);
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+function run(test) {
+  return new Promise((resolve) => {
+    const start = Date.now();
+    const child = spawn(test.command, test.args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: { ...process.env, UBSAN_OPTIONS: 'print_stacktrace=1' } });
+    let output = '';
+    let hung = false;
+    child.stdout.on('data', (text) => (output += text));
+    child.stderr.on('data', (text) => (output += text));
+    const timer = setTimeout(() => {
+      hung = true;
+      try {
+        process.kill(-child.pid, 'SIGKILL'); // with the browsers it started
+      } catch {} // already gone
+    }, LIMIT_MS);
+    child.on('error', (error) => (output += error.message));
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      const counts = test.counts(output, code) ?? { passed: 0, failed: 0, skipped: 0 };
+      if (code !== 0 && counts.failed === 0) counts.failed = 1; // it crashed, or hung
+      if (code === 0 && counts.passed + counts.failed + counts.skipped === 0) {
+        counts.failed = 1;
+        output += '\nno test ran\n';
+      }
+      for (const key of Object.keys(total)) total[key] += counts[key];
+      const seconds = ((Date.now() - start) / 1000).toFixed(1);
+      console.log(`${counts.failed ? 'FAILED' : 'ok    '} ${test.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds} s)${hung ? ', stopped: it took too long' : ''}`);
+      if (counts.failed) console.log(output.trimEnd().split('\n').slice(-150).map((line) => `    ${line}`).join('\n'));
+      else for (const line of output.split('\n')) if (/^skip: |# SKIP/.test(line.trim())) console.log(`    ${line.trim()}`);
+      resolve();
+    });
+  });
+}
+
+const queue = [...side_by_side];
+await Promise.all([1, 2].map(async () => {
+  for (let test; (test = queue.shift()); ) await run(test);
+}));
+for (const test of alone) await run(test);
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
