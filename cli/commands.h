@@ -1,0 +1,8 @@
+/* The commands of sotto: each takes the arguments behind its name, NULL-terminated, and returns the exit status. */
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+int command_transcribe(char **argv);
+int command_info(char **argv);
+
+#endif
