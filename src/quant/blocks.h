@@ -7,17 +7,17 @@
 
 #include "quant.h"
 
-void q4_0_unpack(const uint8_t *block, qblock32 *out);
-void q4_1_unpack(const uint8_t *block, qblock32 *out);
-void q5_0_unpack(const uint8_t *block, qblock32 *out);
-void q5_1_unpack(const uint8_t *block, qblock32 *out);
-void q8_0_unpack(const uint8_t *block, qblock32 *out);
+void q4_0_unpack(const uint8_t *block, qblock32 *restrict out);
+void q4_1_unpack(const uint8_t *block, qblock32 *restrict out);
+void q5_0_unpack(const uint8_t *block, qblock32 *restrict out);
+void q5_1_unpack(const uint8_t *block, qblock32 *restrict out);
+void q8_0_unpack(const uint8_t *block, qblock32 *restrict out);
 
-void q2_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
-void q3_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
-void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
-void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
-void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *out);
+void q2_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
+void q3_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
+void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
+void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
+void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 
 void q4_0_quantize(const float *x /* [32] */, uint8_t *block);
 void q4_1_quantize(const float *x, uint8_t *block);
@@ -47,10 +47,12 @@ static inline int cut(float x, int low, int high) {
   return x < (float)high ? (int)x : high;
 }
 
+#define EACH_BYTE 0x0101010101010101u
+
 /* Eight bits to eight bytes: byte i is bit i, 0 or 1. */
 static inline uint64_t spread_bits(uint8_t bits) {
-  uint64_t each = (bits * 0x0101010101010101u) & 0x8040201008040201u; /* byte i: bit i, in place i */
-  return ((each + 0x7f7f7f7f7f7f7f7fu) >> 7) & 0x0101010101010101u;   /* any bit carries into the top one */
+  uint64_t each = (bits * EACH_BYTE) & 0x8040201008040201u; /* byte i: bit i, in place i */
+  return ((each + EACH_BYTE * 0x7f) >> 7) & EACH_BYTE;      /* any bit carries into the top one */
 }
 
 #endif

@@ -54,7 +54,7 @@ static void q3_k_set_scale(uint8_t *s, size_t i, int scale) {
   s[8 + i % 4] |= (uint8_t)(u >> 4 << 2 * (i / 4));
 }
 
-void q2_k_unpack(const uint8_t *block, size_t group, qblock32 *out) {
+void q2_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out) {
   const uint8_t *qs = block + 16 + 32 * (group / 4);
   float d = load_f16(block + 80), dmin = load_f16(block + 82);
   int shift = 2 * (int)(group % 4);
@@ -66,7 +66,7 @@ void q2_k_unpack(const uint8_t *block, size_t group, qblock32 *out) {
   }
 }
 
-void q3_k_unpack(const uint8_t *block, size_t group, qblock32 *out) {
+void q3_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out) {
   const uint8_t *high = block, *qs = block + 32 + 32 * (group / 4);
   float d = load_f16(block + 108);
   int shift = 2 * (int)(group % 4);
@@ -84,21 +84,21 @@ static void q45_k_set(qblock32 *out, const uint8_t *block, size_t group) {
   out->offset[0] = out->offset[1] = -(load_f16(block + 2) * (float)min);
 }
 
-void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *out) {
+void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out) {
   const uint8_t *qs = block + 16 + 32 * (group / 2);
   int shift = 4 * (int)(group % 2);
   for (int j = 0; j < 32; j++) out->q[j] = (int8_t)(qs[j] >> shift & 15);
   q45_k_set(out, block, group);
 }
 
-void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *out) {
+void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out) {
   const uint8_t *high = block + 16, *qs = block + 48 + 32 * (group / 2);
   int shift = 4 * (int)(group % 2);
   for (int j = 0; j < 32; j++) out->q[j] = (int8_t)((qs[j] >> shift & 15) | (high[j] >> group & 1) << 4);
   q45_k_set(out, block, group);
 }
 
-void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *out) {
+void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out) {
   const uint8_t *low = block + 64 * (group / 4) + 32 * (group % 2), *high = block + 128 + 32 * (group / 4);
   float d = load_f16(block + 208);
   int low_shift = 4 * (int)(group % 4 / 2), high_shift = 2 * (int)(group % 4);

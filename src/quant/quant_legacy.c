@@ -17,42 +17,46 @@ static void set_scale(qblock32 *out, float scale, float offset) {
   out->offset[0] = out->offset[1] = offset;
 }
 
-static void unpack_nibbles(const uint8_t *qs, int8_t *q, int subtract) {
+static void unpack_nibbles(const uint8_t *restrict qs, int8_t *restrict q, int subtract) {
   for (int j = 0; j < 16; j++) q[j] = (int8_t)((qs[j] & 15) - subtract);
   for (int j = 0; j < 16; j++) q[16 + j] = (int8_t)((qs[j] >> 4) - subtract);
 }
 
-static void unpack_five_bits(const uint8_t *high, const uint8_t *qs, int8_t *q, int subtract) {
-  uint8_t fifth[32]; /* 0 or 1 */
-  for (int k = 0; k < 4; k++) {
-    uint64_t bytes = spread_bits(high[k]);
-    memcpy(fifth + 8 * k, &bytes, 8);
+/* Eight elements in a word of 64 bits. Where the bit of an element equals `when`, its upper nibble is `upper`, else 0:
+ * so the fifth bit is added as it is (1, 0x10), or 16 is subtracted too (0, 0xf0). */
+static void unpack_five_bits(const uint8_t *high, const uint8_t *qs, int8_t *q, int when, int upper) {
+  uint64_t flip = when ? 0 : EACH_BYTE;
+  for (int k = 0; k < 2; k++) {
+    uint64_t nibbles, low, up;
+    memcpy(&nibbles, qs + 8 * k, 8);
+    low = (nibbles & EACH_BYTE * 15) | (spread_bits(high[k]) ^ flip) * (uint64_t)upper;
+    up = (nibbles >> 4 & EACH_BYTE * 15) | (spread_bits(high[2 + k]) ^ flip) * (uint64_t)upper;
+    memcpy(q + 8 * k, &low, 8);
+    memcpy(q + 16 + 8 * k, &up, 8);
   }
-  for (int j = 0; j < 16; j++) q[j] = (int8_t)(((qs[j] & 15) | fifth[j] << 4) - subtract);
-  for (int j = 0; j < 16; j++) q[16 + j] = (int8_t)(((qs[j] >> 4) | fifth[16 + j] << 4) - subtract);
 }
 
-void q4_0_unpack(const uint8_t *block, qblock32 *out) {
+void q4_0_unpack(const uint8_t *block, qblock32 *restrict out) {
   set_scale(out, load_f16(block), 0.0f);
   unpack_nibbles(block + 2, out->q, 8);
 }
 
-void q4_1_unpack(const uint8_t *block, qblock32 *out) {
+void q4_1_unpack(const uint8_t *block, qblock32 *restrict out) {
   set_scale(out, load_f16(block), load_f16(block + 2));
   unpack_nibbles(block + 4, out->q, 0);
 }
 
-void q5_0_unpack(const uint8_t *block, qblock32 *out) {
+void q5_0_unpack(const uint8_t *block, qblock32 *restrict out) {
   set_scale(out, load_f16(block), 0.0f);
-  unpack_five_bits(block + 2, block + 6, out->q, 16);
+  unpack_five_bits(block + 2, block + 6, out->q, 0, 0xf0);
 }
 
-void q5_1_unpack(const uint8_t *block, qblock32 *out) {
+void q5_1_unpack(const uint8_t *block, qblock32 *restrict out) {
   set_scale(out, load_f16(block), load_f16(block + 2));
-  unpack_five_bits(block + 4, block + 8, out->q, 0);
+  unpack_five_bits(block + 4, block + 8, out->q, 1, 0x10);
 }
 
-void q8_0_unpack(const uint8_t *block, qblock32 *out) {
+void q8_0_unpack(const uint8_t *block, qblock32 *restrict out) {
   set_scale(out, load_f16(block), 0.0f);
   memcpy(out->q, block + 2, 32);
 }
