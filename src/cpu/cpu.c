@@ -129,7 +129,7 @@ backend *cpu_backend_open(struct pool *threads) {
   c->pool = threads;
   c->k = kernels_best();
   c->left = mem_alloc(LEFT_BYTES, 1);
-  c->left_scales = mem_alloc(LEFT_ROWS, sizeof(float));
+  c->left_scales = mem_alloc(LEFT_SCALES, sizeof(float));
   if (c->left && c->left_scales) return &c->base;
   cpu_backend_close(&c->base);
   return NULL;

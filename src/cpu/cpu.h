@@ -7,7 +7,7 @@
 #include "kernels.h"
 
 #define LEFT_BYTES ((size_t)5 << 20) /* the left operand's panels; a longer one is done in pieces */
-#define LEFT_ROWS 4096               /* and its most rows at once */
+#define LEFT_SCALES (1 << 14)        /* and its most units */
 #define MAX_WEIGHT_COLUMNS (1 << 17)
 #define MAX_BLOCK_PANELS 32 /* right panels that one item of a product works on, at most */
 #define MAX_FEW_ROWS 16 /* of activations, which stream a weight of blocks instead of unpacking it into panels */
@@ -18,7 +18,7 @@ typedef struct cpu {
   const kernels *k;
 
   int16_t *left;      /* panels of the left operand, LEFT_BYTES */
-  float *left_scales; /* [LEFT_ROWS] */
+  float *left_scales; /* [LEFT_SCALES] */
   void *few;          /* few rows of activations, for the kernels of blocks */
   size_t few_bytes;
   float *dense;       /* dense_size elements: the copy that read gives of a tensor with gaps */

@@ -11,7 +11,6 @@
  * KV_SLOTS keeps int16 rows with one unit each, [head][place][d]; a query reads its places through a table. */
 #include "cpu.h"
 
-#define CHUNK 384          /* places whose probabilities share a unit; a multiple of every NR and of 2 */
 #define BLOCK_PANELS 4     /* left panels of queries in an item */
 #define SLOT_DIMS 64       /* a head's rows in KV_SLOTS are padded to multiples of this */
 
@@ -38,7 +37,7 @@ static bool open_whole(cpu *c, kv *a) {
   a->v_scale = mem_alloc(heads, (size_t)a->padded_dim * sizeof(float));
   /* Scratch of an item: see block_scratch. */
   const size_t rows = (size_t)(BLOCK_PANELS * mr);
-  return cpu_grow_scratch(c, 5 * 64 + rows * (8 + (size_t)a->head_dim * 2 + 2 + (size_t)a->padded_slots * 4 + (size_t)CHUNK * 2 +
+  return cpu_grow_scratch(c, 5 * 64 + rows * (8 + (size_t)a->head_dim * 2 + 2 + (size_t)a->padded_slots * 4 + (size_t)UNIT_LENGTH * 2 +
                                               (size_t)a->padded_dim * 4));
 }
 
@@ -94,9 +93,9 @@ static void fill_item(void *context, int32_t item, int32_t thread) {
   if (item % 2 == 0) {
     const size_t panel_size = (size_t)divide_up(a->head_dim, 2) * 2 * nr;
     for (int32_t s = 0; s < a->n_slots; s++)
-      kernel->quantize_pairs(tensor_at(j->k, s) + column, a->head_dim, FIXED_NORM_B,
-                              a->k + (size_t)head * key_size(a) + (size_t)s / nr * panel_size + (size_t)s % nr * 2, nr,
-                              a->k_scale + (size_t)head * (size_t)a->padded_slots + s);
+      a->k_scale[(size_t)head * (size_t)a->padded_slots + (size_t)s] =
+          quantize_right(kernel, tensor_at(j->k, s) + column, a->head_dim,
+                         a->k + (size_t)head * key_size(a) + (size_t)s / nr * panel_size + (size_t)s % nr * 2, nr);
   } else {
     for (int32_t d = 0; d < a->head_dim; d += kernel->nr)
       kernel->quantize_columns(tensor_at(j->v, 0) + column + d, (size_t)j->v.stride, a->n_slots, a->head_dim - d,
@@ -116,8 +115,8 @@ void cpu_kv_store(backend *be, kv *a, tensor k, tensor v, const int32_t *slots) 
     for (int32_t head = 0; head < a->n_head; head++) {
       const size_t place = (size_t)head * (size_t)a->n_slots + (size_t)slots[i], at = place * (size_t)a->padded_dim;
       const int32_t column = head * a->head_dim;
-      c->k->quantize_pairs(tensor_at(k, i) + column, a->head_dim, FIXED_NORM_B, a->k + at, 1, a->k_scale + place);
-      c->k->quantize_pairs(tensor_at(v, i) + column, a->head_dim, FIXED_NORM_B, a->v + at, 1, a->v_scale + place);
+      a->k_scale[place] = quantize_right(c->k, tensor_at(k, i) + column, a->head_dim, a->k + at, 1);
+      a->v_scale[place] = quantize_right(c->k, tensor_at(v, i) + column, a->head_dim, a->v + at, 1);
     }
   }
 }
@@ -152,14 +151,14 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
   char *at = cpu_scratch(j->c, thread);
   float *unit = take(&at, (size_t)rows * sizeof *unit);                             /* of q, then of probabilities */
   float *inverse = take(&at, (size_t)rows * sizeof *inverse);                       /* 1 / sum */
-  int16_t *left = take(&at, (size_t)rows * (size_t)max_i32(2 * d_pairs, CHUNK) * 2); /* q, then probabilities */
+  int16_t *left = take(&at, (size_t)rows * (size_t)max_i32(2 * d_pairs, UNIT_LENGTH) * 2); /* q, then probabilities */
   float *scores = take(&at, (size_t)rows * slots * sizeof *scores);                 /* [rows, slots] */
   float *out = take(&at, (size_t)rows * dims * sizeof *out);                        /* [rows, dims] */
 
   for (int32_t i = 0; i < rows; i++) {
     const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
-    kernel->quantize_pairs(tensor_at(j->q, first + i) + column, a->head_dim, FIXED_NORM_A,
-                            left + (size_t)top * (size_t)d_pairs * 2 + 2 * (i - top), (size_t)m, unit + i);
+    unit[i] = quantize_left(kernel, tensor_at(j->q, first + i) + column, a->head_dim,
+                            left + (size_t)top * (size_t)d_pairs * 2 + 2 * (i - top), (size_t)m);
   }
   const int16_t *keys = a->k + (size_t)head * key_size(a);
   const float *k_scale = a->k_scale + (size_t)head * slots;
@@ -171,13 +170,12 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
   for (int32_t i = 0; i < rows; i++) inverse[i] = 1.0f / kernel->exp_sum(scores + (size_t)i * slots, a->n_slots, j->scale);
 
   const size_t value_panel = (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)nr;
-  for (int32_t s = 0; s < a->n_slots; s += CHUNK) {
-    const int32_t n = min_i32(CHUNK, a->n_slots - s), pairs = divide_up(n, 2);
+  for (int32_t s = 0; s < a->n_slots; s += UNIT_LENGTH) {
+    const int32_t n = min_i32(UNIT_LENGTH, a->n_slots - s), pairs = divide_up(n, 2);
     for (int32_t i = 0; i < rows; i++) {
       const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
-      kernel->quantize_pairs(scores + (size_t)i * slots + s, n, FIXED_NORM_A, left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top),
-                              (size_t)m, unit + i);
-      unit[i] *= inverse[i];
+      unit[i] = inverse[i] * quantize_left(kernel, scores + (size_t)i * slots + s, n,
+                                           left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top), (size_t)m);
     }
     const int16_t *values = a->v + (size_t)head * value_size(a) + (size_t)s * (size_t)nr;
     for (int32_t d = 0; d < a->padded_dim; d += nr, values += value_panel) {
@@ -196,9 +194,9 @@ static void slots_item(void *context, int32_t item, int32_t thread) {
   const int32_t query = item / a->n_head, head = item % a->n_head, column = head * a->head_dim, d = a->padded_dim;
   char *at = cpu_scratch(j->c, thread);
   int16_t *q = take(&at, (size_t)d * sizeof *q);
-  float *y = take(&at, (size_t)d * sizeof *y), *scores = take(&at, 0), unit;
+  float *y = take(&at, (size_t)d * sizeof *y), *scores = take(&at, 0);
   memset(q, 0, (size_t)d * sizeof *q);
-  j->c->k->quantize_pairs(tensor_at(j->q, query) + column, a->head_dim, FIXED_NORM_A, q, 1, &unit);
+  const float unit = quantize_left(j->c->k, tensor_at(j->q, query) + column, a->head_dim, q, 1);
   const size_t place = (size_t)head * (size_t)a->n_slots, row = place * (size_t)d;
   j->c->k->attend_slots(y, q, unit * j->scale, a->k + row, a->k_scale + place, a->v + row, a->v_scale + place, d,
                         j->slots + (size_t)query * (size_t)j->slot_stride, j->length[query], scores);

@@ -32,9 +32,11 @@ static void left_item(void *context, int32_t item, int32_t thread) {
   const int32_t begin = item * LEFT_PANELS_PER_ITEM * mr, end = min_i32(begin + LEFT_PANELS_PER_ITEM * mr, j->rows);
   for (int32_t i = begin; i < end; i++) {
     const int32_t top = i / mr * mr, m = min_i32(mr, j->rows - top); /* the last panel may have fewer rows */
-    int16_t *panel = c->left + (size_t)top * (size_t)pairs * 2;
-    c->k->quantize_pairs(tensor_at(j->x, j->first + i), j->x.cols, FIXED_NORM_A, panel + 2 * (i - top), (size_t)m,
-                         c->left_scales + i);
+    int16_t *panel = c->left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top);
+    const float *row = tensor_at(j->x, j->first + i);
+    for (int32_t k = 0; k < j->x.cols; k += UNIT_LENGTH)
+      c->left_scales[(size_t)(k / UNIT_LENGTH) * (size_t)j->rows + (size_t)i] =
+          quantize_left(c->k, row + k, min_i32(UNIT_LENGTH, j->x.cols - k), panel + (size_t)k * (size_t)m, (size_t)m);
   }
 }
 
@@ -48,7 +50,7 @@ static void right_panels(const linear_job *j, int32_t first, int32_t n, int16_t 
     int16_t *pairs = panels + (size_t)i / nr * panel_size + (size_t)i % nr * 2;
     if (first + i < w->out) {
       cpu_weight_row(j->c, w, first + i, row);
-      j->c->k->quantize_pairs(row, w->in, FIXED_NORM_B, pairs, nr, scales + i);
+      scales[i] = quantize_right(j->c->k, row, w->in, pairs, nr);
     } else {
       for (int32_t k = 0; k < weight_pairs(w); k++, pairs += 2 * nr) pairs[0] = pairs[1] = 0;
       scales[i] = 0;
@@ -82,9 +84,13 @@ static void tile_item(void *context, int32_t item, int32_t thread) {
   for (int32_t top = begin; top < end; top += mr) {
     const int32_t m = min_i32(mr, end - top);
     const int16_t *left = c->left + (size_t)top * (size_t)pairs * 2;
-    for (int32_t p = 0; p < n_panels; p++)
-      c->k->tile[m - 1](left, panels + (size_t)p * panel_size, pairs, strip + p * nr, (size_t)width, c->left_scales + top,
-                        scales + p * nr, false);
+    for (int32_t p = 0; p < n_panels; p++) {
+      const int16_t *right = panels + (size_t)p * panel_size;
+      for (int32_t k = 0; k < w->in; k += UNIT_LENGTH)
+        c->k->tile[m - 1](left + (size_t)k * (size_t)m, right + (size_t)k * (size_t)nr, divide_up(min_i32(UNIT_LENGTH, w->in - k), 2),
+                          strip + p * nr, (size_t)width, c->left_scales + (size_t)(k / UNIT_LENGTH) * (size_t)j->rows + top,
+                          scales + p * nr, k > 0);
+    }
     for (int32_t i = 0; i < m; i++) {
       const int32_t row = j->first + top + i;
       c->k->finish(tensor_at(j->y, row) + first_column, strip + i * width, columns, j->bias ? j->bias + first_column : NULL,
@@ -98,7 +104,7 @@ static void linear_by_panels(linear_job *j) {
   const weight *w = j->w;
   const int32_t mr = c->k->mr, nr = c->k->nr, threads = pool_threads(c->pool), n_panels = divide_up(w->out, nr);
   const size_t left_row = (size_t)weight_pairs(w) * 4;
-  const int32_t most_rows = max_i32(mr, min_i32(LEFT_ROWS, (int32_t)(LEFT_BYTES / left_row)) / mr * mr);
+  const int32_t most_rows = min_i32((int32_t)(LEFT_BYTES / left_row), LEFT_SCALES / divide_up(w->in, UNIT_LENGTH)) / mr * mr;
   for (j->first = 0; j->first < j->x.rows; j->first += j->rows) {
     j->rows = min_i32(most_rows, j->x.rows - j->first);
     const double work = (double)j->rows * w->in;
@@ -165,6 +171,13 @@ static void few_item(void *context, int32_t item, int32_t thread) {
   }
 }
 
+/* A block's sum has 32 products with int8, so that only the largest element bounds the unit. */
+static float quantize_few(const kernels *k, const float *x, int32_t n, int16_t *q) {
+  float largest, norm = k->norm(x, n, &largest), unit = fixed_unit(norm, largest, 1e20f);
+  k->quantize_pairs(x, n, unit, q, 1);
+  return unit;
+}
+
 static void linear_few(linear_job *j) {
   const cpu *c = j->c;
   const int32_t n = j->x.rows, in = j->w->in;
@@ -173,7 +186,7 @@ static void linear_few(linear_job *j) {
   f.rows.q = (int16_t *)(f.rows.sums + (size_t)MAX_FEW_ROWS * (size_t)(in / 16));
   for (int32_t i = 0; i < n; i++) {
     int16_t *q = f.rows.q + (size_t)i * (size_t)in;
-    c->k->quantize_pairs(tensor_at(j->x, i), in, FIXED_NORM_A, q, 1, &f.rows.scale[i]);
+    f.rows.scale[i] = quantize_few(c->k, tensor_at(j->x, i), in, q);
     int32_t *sums = f.rows.sums + (size_t)i * (size_t)(in / 16);
     for (int32_t k = 0; k < in; k += 16) {
       int32_t sum = 0;

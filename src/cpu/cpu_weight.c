@@ -49,7 +49,7 @@ void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const voi
   for (int32_t i = first; i < first + n; i++, row += w->row_bytes) {
     dequantize_row(w->type, row, values, (size_t)w->in);
     int16_t *panel = w->panels + (size_t)i / nr * pairs * nr * 2;
-    c->k->quantize_pairs(values, w->in, FIXED_NORM_B, panel + (size_t)i % nr * 2, nr, w->scales + i);
+    w->scales[i] = quantize_right(c->k, values, w->in, panel + (size_t)i % nr * 2, nr);
   }
 }
 

@@ -1,9 +1,11 @@
 /* The table of kernels. kernels_body.h is compiled once for each instruction set (kernels_scalar.c, kernels_avx2.c ...), over the
  * vocabulary of vec_*.h, and gives one table; kernels_best() picks the best one that this processor runs.
  *
- * Matrix products are in 16-bit fixed point. A row a of the left and a column w of the right operand are int16 with one f32 scale
- * each, chosen by their 2-norms: |a| <= FIXED_NORM_A and |w| <= FIXED_NORM_B in units. By Cauchy and Schwarz every partial sum of products
- * stays below 32440 * 64225 + rounding < 2^31, for any input and any length to 2^20, so 32-bit accumulators need no care.
+ * Matrix products are in 16-bit fixed point. A stretch of UNIT_LENGTH elements along k of the left operand is int16 with an f32 unit; a
+ * column of the right operand has one. Units are chosen by 2-norms: of every stretch, |a| <= FIXED_NORM_A and |w| <= FIXED_NORM_B, in
+ * units. By Cauchy and Schwarz every partial sum of products stays below 32440 * 64225 + rounding < 2^31, for any input, so
+ * 32-bit accumulators need no care within a stretch; between stretches sums are f32. Short stretches keep the rounding of a
+ * large element away from most of the small ones.
  *
  *   left panel   [k / 2][m][2] int16: m <= MR rows, k in pairs, an odd k is padded with 0
  *   right panel  [k / 2][NR][2] int16: NR = 2 * VW columns */
@@ -16,6 +18,7 @@
 #define FIXED_NORM_B 64225.0f /* 0.98 * 2^16 */
 #define FIXED_MAX 32767.0f
 #define MAX_TILE_ROWS 8
+#define UNIT_LENGTH 128
 
 typedef struct kernels {
   const char *name;
@@ -25,9 +28,10 @@ typedef struct kernels {
   void (*tile[MAX_TILE_ROWS])(const int16_t *a, const int16_t *b, int32_t k2, float *c, size_t ldc, const float *scale_a,
                               const float *scale_b, bool accumulate);
 
-  /* x[n] as int16, written in pairs `stride` pairs apart, an odd n padded; *scale is the unit. A row with NaN or infinity
-   * gets scale NaN (so that the product says so) and zeros. norm: FIXED_NORM_A or _B. */
-  void (*quantize_pairs)(const float *x, int32_t n, float norm, int16_t *pairs, size_t stride, float *scale);
+  /* |x[n]|, and the largest magnitude; NaN when an element is not finite. */
+  float (*norm)(const float *x, int32_t n, float *largest);
+  /* x[n] / unit as int16, written in pairs `stride` pairs apart, an odd n padded; zeros where unit is 0 or NaN. */
+  void (*quantize_pairs)(const float *x, int32_t n, float unit, int16_t *pairs, size_t stride);
   /* The transpose: columns [0, nr) of x[n, >= cols] become a right panel of n / 2 pairs; columns from `cols` on are zero. */
   void (*quantize_columns)(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales);
 
@@ -42,6 +46,35 @@ typedef struct kernels {
   void (*attend_slots)(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale, const int16_t *v,
                        const float *v_scale, int32_t d, const int32_t *slots, int32_t length, float *scores);
 } kernels;
+
+/* The unit for stretches of at most this norm and largest element: NaN stays NaN (so that products say so), one too small to invert is 0. */
+static inline float fixed_unit(float norm, float largest, float norm_limit) {
+  const float by_norm = norm / norm_limit, by_largest = largest / FIXED_MAX;
+  if (norm != norm) return norm;
+  const float unit = by_norm > by_largest ? by_norm : by_largest;
+  return unit >= 1e-36f ? unit : 0.0f;
+}
+
+/* A stretch of the left operand, n <= UNIT_LENGTH; gives its unit. */
+static inline float quantize_left(const kernels *k, const float *x, int32_t n, int16_t *pairs, size_t stride) {
+  float largest, norm = k->norm(x, n, &largest), unit = fixed_unit(norm, largest, FIXED_NORM_A);
+  k->quantize_pairs(x, n, unit, pairs, stride);
+  return unit;
+}
+
+/* A column of the right operand, of any length; gives its unit. */
+static inline float quantize_right(const kernels *k, const float *x, int32_t n, int16_t *pairs, size_t stride) {
+  float worst = 0, most = 0;
+  for (int32_t i = 0; i < n; i += UNIT_LENGTH) {
+    float largest, norm = k->norm(x + i, min_i32(UNIT_LENGTH, n - i), &largest);
+    if (!(norm <= worst)) worst = norm; /* a NaN stays: nothing compares with it */
+    if (worst != worst) break;
+    most = largest > most ? largest : most;
+  }
+  const float unit = fixed_unit(worst, most, FIXED_NORM_B);
+  k->quantize_pairs(x, n, unit, pairs, stride);
+  return unit;
+}
 
 extern const kernels kernels_scalar, kernels_avx2, kernels_neon, kernels_wasm;
 

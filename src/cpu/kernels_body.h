@@ -58,30 +58,17 @@ TILE(6)
 
 /* -- quantization -- */
 
-/* The unit in which a row with this sum of squares and this largest magnitude is written. A unit too small to invert is 0. */
-static float fixed_unit(float norm, float largest, float norm_units) {
-  float unit = norm / norm_units, other = largest / FIXED_MAX;
-  unit = unit > other ? unit : other;
-  return unit >= 1e-36f ? unit : 0.0f;
-}
+static bool squares_in_range(float sum) { return sum > 1e-30f && sum < 1e37f; }
 
-/* For values whose squares leave the range of f32. NaN when one is not finite. */
-static float careful_norm(const float *x, int32_t n, float *largest) {
+/* For values whose squares leave the range of f32. */
+static float careful_norm(const float *x, int32_t n, size_t stride) {
   double sum = 0;
-  float m = 0;
-  for (int32_t i = 0; i < n; i++) {
-    sum += (double)x[i] * x[i];
-    float magnitude = x[i] < 0 ? -x[i] : x[i];
-    m = magnitude > m ? magnitude : m;
-  }
-  *largest = m;
-  float norm = (float)__builtin_sqrt(sum);
+  for (int32_t i = 0; i < n; i++, x += stride) sum += (double)*x * *x;
+  const float norm = (float)__builtin_sqrt(sum);
   return norm <= 3.4028234e38f ? norm : __builtin_nanf("");
 }
 
-static bool squares_in_range(float sum) { return sum > 1e-30f && sum < 1e37f; }
-
-static void quantize_pairs(const float *x, int32_t n, float norm_units, int16_t *pairs, size_t stride, float *scale) {
+static float norm(const float *x, int32_t n, float *largest) {
   vf sum0 = vf_set1(0), sum1 = sum0, top = sum0;
   int32_t i = 0;
   for (; i + 2 * VW <= n; i += 2 * VW) {
@@ -90,26 +77,26 @@ static void quantize_pairs(const float *x, int32_t n, float norm_units, int16_t 
     sum1 = vf_fma(x1, x1, sum1);
     top = vf_max(vf_max(vf_abs(x0), vf_abs(x1)), top);
   }
-  float sum = vf_sum(vf_add(sum0, sum1)), largest = vf_largest(top);
-  for (int32_t j = i; j < n; j++) {
-    float magnitude = x[j] < 0 ? -x[j] : x[j];
+  float sum = vf_sum(vf_add(sum0, sum1)), most = vf_largest(top);
+  for (; i < n; i++) {
+    const float magnitude = x[i] < 0 ? -x[i] : x[i];
     sum += magnitude * magnitude;
-    largest = magnitude > largest ? magnitude : largest;
+    most = magnitude > most ? magnitude : most;
   }
-  float norm = squares_in_range(sum) ? __builtin_sqrtf(sum) : careful_norm(x, n, &largest);
-  float unit = fixed_unit(norm, largest, norm_units);
-  bool finite = norm == norm;
-  *scale = finite ? unit : norm;
+  *largest = most;
+  return squares_in_range(sum) ? __builtin_sqrtf(sum) : careful_norm(x, n, 1);
+}
 
+static void quantize_pairs(const float *x, int32_t n, float unit, int16_t *pairs, size_t stride) {
   int16_t *out = pairs;
-  if (!finite || unit == 0) {
+  if (!(unit > 0)) {
     for (int32_t k = 0; k < n; k += 2, out += 2 * stride) out[0] = out[1] = 0;
     return;
   }
-  const float inverse = 1.0f / unit;
-  const vf v = vf_set1(inverse);
+  const vf v = vf_set1(1.0f / unit);
   int16_t block[2 * VW];
-  for (i = 0; i + 2 * VW <= n; i += 2 * VW) {
+  int32_t i = 0;
+  for (; i + 2 * VW <= n; i += 2 * VW) {
     vi_store(block, vi_narrow16(vf_mul(vf_load(x + i), v), vf_mul(vf_load(x + i + VW), v)));
     UNROLL for (int p = 0; p < VW; p++, out += 2 * stride) memcpy(out, block + 2 * p, 4);
   }
@@ -122,45 +109,41 @@ static void quantize_pairs(const float *x, int32_t n, float norm_units, int16_t 
 }
 
 static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales) {
-  float sum[NR] = {0}, top[NR] = {0}, inverse[NR], row[2][NR] = {{0}};
+  float worst[NR] = {0}, top[NR] = {0}, inverse[NR], row[2][NR] = {{0}};
   const bool whole = cols >= NR;
-  for (int32_t i = 0; i < n; i++) {
-    const float *p = x + (size_t)i * stride;
-    if (!whole) p = memcpy(row[0], p, (size_t)cols * sizeof *x);
-    for (int h = 0; h < NR; h += VW) {
-      const vf a = vf_load(p + h);
-      vf_store(sum + h, vf_fma(a, a, vf_load(sum + h)));
-      vf_store(top + h, vf_max(vf_abs(a), vf_load(top + h)));
+  for (int32_t begin = 0; begin < n; begin += UNIT_LENGTH) {
+    float sum[NR] = {0};
+    const int32_t end = min_i32(begin + UNIT_LENGTH, n);
+    for (int32_t i = begin; i < end; i++) {
+      const float *p = x + (size_t)i * stride;
+      if (!whole) p = memcpy(row[0], p, (size_t)cols * sizeof *x);
+      for (int h = 0; h < NR; h += VW) {
+        const vf a = vf_load(p + h);
+        vf_store(sum + h, vf_fma(a, a, vf_load(sum + h)));
+        vf_store(top + h, vf_max(vf_abs(a), vf_load(top + h)));
+      }
+    }
+    for (int c = 0; c < min_i32(cols, NR); c++) {
+      const float size = squares_in_range(sum[c]) ? __builtin_sqrtf(sum[c])
+                                                  : careful_norm(x + (size_t)begin * stride + c, end - begin, stride);
+      if (!(size <= worst[c])) worst[c] = size;
     }
   }
   bool finite = true;
   for (int c = 0; c < NR; c++) {
-    float norm = 0;
-    if (squares_in_range(sum[c])) {
-      norm = __builtin_sqrtf(sum[c]);
-    } else if (c < cols) {
-      double total = 0;
-      top[c] = 0;
-      for (int32_t i = 0; i < n; i++) {
-        float value = x[(size_t)i * stride + (size_t)c], magnitude = value < 0 ? -value : value;
-        total += (double)value * value;
-        top[c] = magnitude > top[c] ? magnitude : top[c];
-      }
-      norm = (float)__builtin_sqrt(total);
-      if (!(norm <= 3.4028234e38f)) norm = __builtin_nanf(""), finite = false;
-    }
-    float unit = fixed_unit(norm, top[c], FIXED_NORM_B);
-    scales[c] = norm == norm ? unit : norm;
-    inverse[c] = norm == norm && unit > 0 ? 1.0f / unit : 0.0f;
+    scales[c] = fixed_unit(worst[c], top[c], FIXED_NORM_B);
+    inverse[c] = scales[c] > 0 ? 1.0f / scales[c] : 0.0f;
+    finite = finite && scales[c] == scales[c];
   }
   const vf v0 = vf_load(inverse), v1 = vf_load(inverse + VW);
   for (int32_t i = 0; i < n; i += 2, panel += 2 * NR) {
     const float *p = x + (size_t)i * stride, *q = p + stride;
     if (!whole || !finite || i + 1 == n) {
-      memset(row[1], 0, sizeof row[1]);
+      memset(row, 0, sizeof row);
       for (int c = 0; c < min_i32(cols, NR); c++) {
-        row[0][c] = inverse[c] == 0 ? 0 : p[c];
-        if (i + 1 < n) row[1][c] = inverse[c] == 0 ? 0 : q[c];
+        if (inverse[c] == 0) continue;
+        row[0][c] = p[c];
+        if (i + 1 < n) row[1][c] = q[c];
       }
       p = row[0], q = row[1];
     }
@@ -308,6 +291,7 @@ const kernels KERNELS = {
              tile_6,
 #endif
     },
+    .norm = norm,
     .quantize_pairs = quantize_pairs,
     .quantize_columns = quantize_columns,
     .exp_sum = exp_sum,
