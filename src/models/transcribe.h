@@ -6,11 +6,22 @@
 #ifndef SOTTO_TRANSCRIBE_H
 #define SOTTO_TRANSCRIBE_H
 
-#include "whisper.h"
+#include "whisper_net.h"
 
 typedef struct transcribe transcribe;
 
+/* What a transcription needs of a model. */
+typedef struct transcribe_model {
+  const whisper_vocab *vocab;
+  const ggml_bin_header *header;
+  const float *filters; /* [n_mel, 201] */
+  whisper_net net;
+} transcribe_model;
+
 sotto_status transcribe_open(transcribe **out, whisper *w, const sotto_transcribe_options *options, error *err);
+/* The same over any network; all of `model` is borrowed, and runs at most as many sequences as the options ask for. */
+sotto_status transcribe_open_on(transcribe **out, const transcribe_model *model,
+                                const sotto_transcribe_options *options, error *err);
 void transcribe_close(transcribe *t);
 size_t transcribe_push(transcribe *t, const float *samples, size_t n);
 void transcribe_end(transcribe *t);

@@ -136,8 +136,10 @@ static void special_text(const whisper_special *s, int32_t id, char out[32]) {
   } else {
     name = id == s->eot ? "endoftext" : "startoftranscript";
   }
-  strcpy(out, "<|");
-  strcat(strcat(out, name), "|>");
+  size_t length = strlen(name);
+  memcpy(out, "<|", 2);
+  memcpy(out + 2, name, length);
+  memcpy(out + 2 + length, "|>", 3);
 }
 
 sotto_status whisper_vocab_seal(whisper_vocab *v, error *err) {

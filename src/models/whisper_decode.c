@@ -1,0 +1,283 @@
+#include "whisper_decode.h"
+
+#include <math.h>
+
+struct whisper_search {
+  whisper_net net;
+  const whisper_rules *rules;
+  whisper_search_options o;
+  int32_t max_finished; /* hypotheses that end a beam search */
+
+  int32_t *prompt; /* [n_ctx] */
+  int32_t n_prompt, sot_index;
+  float temperature, no_speech;
+  enum { PROMPT, CHOOSE, FINISHED } phase;
+  uint64_t random;
+  int32_t n_steps;
+
+  /* Sequences in work. live[i] is row i of the last forward pass; beams are copied from one generation to the other. */
+  whisper_hypothesis generations[2][WHISPER_MAX_SEQS];
+  whisper_hypothesis *live, *spare;
+  int32_t n_live;
+  whisper_hypothesis finished[WHISPER_MAX_FINISHED];
+  int32_t n_finished;
+  const whisper_hypothesis *result;
+
+  int32_t *text; /* [sample_len] scratch of the loop guard */
+  int32_t *token_memory;
+  float *p_memory;
+};
+
+/* ---- life ---- */
+
+whisper_search *whisper_search_open(const whisper_net *net, const whisper_rules *rules,
+                                    const whisper_search_options *o) {
+  whisper_search *s = mem_alloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  s->net = *net;
+  s->rules = rules;
+  s->o = *o;
+  s->random = o->seed;
+  s->max_finished = min_i32(WHISPER_MAX_FINISHED, (int32_t)rint((double)o->beam_size * o->patience));
+
+  int32_t n_finished = max_i32(max_i32(s->max_finished, o->beam_size), o->best_of);
+  size_t n = (size_t)n_finished + 2 * WHISPER_MAX_SEQS, length = (size_t)o->sample_len + 1;
+  s->prompt = mem_alloc((size_t)o->n_ctx, sizeof *s->prompt);
+  s->text = mem_alloc(length, sizeof *s->text);
+  s->token_memory = mem_alloc(n * length, sizeof *s->token_memory);
+  s->p_memory = mem_alloc(n * length, sizeof *s->p_memory);
+  if (s->prompt == NULL || s->text == NULL || s->token_memory == NULL || s->p_memory == NULL) {
+    whisper_search_close(s);
+    return NULL;
+  }
+  for (size_t i = 0; i < n; i++) {
+    whisper_hypothesis *h =
+        i < 2 * WHISPER_MAX_SEQS ? &s->generations[0][0] + i : &s->finished[i - 2 * WHISPER_MAX_SEQS];
+    h->tokens = s->token_memory + i * length;
+    h->p = s->p_memory + i * length;
+  }
+  return s;
+}
+
+void whisper_search_close(whisper_search *s) {
+  if (s == NULL) return;
+  mem_free(s->prompt);
+  mem_free(s->text);
+  mem_free(s->token_memory);
+  mem_free(s->p_memory);
+  mem_free(s);
+}
+
+void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, int32_t sot_index, float temperature) {
+  memcpy(s->prompt, prompt, (size_t)n * sizeof *prompt);
+  s->n_prompt = n;
+  s->sot_index = sot_index;
+  s->temperature = temperature;
+  s->phase = PROMPT;
+  s->live = s->generations[0];
+  s->spare = s->generations[1];
+  s->n_live = 1;
+  s->live[0].n = 0;
+  s->live[0].sum_logprob = 0;
+  s->n_finished = 0;
+}
+
+/* ---- hypotheses ---- */
+
+static void copy_hypothesis(whisper_hypothesis *to, const whisper_hypothesis *from) {
+  memcpy(to->tokens, from->tokens, (size_t)from->n * sizeof *from->tokens);
+  memcpy(to->p, from->p, (size_t)from->n * sizeof *from->p);
+  to->n = from->n;
+  to->sum_logprob = from->sum_logprob;
+}
+
+static void extend(whisper_hypothesis *h, int32_t token, float logit, const whisper_choice *c) {
+  float p = expf(logit - c->model_log_sum);
+  h->tokens[h->n] = token;
+  h->p[h->n++] = p >= 0 && p <= 1 ? p : p > 1; /* a rounding above 1; NaN is 0 */
+}
+
+static void add_finished(whisper_search *s, const whisper_hypothesis *h, double sum_logprob) {
+  copy_hypothesis(&s->finished[s->n_finished], h);
+  s->finished[s->n_finished++].sum_logprob = sum_logprob;
+}
+
+static bool is_loop(whisper_search *s, const whisper_hypothesis *h) {
+  return whisper_loop_cut(s->rules->special, h->tokens, h->n, s->text) < h->n;
+}
+
+/* No further token fits: the window's share is used up, or the network's positions. */
+static bool is_full(const whisper_search *s, int32_t n_sampled) {
+  return n_sampled >= s->o.sample_len || s->n_prompt + n_sampled > s->o.n_ctx;
+}
+
+/* The best of the finished hypotheses by mean log-probability or with the length penalty. */
+static void rank(whisper_search *s) {
+  double best = -INFINITY;
+  s->result = &s->finished[0];
+  for (int32_t i = 0; i < s->n_finished; i++) {
+    const whisper_hypothesis *h = &s->finished[i];
+    double length = max_i32(h->n, 1);
+    double penalty = s->o.length_penalty < 0 ? length : pow((5 + (double)h->n) / 6, s->o.length_penalty);
+    if (h->sum_logprob / penalty > best) {
+      best = h->sum_logprob / penalty;
+      s->result = h;
+    }
+  }
+  s->phase = FINISHED;
+}
+
+/* ---- greedy and samples ---- */
+
+static float uniform(whisper_search *s) { /* splitmix64 */
+  uint64_t z = s->random += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return (float)((z ^ z >> 31) >> 40) * 0x1p-24f;
+}
+
+/* Extends every sequence by a token; those that end leave the batch. Returns false when none is left. */
+static bool choose_single(whisper_search *s, float *const *rows, int32_t *tokens, int32_t *parents) {
+  int32_t n_old = s->n_live, n_new = s->n_live;
+  whisper_choice choices[WHISPER_MAX_SEQS];
+  for (int32_t i = 0; i < n_old; i++) {
+    choices[i] = whisper_rules_apply(s->rules, rows[i], s->live[i].tokens, s->live[i].n);
+  }
+  if (s->live[0].n == 0 && s->temperature > 0) { /* all samples start from the one prompt */
+    n_new = s->o.best_of;
+    for (int32_t i = 1; i < n_new; i++) copy_hypothesis(&s->live[i], &s->live[0]);
+  }
+  s->n_live = 0;
+  for (int32_t i = 0; i < n_new; i++) {
+    int32_t row = n_old == 1 ? 0 : i;
+    const whisper_choice *c = &choices[row];
+    int32_t token = s->temperature > 0 ? whisper_choice_sample(c, rows[row], s->temperature, uniform(s)) : c->best;
+    float logit = token == c->best ? c->best_logit : rows[row][token];
+    whisper_hypothesis *h = &s->live[i];
+    h->sum_logprob += logit - c->log_sum;
+    if (token == s->rules->special->eot) {
+      add_finished(s, h, h->sum_logprob);
+      continue;
+    }
+    extend(h, token, logit, c);
+    if (is_full(s, h->n) || is_loop(s, h)) {
+      add_finished(s, h, h->sum_logprob);
+      continue;
+    }
+    tokens[s->n_live] = token;
+    parents[s->n_live] = row;
+    /* Its place among the live ones: the places before it are free, for sequences only leave. */
+    whisper_hypothesis moved = s->live[s->n_live];
+    s->live[s->n_live++] = *h;
+    *h = moved;
+  }
+  return s->n_live > 0;
+}
+
+/* ---- beams ---- */
+
+typedef struct extension {
+  int32_t beam, token;
+  float logit;
+  double sum_logprob;
+} extension;
+
+/* Keeps the best beam_size extensions of all beams; those that end before them go to the finished ones. Returns false when enough are
+ * finished. Extensions that the rules exclude are never kept, so there may be fewer beams. */
+static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens, int32_t *parents) {
+  extension all[WHISPER_MAX_SEQS * (WHISPER_MAX_SEQS + 1)];
+  whisper_choice choices[WHISPER_MAX_SEQS];
+  int32_t n_all = 0;
+  for (int32_t beam = 0; beam < s->n_live; beam++) {
+    const whisper_hypothesis *h = &s->live[beam];
+    whisper_candidate top[WHISPER_MAX_SEQS + 1];
+    choices[beam] = whisper_rules_apply(s->rules, rows[beam], h->tokens, h->n);
+    int32_t n_top = whisper_choice_top(&choices[beam], rows[beam], s->o.beam_size + 1, top);
+    for (int32_t i = 0; i < n_top; i++) {
+      extension e = {beam, top[i].token, top[i].logit, h->sum_logprob + (top[i].logit - choices[beam].log_sum)};
+      int32_t at = n_all++; /* sorted, equal ones in order of their coming */
+      for (; at > 0 && all[at - 1].sum_logprob < e.sum_logprob; at--) all[at] = all[at - 1];
+      all[at] = e;
+    }
+  }
+
+  int32_t n_next = 0;
+  for (int32_t i = 0; i < n_all && n_next < s->o.beam_size; i++) {
+    const extension *e = &all[i];
+    const whisper_hypothesis *from = &s->live[e->beam];
+    if (e->token == s->rules->special->eot) {
+      if (s->n_finished < s->max_finished) add_finished(s, from, e->sum_logprob);
+      continue;
+    }
+    whisper_hypothesis *h = &s->spare[n_next];
+    copy_hypothesis(h, from);
+    extend(h, e->token, e->logit, &choices[e->beam]);
+    h->sum_logprob = e->sum_logprob;
+    tokens[n_next] = e->token;
+    parents[n_next++] = e->beam;
+  }
+  whisper_hypothesis *old = s->live;
+  s->live = s->spare;
+  s->spare = old;
+  s->n_live = n_next;
+
+  if (n_next > 0 && s->n_finished < s->max_finished && !is_full(s, s->live[0].n) && !is_loop(s, &s->live[0]))
+    return true;
+  if (s->n_live == 0 && s->n_finished == 0) add_finished(s, &s->spare[0], s->spare[0].sum_logprob); /* no way on */
+  /* Where too few are finished, unfinished ones make up for them; they are sorted already. */
+  for (int32_t i = 0; i < s->n_live && s->n_finished < s->o.beam_size; i++)
+    add_finished(s, &s->live[i], s->live[i].sum_logprob);
+  return false;
+}
+
+/* ---- steps ---- */
+
+static sotto_status start(whisper_search *s) {
+  int32_t last = s->n_prompt - 1, want[2] = {s->sot_index, last};
+  s->net.reset(s->net.context);
+  TRY(s->net.prompt(s->net.context, s->prompt, s->n_prompt, s->sot_index < last ? want : &last,
+                    s->sot_index < last ? 2 : 1));
+  s->n_steps++;
+  s->phase = CHOOSE;
+  return SOTTO_AGAIN;
+}
+
+sotto_status whisper_search_step(whisper_search *s) {
+  if (s->phase == PROMPT) return start(s);
+  if (s->phase == FINISHED) return SOTTO_OK;
+
+  float *rows[WHISPER_MAX_SEQS];
+  bool first = s->live[0].n == 0;
+  for (int32_t i = 0; i < s->n_live; i++) {
+    rows[i] = s->net.logits(s->net.context, first && s->sot_index < s->n_prompt - 1 ? 1 : i);
+    if (rows[i] == NULL) return SOTTO_AGAIN;
+  }
+  if (first) {
+    const float *sot = s->net.logits(s->net.context, 0);
+    if (sot == NULL) return SOTTO_AGAIN;
+    s->no_speech = expf(sot[s->rules->special->no_speech] - log_sum_exp(sot, s->rules->n_vocab));
+  }
+
+  int32_t tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
+  bool beams = s->temperature <= 0 && s->o.beam_size > 1;
+  bool more = beams ? choose_beams(s, rows, tokens, parents) : choose_single(s, rows, tokens, parents);
+  if (!more) {
+    rank(s);
+    return SOTTO_OK;
+  }
+  TRY(s->net.next(s->net.context, tokens, parents, s->n_live));
+  s->n_steps++;
+  return SOTTO_AGAIN;
+}
+
+const whisper_hypothesis *whisper_search_result(const whisper_search *s) { return s->result; }
+float whisper_search_no_speech(const whisper_search *s) { return s->no_speech; }
+int32_t whisper_search_steps(const whisper_search *s) { return s->n_steps; }
+
+int32_t whisper_search_timestamp(const whisper_search *s) {
+  const whisper_hypothesis *h = &s->live[0];
+  for (int32_t i = h->n - 1; i >= 0; i--) {
+    if (h->tokens[i] >= s->rules->special->first_timestamp) return h->tokens[i];
+  }
+  return -1;
+}

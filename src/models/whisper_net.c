@@ -1,0 +1,16 @@
+#include "whisper_net.h"
+
+static void encode_begin(void *state, const float *frames) { whisper_encode_begin(state, frames); }
+static sotto_status encode(void *state, float *fraction) { return whisper_encode(state, fraction); }
+static void reset(void *state) { whisper_decode_reset(state); }
+static sotto_status prompt(void *state, const int32_t *tokens, int32_t n, const int32_t *want, int32_t n_want) {
+  return whisper_decode_prompt(state, tokens, n, want, n_want);
+}
+static sotto_status next(void *state, const int32_t *tokens, const int32_t *parent, int32_t n) {
+  return whisper_decode_next(state, tokens, parent, n);
+}
+static float *logits(void *state, int32_t row) { return whisper_logits(state, row); }
+
+whisper_net whisper_net_of(whisper_state *state) {
+  return (whisper_net){state, encode_begin, encode, reset, prompt, next, logits};
+}
