@@ -1,11 +1,11 @@
-/* Real FFT of 400 = 16 x 25 points by the prime-factor algorithm: as 16 and 25 share no factor, the transform is an exact
- * two-dimensional one, without twiddles between its stages.
+/* Real FFT of 400 = 16 x 25 points by the prime-factor algorithm: as 16 and 25 share no factor, the transform is an
+ * exact two-dimensional one, without twiddles between its stages.
  *
  *     x[400] ─(n = 25 n1 + 16 n2)─> 25 columns of 16 reals ─real FFT 16─> 8 rows of 25 ─complex FFT 25─> |.|^2
  *
- * Of the 16 rows, real input makes k1 and 16 - k1 conjugates of each other, so 8 rows hold all: rows 0 and 8, which are real, travel as
- * one complex row, and 4, 2, 10, 1, 5, 9, 13 stand for themselves and their mirror images. The bin of (k1, k2) is the k with
- * k = k1 mod 16 and k = k2 mod 25, folded at 200: 25 + 7 x 25 values make exactly the 201 bins.
+ * Of the 16 rows, real input makes k1 and 16 - k1 conjugates of each other, so 8 rows hold all: rows 0 and 8, which are
+ * real, travel as one complex row, and 4, 2, 10, 1, 5, 9, 13 stand for themselves and their mirror images. The bin of
+ * (k1, k2) is the k with k = k1 mod 16 and k = k2 mod 25, folded at 200: 25 + 7 x 25 values make exactly the 201 bins.
  *
  * All arithmetic is on four frames at once, so there is no shuffling within the transform. */
 #include "fft.h"

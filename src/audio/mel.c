@@ -3,7 +3,8 @@
  *     samples ─> pending[880] ─ 4 frames, 160 apart ─> x Hann, transposed [400][4] ─> |FFT|^2 [201][4]
  *             ─> filters, nonzero ranges only [n_mel][4] ─> log10 ─> frames [n, n_mel]
  *
- * Each lane is computed alike wherever it stands in its group of four, so frames do not depend on how the samples were cut into pieces. */
+ * Each lane is computed alike wherever it stands in its group of four, so frames do not depend on how the samples were
+ * cut into pieces. */
 #include "mel.h"
 
 #include "fft.h"
@@ -110,7 +111,8 @@ static void window_and_transpose(mel *m) {
   }
 }
 
-/* Writes the first `count` (1 to 4) frames of `pending` and drops their hops. Lanes beyond `count` compute what nobody reads. */
+/* Writes the first `count` (1 to 4) frames of `pending` and drops their hops. Lanes beyond `count` compute what nobody
+ * reads. */
 static void write_frames(mel *m, int count, float *frames) {
   window_and_transpose(m);
   fft_power_400(m->x, m->power);
@@ -129,8 +131,8 @@ static void write_frames(mel *m, int count, float *frames) {
   m->n_frames += (uint64_t)count;
 }
 
-/* The first frame starts 200 samples before the audio: there the audio is mirrored about its first sample. The 200th sample, which may
- * not have come yet, would stand at the very start, where the window is 0. */
+/* The first frame starts 200 samples before the audio: there the audio is mirrored about its first sample. The 200th
+ * sample, which may not have come yet, would stand at the very start, where the window is 0. */
 static void reflect_start(mel *m) {
   for (int i = 1; i < PAD; i++) m->pending[PAD - i] = m->pending[PAD + i];
 }

@@ -2,13 +2,14 @@
  *
  *     frames [n, channels] ─ mean ─> buffer ─ windowed sinc, one phase per output ─> samples
  *
- * The filter is a sinc under a Kaiser window of 96 dB with its transition from 0.9 to 1.0 of the lower of the two Nyquist frequencies:
- * for 16 kHz and more, 7200 Hz pass and nothing from 8000 Hz on aliases. It is symmetric about the output's time, so output k stands
- * exactly at k / 16000 s of the input; before and after the audio lie zeros.
+ * The filter is a sinc under a Kaiser window of 96 dB with its transition from 0.9 to 1.0 of the lower of the two
+ * Nyquist frequencies: for 16 kHz and more, 7200 Hz pass and nothing from 8000 Hz on aliases. It is symmetric about the
+ * output's time, so output k stands exactly at k / 16000 s of the input; before and after the audio lie zeros.
  *
- * Output k is at input frame k * step / denominator: whole and remainder are integers, so nothing drifts. Where `denominator` is small
- * the table holds each phase that occurs; for odd rates it holds enough evenly spaced phases that a straight line between two
- * of them is off by less than -100 dB. Memory is constant: at most about 0.5 MB of table and a few thousand samples. */
+ * Output k is at input frame k * step / denominator: whole and remainder are integers, so nothing drifts. Where
+ * `denominator` is small the table holds each phase that occurs; for odd rates it holds enough evenly spaced phases
+ * that a straight line between two of them keeps all errors below -90 dB. Memory is constant: at most about 0.5 MB of
+ * table and a few thousand samples. */
 #include "../base/base.h"
 #include "sample.h"
 
@@ -170,7 +171,8 @@ static float filter_at(const sotto_resampler *r, const float *x) {
   return y0 + (y1 - y0) * fraction;
 }
 
-/* Whether the next output lies in the audio: k < round(n_in * 16000 / rate), that is, half an output further is not past its end. */
+/* Whether the next output lies in the audio: k < round(n_in * 16000 / rate), that is, half an output further is not
+ * past its end. */
 static bool within_audio(const sotto_resampler *r) {
   uint64_t twice = 2 * r->remainder + r->step, denominator = 2 * r->denominator;
   return r->at + twice / denominator + (twice % denominator != 0) <= r->n_in;

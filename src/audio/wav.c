@@ -1,8 +1,8 @@
 /* Streaming reader of WAV files (RIFF, RF64, BW64).
  *
- *     bytes ─> [RIFF size WAVE] ─> [chunk id, size] ─> fmt, ds64: collected    ─> next chunk
- *                                                   ─> others:    skipped      ─> next chunk
- *                                                   ─> data:      samples ─> frames [n, channels]; what follows is not looked at
+ *     bytes ─> [RIFF size WAVE] ─> [chunk id, size] ─> fmt, ds64: collected ─> next chunk
+ *                                                   ─> others: skipped      ─> next chunk
+ *                                                   ─> data: samples        ─> frames [n, channels]; the rest is left
  *
  * The reader holds a few bytes at a time, whatever sizes the file claims. A data chunk of unknown size (a file that was
  * written to a pipe) goes to the end of the file, and one that is cut off gives the frames that are there. */
@@ -179,7 +179,8 @@ static sotto_status begin_data(sotto_wav *w, uint32_t size) {
   } else if (size == SIZE_UNKNOWN) {
     w->endless = true;
   } else if (size == 0) {
-    /* either no samples, or a header that was never completed: then the size of the whole has nothing behind this chunk either */
+    /* either no samples, or a header that was never completed: then the size of the whole has nothing behind this chunk
+     * either */
     w->endless = w->riff_size == SIZE_UNKNOWN || (uint64_t)w->riff_size + 8 <= w->position;
   }
   w->format.n_frames = w->endless ? 0 : w->left / w->frame_bytes;

@@ -1,5 +1,5 @@
-/* Audio: the FFT and log-mel against their definitions and against reference vectors, the resampler against sines, the WAV reader
- * against files made here. Everything is also run in pieces of all kinds, which must not change a bit. */
+/* Audio: the FFT and log-mel against their definitions and against reference vectors, the resampler against sines.
+ * Everything is also run in pieces of all kinds, which must not change a bit. */
 #include "check.h"
 
 #include "../../src/audio/fft.h"
@@ -45,7 +45,8 @@ static void fft_is_the_transform(void) {
       }
       worst = fmax(worst, fabs(sqrt((double)power[k][f]) - sqrt(re * re + im * im)));
     }
-  CHECK_NEAR(worst, 0, 1e-5); /* of a spectrum whose values are about 11 */
+  printf("FFT: largest difference %.2g\n", worst);
+  CHECK_NEAR(worst, 0, 6e-6); /* of a spectrum whose values are about 11 */
 }
 
 /* The whole audio in pieces of `piece` samples, `capacity` frames at most at once; returns the number of frames. */
@@ -262,10 +263,9 @@ static void resampler_passes_and_stops(void) {
       double hz = nyquist * 0.9 * step / 9 + (step == 0 ? nyquist / 200 : 0);
       float *x = sine(rate, hz, n);
       n_out = resample(rate, 1, x, n, n, n, &out);
-      double peak = 0, off = 0;
+      double off = 0;
       for (size_t k = edge; k + edge < n_out; k++) {
         double want = sin(TURN * fmod(hz * (double)k / 16000, 1));
-        peak = fmax(peak, fabs((double)out[k]));
         off = fmax(off, fabs((double)out[k] - want));
       }
       worst_phase = fmax(worst_phase, off);
@@ -273,15 +273,15 @@ static void resampler_passes_and_stops(void) {
       free(x);
       free(out);
     }
-    for (double hz = 8000; hz < rate / 2; hz *= 1.07) {
-      float *x = sine(rate, hz, n);
+    for (double above = 20; 8000 + above < rate / 2; above *= 1.3) {
+      float *x = sine(rate, 8000 + above, n);
       n_out = resample(rate, 1, x, n, n, n, &out);
       for (size_t k = edge; k + edge < n_out; k++) worst_stop = fmax(worst_stop, fabs((double)out[k]));
       free(x);
       free(out);
     }
-    if (rate <
-        16000) { /* images of the spectrum above the Nyquist frequency: what differs from the sine is below -80 dB */
+    /* Images of the spectrum above the Nyquist frequency: what differs from the sine is below -80 dB */
+    if (rate < 16000) {
       float *x = sine(rate, nyquist * 0.89, n);
       n_out = resample(rate, 1, x, n, n, n, &out);
       for (size_t k = edge; k + edge < n_out; k++)

@@ -1,5 +1,5 @@
-/* The WAV reader against files made here: every sample type and header kind, in pieces of all sizes; lying and hostile headers;
- * truncation at every byte. */
+/* The WAV reader against files made here: every sample type and header kind, in pieces of all sizes; lying and hostile
+ * headers; truncation at every byte. */
 #include "check.h"
 
 enum { N_FRAME = 37, MOST = 8192 };
