@@ -25,14 +25,20 @@ if (!existsSync('src/models.gen.ts') || readFileSync('src/models.gen.ts', 'utf8'
   writeFileSync('src/models.gen.ts', generated);
 }
 
-const shared = { bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', minify: true, legalComments: 'none', logLevel: 'warning' };
-await build({ ...shared, platform: 'browser', entryPoints: ['index', 'worker', 'thread', 'format'].map((name) => `src/${name}.ts`) });
-await build({
-  ...shared,
-  platform: 'node',
-  target: 'node20',
-  entryPoints: ['index.node', 'worker.node', 'thread.node', 'cli'].map((name) => `src/${name}.ts`),
+const options = (world, target) => ({
+  bundle: true,
+  format: 'esm',
+  target,
+  outdir: 'dist',
+  minify: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  alias: Object.fromEntries(['host', 'platform', 'thread-host'].map((name) => [`@${name}`, `./src/${name}.${world}.ts`])),
 });
+const entries = (names, suffix = '') => names.map((name) => ({ in: `src/${name}.ts`, out: name + suffix }));
+await build({ ...options('browser', 'es2022'), platform: 'browser', entryPoints: entries(['index', 'worker', 'thread', 'format']) });
+await build({ ...options('node', 'node20'), platform: 'node', entryPoints: entries(['index', 'worker', 'thread'], '.node') });
+await build({ ...options('node', 'node20'), platform: 'node', entryPoints: entries(['cli']), external: ['./index.node.js'] });
 
 if (!process.argv.includes('--no-types')) {
   const require = createRequire(import.meta.url);

@@ -1,0 +1,58 @@
+// The command of the package. Options, output and exit codes are those of the native command (cli/), so that one can
+// stand in for the other; only models that are named and not here are fetched.
+import { UsageError } from './args.js';
+import { info } from './cli-info.js';
+import { transcribe } from './cli-transcribe.js';
+import { VERSION } from './models.gen.js';
+
+const HELP = `Usage: sotto COMMAND [OPTION]... FILE...
+Speech recognition with Whisper models, on this machine alone.
+
+  transcribe    writes down what is said in audio files
+  info          describes a model file
+
+  -h, --help    this help; for a command: sotto COMMAND --help
+  -V, --version
+
+Example: sotto transcribe -m tiny-q5_1 talk.wav
+`;
+
+const EXIT_USAGE = 2;
+
+async function main([command, ...argv]: readonly string[]): Promise<number> {
+  let name = '';
+  try {
+    switch (command) {
+      case '-h':
+      case '--help':
+        process.stdout.write(HELP);
+        return 0;
+      case '-V':
+      case '--version':
+        process.stdout.write(`sotto ${VERSION}\n`);
+        return 0;
+      case 'transcribe':
+        name = 'transcribe ';
+        return await transcribe(argv);
+      case 'info':
+        name = 'info ';
+        return await info(argv);
+      case undefined:
+        throw new UsageError('no command was given');
+      default:
+        throw new UsageError(command.startsWith('-') ? `unknown option '${command}'` : `unknown command '${command}'`);
+    }
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`sotto: ${error.message}; see 'sotto ${name}--help'\n`);
+    return EXIT_USAGE;
+  }
+}
+
+// A reader that has had enough (head) ends the command quietly.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,57 @@
+// What goes wrong, in one sentence and one word.
+
+/**
+ * - `argument`: a call that makes no sense
+ * - `memory`: the device has not enough of it
+ * - `format`: bytes that are not what they should be: foreign, corrupt, truncated
+ * - `unsupported`: well-formed, but of a kind that is not known here
+ * - `network`: a model could not be fetched
+ * - `environment`: this browser or Node cannot run the engine
+ * - `closed`: the Transcriber was destroyed
+ * - `internal`: the engine stopped; a fresh Transcriber is needed
+ */
+export type SottoErrorCode =
+  | 'argument'
+  | 'memory'
+  | 'format'
+  | 'unsupported'
+  | 'network'
+  | 'environment'
+  | 'closed'
+  | 'internal';
+
+export class SottoError extends Error {
+  override readonly name = 'SottoError';
+  readonly code: SottoErrorCode;
+
+  constructor(code: SottoErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The codes of sotto_status below zero. */
+export function codeOfStatus(status: number): SottoErrorCode {
+  return status === -1 ? 'argument' : status === -2 ? 'memory' : status === -3 ? 'format' : 'unsupported';
+}
+
+export const abortError = (): DOMException => new DOMException('The operation was aborted.', 'AbortError');
+
+/** An error as it travels between threads. */
+export interface ErrorData {
+  code: SottoErrorCode | 'abort';
+  message: string;
+}
+
+export function toErrorData(error: unknown): ErrorData {
+  if (error instanceof SottoError) return { code: error.code, message: error.message };
+  if (error instanceof Error && error.name === 'AbortError') return { code: 'abort', message: error.message };
+  if (error instanceof WebAssembly.RuntimeError) {
+    return { code: 'internal', message: `The engine stopped (${error.message}); create a new Transcriber.` };
+  }
+  return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
+}
+
+export function fromErrorData(data: ErrorData): Error {
+  return data.code === 'abort' ? abortError() : new SottoError(data.code, data.message);
+}

@@ -1,0 +1,52 @@
+// The page around the package.
+import { isCached, removeCached } from './cache.browser.js';
+import { SottoError } from './errors.js';
+import { plainDownload, type Host } from './host.js';
+import type { FromWorker } from './protocol.js';
+import { startWorker } from './start-worker.js';
+
+const absolute = (address: string): string => new URL(address, globalThis.document?.baseURI ?? location.href).href;
+
+/** Decoded by the browser straight to 16 kHz, where it can. */
+async function decode(file: Blob): Promise<AudioBuffer> {
+  if (typeof OfflineAudioContext === 'undefined') {
+    throw new SottoError('unsupported', 'Only WAV can be read here: this place has no Web Audio to decode other files; decode it on the page.');
+  }
+  const bytes = await file.arrayBuffer();
+  let context: OfflineAudioContext;
+  try {
+    context = new OfflineAudioContext(1, 1, 16000);
+  } catch {
+    context = new OfflineAudioContext(1, 1, 48000); // a browser that does not go that low
+  }
+  return context.decodeAudioData(bytes).catch(() => {
+    const name = file instanceof File ? ` ${file.name}` : '';
+    const type = file.type ? ` (${file.type})` : '';
+    throw new SottoError('format', `The file${name}${type} holds no sound that this browser can decode; convert it to WAV or MP3.`);
+  });
+}
+
+export const host: Host = {
+  start(onMessage, onError) {
+    const worker = startWorker(new URL('./worker.js', import.meta.url), (url) =>
+      url ? new Worker(url, { type: 'module' }) : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
+    );
+    worker.onmessage = (event: MessageEvent<FromWorker>) => onMessage(event.data);
+    worker.onerror = (event) => onError(event.message || "its worker could not be started; is the package's worker.js served?");
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, transfer),
+      hold: () => {},
+      stop: () => worker.terminate(),
+    };
+  },
+  modelAt: (address) => plainDownload(absolute(address)),
+  absolute,
+  async openAudio(address) {
+    const response = await fetch(absolute(address));
+    if (!response.ok) throw new SottoError('network', `${address} could not be fetched (HTTP status ${response.status}).`);
+    return response.blob();
+  },
+  decode,
+  isCached,
+  removeCached,
+};

@@ -1,0 +1,38 @@
+// Node around the package.
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { isCached, removeCached } from './cache.node.js';
+import { decode } from './decode.node.js';
+import { SottoError } from './errors.js';
+import { plainDownload, type Host } from './host.js';
+import type { FromWorker } from './protocol.js';
+
+const isUrl = (address: string): boolean => /^(https?|data|blob):/.test(address);
+const pathOf = (address: string): string => path.resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
+
+export const host: Host = {
+  start(onMessage, onError) {
+    const worker = new Worker(new URL('./worker.node.js', import.meta.url));
+    worker.on('message', (message: FromWorker) => onMessage(message));
+    worker.on('error', (error) => onError(error instanceof Error ? error.message : String(error)));
+    return {
+      post: (message, transfer = []) => worker.postMessage(message, transfer),
+      hold: (busy) => (busy ? worker.ref() : worker.unref()),
+      stop: () => worker.terminate(),
+    };
+  },
+  modelAt: (address) => (isUrl(address) ? plainDownload(address) : { kind: 'file', path: pathOf(address) }),
+  absolute: (address) => (isUrl(address) ? address : pathToFileURL(pathOf(address)).href),
+  async openAudio(address) {
+    if (!isUrl(address)) return Readable.toWeb(createReadStream(pathOf(address), { highWaterMark: 1 << 18 })) as ReadableStream<Uint8Array>;
+    const response = await fetch(address);
+    if (!response.ok) throw new SottoError('network', `${address} could not be fetched (HTTP status ${response.status}).`);
+    return response.blob();
+  },
+  decode,
+  isCached,
+  removeCached,
+};

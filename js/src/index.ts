@@ -1,0 +1,14 @@
+export { Transcriber, DownloadProgressEvent } from './transcriber.js';
+export type { Availability, CreateOptions, Monitor, TranscribeOptions } from './transcriber.js';
+export { Transcription } from './transcription.js';
+export type { Transcript } from './transcription.js';
+export { SottoError } from './errors.js';
+export type { SottoErrorCode } from './errors.js';
+export { detect } from './detect.js';
+export type { Features, Variant } from './detect.js';
+export { models, defaultModel } from './models.js';
+export type { ManifestModel, ManifestSource } from './models.js';
+export type { AudioInput, AudioOptions, ModelInput, ModelOptions } from './input.js';
+export type { DecodeOptions } from './options.js';
+export type { EngineInfo, ModelInfo, Outcome, Progress, Segment, TensorInfo, Timings, Token } from './protocol.js';
+export { VERSION } from './models.gen.js';

@@ -1,0 +1,247 @@
+// What a caller may give as model or as recording, and how it travels to the worker: by address, as a Blob, or in pieces.
+import { host } from '@host';
+import { SottoError } from './errors.js';
+import type { Pcm } from './host.js';
+import { findModel, urlsOf } from './models.js';
+import type { AudioSpec, ModelSpec } from './protocol.js';
+
+// ---- model ----
+
+export type ModelInput =
+  /** An id of the manifest ("tiny-q5_1"), an address, or (Node) a path. */
+  | string
+  | URL
+  /** A file by address that is checked and kept. */
+  | { url: string | URL; sha256: string; size?: number | undefined }
+  | Blob
+  | ArrayBuffer
+  | ArrayBufferView
+  | ReadableStream<Uint8Array>
+  | Response
+  | Request;
+
+export interface ModelOptions {
+  /** Addresses to try before the manifest's; one that ends in "/" is a folder with files named as in the manifest. */
+  sources?: readonly (string | URL)[] | undefined;
+  /** false: neither look in the cache nor keep the model there. Default true. */
+  cache?: boolean | undefined;
+}
+
+export type Pieces<T> = AsyncIterable<T>;
+
+export interface ResolvedModel {
+  spec: ModelSpec;
+  /** For specs that are pulled from here. */
+  pieces?: Pieces<Uint8Array> | undefined;
+}
+
+const PIECE_BYTES = 1 << 20;
+
+export async function resolveModel(model: ModelInput, { sources = [], cache = true }: ModelOptions, signal?: AbortSignal): Promise<ResolvedModel> {
+  if (typeof model === 'string') {
+    const known = findModel(model);
+    if (!known) return { spec: host.modelAt(model) };
+    const given = sources.map((source) => host.absolute(String(source).endsWith('/') ? String(source) + known.file : String(source)));
+    const urls = [...given, ...known.sources.flatMap(urlsOf)];
+    const download = { name: known.id, file: known.file, urls, size: known.size_bytes, sha256: known.sha256 ?? undefined, cache };
+    return { spec: { kind: 'download', download } };
+  }
+  if (model instanceof URL) return { spec: host.modelAt(model.href) };
+  if (model instanceof Blob) return { spec: { kind: 'blob', blob: model } };
+  if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) {
+    return { spec: { kind: 'pulled', size: model.byteLength }, pieces: bytePieces(model) };
+  }
+  if (model instanceof ReadableStream) return { spec: { kind: 'pulled' }, pieces: checkedBytes(streamOf(model)) };
+  if (typeof Response !== 'undefined' && model instanceof Response) return fromResponse(model);
+  if (typeof Request !== 'undefined' && model instanceof Request) {
+    return fromResponse(await fetch(model, signal ? { signal } : {}));
+  }
+  if (typeof model === 'object' && model !== null && 'sha256' in model && typeof model.sha256 === 'string') {
+    const url = host.absolute(String(model.url));
+    const sha256 = model.sha256.toLowerCase();
+    const name = new URL(url).pathname.split('/').pop() || url;
+    const file = `${sha256.slice(0, 16)}-${name}`; // others may have a file of this name
+    return { spec: { kind: 'download', download: { name, file, urls: [url], size: model.size, sha256, cache } } };
+  }
+  throw new SottoError('argument', 'model must be an id, an address, a Blob, a buffer, a stream or a Response.');
+}
+
+function fromResponse(response: Response): ResolvedModel {
+  if (!response.ok) throw new SottoError('network', `The model could not be fetched: ${response.url}: HTTP status ${response.status}.`);
+  if (!response.body) throw new SottoError('argument', 'The Response of the model has no body, or it was read already.');
+  const size = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
+  return { spec: { kind: 'pulled', size: size || undefined }, pieces: streamOf(response.body) };
+}
+
+async function* bytePieces(data: ArrayBuffer | ArrayBufferView): Pieces<Uint8Array> {
+  const all = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+  for (let at = 0; at < all.length; at += PIECE_BYTES) yield all.subarray(at, at + PIECE_BYTES);
+}
+
+/** Streams can be iterated everywhere but in Safari. */
+async function* streamOf<T>(stream: ReadableStream<T>): Pieces<T> {
+  const reader = stream.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+async function* checkedBytes(pieces: Pieces<Uint8Array>): Pieces<Uint8Array> {
+  for await (const piece of pieces) {
+    if (!(piece instanceof Uint8Array)) throw new SottoError('argument', 'A stream with a model must give Uint8Arrays.');
+    yield piece;
+  }
+}
+
+// ---- recording ----
+
+export type AudioInput =
+  /** A file: WAV, and whatever this browser decodes (mp3, m4a, ogg, webm, mp4, ...). */
+  | Blob
+  | ArrayBuffer
+  | Uint8Array
+  /** Samples in [-1, 1]; needs the option sampleRate. */
+  | Float32Array
+  | AudioBuffer
+  /** Samples as they come (needs sampleRate), or the bytes of a file. */
+  | ReadableStream<Float32Array | Uint8Array>
+  | AsyncIterable<Float32Array | Uint8Array>
+  /** The address of a file, or (Node) a path. */
+  | string
+  | URL
+  | Response;
+
+export interface AudioOptions {
+  /** Of Float32Array samples, in Hz. */
+  sampleRate?: number | undefined;
+  /** Of interleaved Float32Array samples. Default 1. */
+  channels?: number | undefined;
+}
+
+export interface ResolvedAudio {
+  spec: AudioSpec;
+  pieces?: Pieces<Float32Array | Uint8Array> | undefined;
+}
+
+/** Samples a piece: some seconds of sound. */
+const PIECE_SAMPLES = 1 << 18;
+
+export async function resolveAudio(audio: AudioInput, options: AudioOptions): Promise<ResolvedAudio> {
+  if (typeof audio === 'string' || audio instanceof URL) return resolveAudio(await host.openAudio(String(audio)), options);
+  if (typeof Response !== 'undefined' && audio instanceof Response) {
+    if (!audio.ok) throw new SottoError('network', `${audio.url} could not be fetched (HTTP status ${audio.status}).`);
+    return resolveAudio(await audio.blob(), options);
+  }
+  if (audio instanceof Float32Array) return samples(audio, options);
+  if (audio instanceof ArrayBuffer) return resolveAudio(new Uint8Array(audio), options);
+  if (audio instanceof Uint8Array) {
+    if (audio.length === 0) throw empty();
+    if (isWav(audio)) return { spec: { kind: 'wav' }, pieces: bytePieces(audio) };
+    return decoded(await host.decode(new Blob([audio as Uint8Array<ArrayBuffer>])));
+  }
+  if (audio instanceof Blob) {
+    if (audio.size === 0) throw empty();
+    if (isWav(new Uint8Array(await audio.slice(0, 12).arrayBuffer()))) return { spec: { kind: 'wavBlob', blob: audio } };
+    return decoded(await host.decode(audio));
+  }
+  if (isAudioBuffer(audio)) return wholeBuffer(audio);
+  if (audio instanceof ReadableStream) return resolveStream(streamOf(audio), options);
+  if (typeof audio === 'object' && audio !== null && Symbol.asyncIterator in audio) return resolveStream(audio, options);
+  throw new SottoError('argument', 'audio must be a Blob, an AudioBuffer, a Float32Array, the bytes of a file, a stream or an address.');
+}
+
+const empty = (): SottoError => new SottoError('format', 'The recording is empty.');
+
+const isAudioBuffer = (audio: unknown): audio is AudioBuffer =>
+  typeof audio === 'object' && audio !== null && 'getChannelData' in audio && 'sampleRate' in audio;
+
+function isWav(head: Uint8Array): boolean {
+  const word = (at: number): string => String.fromCharCode(...head.subarray(at, at + 4));
+  return ['RIFF', 'RF64', 'BW64'].includes(word(0)) && word(8) === 'WAVE';
+}
+
+function rateOf({ sampleRate, channels = 1 }: AudioOptions): { rate: number; channels: number } {
+  if (sampleRate === undefined) throw new SottoError('argument', 'Float32Array samples need the option sampleRate, in Hz.');
+  if (!(sampleRate >= 1000 && sampleRate <= 768000)) throw new SottoError('argument', 'sampleRate must be 1000 to 768000 Hz.');
+  if (!Number.isInteger(channels) || channels < 1 || channels > 32) throw new SottoError('argument', 'channels must be 1 to 32.');
+  return { rate: sampleRate, channels };
+}
+
+function samples(audio: Float32Array, options: AudioOptions): ResolvedAudio {
+  const { rate, channels } = rateOf(options);
+  return { spec: { kind: 'pcm', rate, channels, duration: audio.length / channels / rate }, pieces: samplePieces(audio, channels) };
+}
+
+function decoded(sound: Pcm | AudioBuffer): ResolvedAudio {
+  return isAudioBuffer(sound) ? wholeBuffer(sound) : samples(sound.samples, { sampleRate: sound.rate, channels: sound.channels });
+}
+
+const wholeBuffer = (buffer: AudioBuffer): ResolvedAudio => ({
+  spec: { kind: 'pcm', rate: buffer.sampleRate, channels: 1, duration: buffer.duration },
+  pieces: bufferPieces(buffer),
+});
+
+async function* samplePieces(audio: Float32Array, channels: number): Pieces<Float32Array> {
+  const step = PIECE_SAMPLES - (PIECE_SAMPLES % channels);
+  for (let at = 0; at < audio.length; at += step) yield audio.subarray(at, at + step);
+}
+
+/** Mono: the mean of the channels. */
+async function* bufferPieces(buffer: AudioBuffer): Pieces<Float32Array> {
+  const n = buffer.numberOfChannels;
+  for (let at = 0; at < buffer.length; at += PIECE_SAMPLES) {
+    const mono = new Float32Array(Math.min(PIECE_SAMPLES, buffer.length - at));
+    for (let c = 0; c < n; c++) {
+      const channel = buffer.getChannelData(c);
+      for (let i = 0; i < mono.length; i++) mono[i] += channel[at + i] / n;
+    }
+    yield mono;
+  }
+}
+
+/** The first pieces tell samples from files, and WAV from other files. */
+async function resolveStream(stream: AsyncIterable<Float32Array | Uint8Array>, options: AudioOptions): Promise<ResolvedAudio> {
+  const iterator = stream[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  if (first.done) throw empty();
+  if (first.value instanceof Float32Array) {
+    const { rate, channels } = rateOf(options);
+    return { spec: { kind: 'pcm', rate, channels }, pieces: withHead([first.value], iterator) };
+  }
+  if (!(first.value instanceof Uint8Array)) throw new SottoError('argument', 'A stream with audio must give Float32Arrays or Uint8Arrays.');
+  const head: Uint8Array[] = [first.value];
+  let n = first.value.length;
+  const take = async (): Promise<boolean> => {
+    const { done, value } = await iterator.next();
+    if (done) return false;
+    head.push(value as Uint8Array);
+    n += value.length;
+    return true;
+  };
+  while (n < 12 && (await take()));
+  if (n === 0) throw empty();
+  if (isWav(new Uint8Array(await new Blob(head as Uint8Array<ArrayBuffer>[]).slice(0, 12).arrayBuffer()))) {
+    return { spec: { kind: 'wav' }, pieces: withHead(head, iterator) };
+  }
+  while (await take());
+  return decoded(await host.decode(new Blob(head as Uint8Array<ArrayBuffer>[])));
+}
+
+async function* withHead<T>(head: T[], rest: AsyncIterator<T>): Pieces<T> {
+  try {
+    yield* head;
+    for (;;) {
+      const { done, value } = await rest.next();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await rest.return?.();
+  }
+}

@@ -1,0 +1,46 @@
+// Node around the engine's worker.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import fs from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { parentPort, Worker } from 'node:worker_threads';
+import { openCache } from './cache.node.js';
+import { SottoError } from './errors.js';
+import type { Platform } from './platform.js';
+
+const port = parentPort!;
+
+export const platform: Platform = {
+  listen: (onMessage) => void port.on('message', onMessage),
+  post: (message) => port.postMessage(message),
+
+  async compile(variant) {
+    const file = new URL(`./sotto-${variant}.wasm`, import.meta.url);
+    return WebAssembly.compile(await fs.readFile(file));
+  },
+
+  cores: availableParallelism,
+
+  startThread(seat) {
+    const worker = new Worker(new URL('./thread.node.js', import.meta.url), { workerData: seat });
+    worker.unref();
+    return { stop: () => worker.terminate() };
+  },
+
+  breathe: () => new Promise((resolve) => void setImmediate(resolve)),
+
+  openCache,
+
+  async openFile(path) {
+    const stat = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {
+      throw new SottoError('argument', error.code === 'ENOENT' ? `There is no file ${path}.` : `The file ${path} cannot be read (${error.code}).`);
+    });
+    if (!stat.isFile()) throw new SottoError('argument', `${path} is not a file.`);
+    return { size: stat.size, pieces: createReadStream(path, { highWaterMark: 1 << 20 }) };
+  },
+
+  sha256() {
+    const hash = createHash('sha256');
+    return { update: (bytes) => void hash.update(bytes), digest: () => hash.digest('hex') };
+  },
+};

@@ -1,0 +1,52 @@
+// What the engine's worker needs of the world around it. platform.browser.ts and platform.node.ts provide it; the build
+// puts the right one in place of '@platform'.
+import type { Variant } from './detect.js';
+import type { FromWorker, ToWorker } from './protocol.js';
+import type { ThreadSeat } from './wasm.js';
+
+export interface Platform {
+  listen(onMessage: (message: ToWorker) => void): void;
+  post(message: FromWorker): void;
+  /** Compiles one of the four builds. */
+  compile(variant: Variant): Promise<WebAssembly.Module>;
+  /** Processors, at least 1. */
+  cores(): number;
+  /** Starts a worker on a seat. */
+  startThread(seat: ThreadSeat): Thread;
+  /** Lets messages in. */
+  breathe(): Promise<void>;
+  /** null: there is nowhere to keep files. */
+  openCache(key: string, file: string): Promise<CacheEntry | null>;
+  /** Reads a local file. */
+  openFile(path: string): Promise<{ size: number; pieces: AsyncIterable<Uint8Array> }>;
+  /** A hash faster than the engine's own, where there is one. */
+  sha256?(): Hash;
+}
+
+export interface Thread {
+  stop(): Promise<unknown> | void;
+}
+
+export interface Hash {
+  update(bytes: Uint8Array): void;
+  /** In hexadecimal. */
+  digest(): string;
+}
+
+/** A file in the cache, whole or in part, under a key that says what its bytes must be. */
+export interface CacheEntry {
+  /** Bytes held. */
+  readonly bytes: number;
+  readonly complete: boolean;
+  /** read() itself finds changed bytes, so that a complete entry need not be hashed again. */
+  readonly checksItself: boolean;
+  /** Throws when the bytes are not those that were written. */
+  read(): AsyncIterable<Uint8Array>;
+  /** Adds bytes (copied before it returns). Trouble with the disk ends the keeping, not the download. */
+  append(bytes: Uint8Array): void;
+  /** All bytes came and are right. */
+  commit(): Promise<void>;
+  /** Keeps what came for the next time. */
+  suspend(): Promise<void>;
+  drop(): Promise<void>;
+}

@@ -1,0 +1,379 @@
+// The engine's side: one model in one worker, its transcriptions one after the other, and the threads that help.
+//
+//   load ──> pick a build ──> compile ──> instantiate ──> start threads ──> feed the model ──> ready
+//   transcribe ──> queue ──> open ──> [push audio, step, hand out segments, let messages in] ──> done
+import { AudioReader, type Block } from './audio.js';
+import { detect, type Variant } from './detect.js';
+import { abortError, SottoError, toErrorData } from './errors.js';
+import { loadModel, streamPieces } from './loader.js';
+import type { OptionValue } from './options.js';
+import type { Platform, Thread } from './platform.js';
+import type { AudioSpec, EngineInfo, Language, LoadMessage, ModelInfo, Outcome, Segment, TensorInfo, ToWorker } from './protocol.js';
+import { Wasm, type Pointer } from './wasm.js';
+
+const STARVED = 3;
+const DONE = 4;
+/** More threads do not pay for matrices of this size. */
+const MOST_THREADS = 8;
+/** How long the worker may be deaf, in ms. */
+const BREATH_MS = 8;
+const PROGRESS_MS = 50;
+/** Detected languages that are told. */
+const LIKELIEST = 5;
+/** Tokens of a multilingual model but those for languages. */
+const COMMON_TOKENS = 51766;
+
+type Piece = Float32Array | Uint8Array;
+
+/** Pieces that the page sends when asked; one is under way while one is worked on. */
+class Pull<T extends Piece> implements AsyncIterable<T> {
+  readonly #ask: () => void;
+  readonly #ready: (T | null | Error)[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(ask: () => void) {
+    this.#ask = ask;
+  }
+
+  give(piece: T | null | Error): void {
+    this.#ready.push(piece);
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    this.#ask();
+    for (;;) {
+      while (this.#ready.length === 0) await new Promise<void>((resolve) => (this.#wake = resolve));
+      const piece = this.#ready.shift()!;
+      if (piece === null) return;
+      if (piece instanceof Error) throw piece;
+      this.#ask();
+      yield piece;
+    }
+  }
+}
+
+interface Job {
+  id: number;
+  options: [string, OptionValue][];
+  input: AudioSpec;
+  pull: Pull<Piece>;
+  cancelled: boolean;
+}
+
+export function serve(platform: Platform): void {
+  const server = new Server(platform);
+  platform.listen((message) => server.receive(message));
+}
+
+class Server {
+  readonly #platform: Platform;
+  readonly #threads: Thread[] = [];
+  readonly #jobs = new Map<number, Job>();
+  readonly #modelPull = new Pull<Uint8Array>(() => this.#platform.post({ type: 'pull', id: 0 }));
+  readonly #closing = new AbortController();
+  #wasm!: Wasm;
+  #model: Pointer = 0;
+  #engine: Pointer = 0;
+  #loadMs = 0;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.type) {
+      case 'load':
+        this.#load(message).catch((error) => this.#platform.post({ type: 'failed', id: 0, error: toErrorData(error) }));
+        break;
+      case 'transcribe': {
+        const { id, options, input } = message;
+        const pull = new Pull<Piece>(() => this.#platform.post({ type: 'pull', id }));
+        const job: Job = { id, options, input, pull, cancelled: false };
+        this.#jobs.set(id, job);
+        this.#last = this.#last.then(() => this.#run(job));
+        break;
+      }
+      case 'piece': {
+        const piece = message.error ? Object.assign(new Error(message.error.message), { data: message.error }) : message.data;
+        if (message.id === 0) this.#modelPull.give(piece as Uint8Array | null | Error);
+        else this.#jobs.get(message.id)?.pull.give(piece);
+        break;
+      }
+      case 'cancel': {
+        const job = this.#jobs.get(message.id);
+        if (!job) break;
+        job.cancelled = true;
+        job.pull.give(abortError());
+        break;
+      }
+      case 'tensors':
+        this.#platform.post({ type: 'tensors', id: message.id, tensors: this.#tensors() });
+        break;
+      case 'close':
+        void this.#close();
+        break;
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#threads.map((thread) => thread.stop()));
+    this.#platform.post({ type: 'closed' });
+  }
+
+  // ---- engine and model ----
+
+  async #load(message: LoadMessage): Promise<void> {
+    const start = performance.now();
+    const { variant, threads, whySingle } = await this.#open(message);
+    const { model, cached } = await loadModel(message.model, {
+      wasm: this.#wasm,
+      engine: this.#engine,
+      platform: this.#platform,
+      pulled: () => this.#modelPull,
+      report: this.#throttled((loaded: number, total: number) => this.#platform.post({ type: 'download', loaded, total })),
+      signal: this.#closing.signal,
+    });
+    this.#model = model;
+    this.#loadMs = performance.now() - start;
+    const info: EngineInfo = {
+      variant,
+      isa: this.#wasm.text(this.#wasm.x.sotto_wasm_engine_isa(this.#engine)),
+      threads,
+      whySingle,
+      languages: this.#languages(),
+      model: this.#describe(),
+      cached,
+      loadMs: this.#loadMs,
+    };
+    this.#platform.post({ type: 'ready', info });
+  }
+
+  /** Calls through at most once in a while, but for the last of a series, which is known by loaded === total. */
+  #throttled(report: (loaded: number, total: number) => void): (loaded: number, total: number) => void {
+    let last = -Infinity;
+    return (loaded, total) => {
+      const now = performance.now();
+      if (loaded < total && now - last < PROGRESS_MS) return;
+      last = now;
+      report(loaded, total);
+    };
+  }
+
+  async #open({ variant: wanted, threads: wantedThreads }: LoadMessage): Promise<{ variant: Variant; threads: number; whySingle?: string }> {
+    const features = detect();
+    if (!features.simd) {
+      throw new SottoError('environment', 'This browser cannot run the engine: it lacks WebAssembly SIMD (needs Chrome 91, Firefox 89, Safari 16.4, Node 20 or later).');
+    }
+    const instructions = wanted ? (wanted.split('-')[0] as 'simd' | 'relaxed') : features.relaxedSimd ? 'relaxed' : 'simd';
+    const cores = this.#platform.cores();
+    let nThreads = Math.min(wantedThreads ?? Math.min(cores, MOST_THREADS), 64);
+    let whySingle: string | undefined;
+    if (wanted?.endsWith('single')) nThreads = 1;
+    else if (nThreads > 1 && !features.threads) [nThreads, whySingle] = [1, features.whySingle];
+    else if (nThreads === 1 && wantedThreads === undefined) whySingle = 'this device has one processor';
+
+    const tryVariant = async (variant: Variant): Promise<Wasm | undefined> => Wasm.instantiate(await this.#platform.compile(variant));
+    let variant: Variant = `${instructions}-${nThreads > 1 || wanted?.endsWith('threads') ? 'threads' : 'single'}`;
+    let wasm = await tryVariant(variant);
+    if (!wasm) {
+      variant = `${instructions}-single`;
+      nThreads = 1;
+      whySingle = 'this device gives the page no shared memory';
+      wasm = await tryVariant(variant);
+    }
+    this.#wasm = wasm!;
+    this.#engine = this.#wasm.x.sotto_wasm_engine_open(nThreads);
+    if (this.#engine === 0) throw new SottoError('memory', 'The engine could not start: memory ran out.');
+    const threads = this.#wasm.x.sotto_wasm_engine_threads(this.#engine);
+    for (let index = 1; index < threads; index++) {
+      this.#threads.push(this.#platform.startThread(this.#wasm.seat(this.#engine, index)));
+    }
+    return { variant, threads, ...(whySingle !== undefined && { whySingle }) };
+  }
+
+  #languages(): Language[] {
+    const languages: Language[] = [];
+    for (let index = 0; ; index++) {
+      const { values, result } = this.#wasm.row(2, (out) => this.#wasm.x.sotto_wasm_language(index, out));
+      if (result === 0) return languages;
+      languages.push({ code: this.#wasm.text(values[0]), name: this.#wasm.text(values[1]) });
+    }
+  }
+
+  #describe(): ModelInfo {
+    const { values } = this.#wasm.row(17, (out) => this.#wasm.x.sotto_wasm_model_describe(this.#model, out));
+    const [architecture, name, weightType] = values.slice(0, 3).map((p) => this.#wasm.text(p));
+    const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] = values.slice(3);
+    const [multilingual, nTensors, nParameters, weightBytes] = values.slice(13);
+    // Each language is a token beside those that every multilingual model has.
+    const languages = this.#languages().slice(0, multilingual ? nVocab - COMMON_TOKENS : 1);
+    return {
+      ...{ architecture, name, weightType, nVocab, nMel, languages },
+      ...{ nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer },
+      ...{ multilingual: multilingual !== 0, nTensors, nParameters, weightBytes },
+    };
+  }
+
+  #tensors(): TensorInfo[] {
+    const tensors: TensorInfo[] = [];
+    for (let index = 0; ; index++) {
+      const { values, result: rank } = this.#wasm.row(6, (out) => this.#wasm.x.sotto_wasm_model_tensor(this.#model, index, out));
+      if (rank === 0) return tensors;
+      tensors.push({ name: this.#wasm.text(values[0]), type: this.#wasm.text(values[1]), shape: values.slice(2, 2 + rank) });
+    }
+  }
+
+  // ---- transcriptions ----
+
+  async #run(job: Job): Promise<void> {
+    try {
+      if (job.cancelled) throw abortError();
+      const outcome = await this.#transcribe(job);
+      this.#platform.post({ type: 'done', id: job.id, outcome });
+    } catch (error) {
+      const data = (error as { data?: ReturnType<typeof toErrorData> }).data ?? toErrorData(error);
+      this.#platform.post({ type: 'failed', id: job.id, error: data });
+    } finally {
+      this.#jobs.delete(job.id);
+    }
+  }
+
+  #openTranscription(options: [string, OptionValue][]): Pointer {
+    const wasm = this.#wasm;
+    const { x } = wasm;
+    const held: Pointer[] = [];
+    const hold = (p: Pointer): Pointer => (held.push(p), p);
+    try {
+      const o = hold(x.sotto_wasm_options());
+      if (o === 0) throw new SottoError('memory', 'Memory ran out.');
+      const set = (name: string, value: number): void => {
+        if (!x.sotto_wasm_option(o, hold(wasm.put(name)), value)) throw new SottoError('argument', `There is no option ${name}.`);
+      };
+      for (const [name, value] of options) {
+        if (typeof value === 'string') set(name, hold(wasm.put(value)));
+        else if (typeof value === 'number') set(name, value);
+        else {
+          const p = hold(wasm.alloc(value.length * 4));
+          new Int32Array(wasm.memory.buffer, p, value.length).set(value);
+          set(name, p);
+          set(`n_${name}`, value.length);
+        }
+      }
+      const t = x.sotto_wasm_transcription_open(this.#model, o);
+      if (t === 0) throw new SottoError('argument', wasm.text(x.sotto_wasm_error(this.#engine)) || 'The transcription could not be opened: memory ran out.');
+      return t;
+    } finally {
+      held.forEach((p) => wasm.free(p));
+    }
+  }
+
+  async #transcribe(job: Job): Promise<Outcome> {
+    const start = performance.now();
+    const { x } = this.#wasm;
+    const t = this.#openTranscription(job.options);
+    const reader = new AudioReader(this.#wasm);
+    const blocks = this.#blocks(job, reader);
+    let block: Block | undefined;
+    let breathed = start;
+    let reported = start;
+    try {
+      for (;;) {
+        if (job.cancelled || this.#closing.signal.aborted) throw abortError();
+        const status = x.sotto_wasm_transcription_step(t);
+        if (status < 0) this.#wasm.fail(status, this.#engine);
+        const segments = this.#segments(t);
+        if (segments.length > 0) {
+          const [language, languageProbability] = this.#language(t);
+          this.#platform.post({ type: 'segments', id: job.id, segments, language, languageProbability });
+        }
+        if (status === DONE) break;
+        if (status === STARVED) {
+          block ??= await this.#next(blocks);
+          if (block) {
+            const [samples, n] = block;
+            const taken = x.sotto_wasm_transcription_push(t, samples, n);
+            block = taken < n ? [samples + taken * 4, n - taken] : undefined;
+          } else {
+            x.sotto_wasm_transcription_end(t);
+          }
+        }
+        const now = performance.now();
+        if (now - reported >= PROGRESS_MS || segments.length > 0) {
+          reported = now;
+          this.#report(t, job, reader);
+        }
+        if (now - breathed >= BREATH_MS) {
+          await this.#platform.breathe();
+          breathed = performance.now();
+        }
+      }
+      return this.#outcome(t, start);
+    } finally {
+      x.sotto_wasm_transcription_close(t);
+      await blocks.return(undefined).catch(() => {});
+      reader.close();
+    }
+  }
+
+  async #next(blocks: AsyncGenerator<Block>): Promise<Block | undefined> {
+    const { done, value } = await blocks.next();
+    return done ? undefined : value;
+  }
+
+  #blocks(job: Job, reader: AudioReader): AsyncGenerator<Block> {
+    const { input } = job;
+    if (input.kind === 'pcm') {
+      reader.duration = input.duration;
+      return reader.pcm(job.pull as AsyncIterable<Float32Array>, input.rate, input.channels);
+    }
+    return reader.wav(input.kind === 'wav' ? (job.pull as AsyncIterable<Uint8Array>) : streamPieces(input.blob.stream()));
+  }
+
+  #segments(t: Pointer): Segment[] {
+    const wasm = this.#wasm;
+    const segments: Segment[] = [];
+    for (;;) {
+      const { values, result } = wasm.row(10, (out) => wasm.x.sotto_wasm_segment(t, out));
+      if (result === 0) return segments;
+      const [start, end, text, tokens, nTokens, , noSpeechProb, temperature, avgLogprob, compressionRatio] = values;
+      segments.push({
+        ...{ start, end, text: wasm.text(text) },
+        tokens: Array.from({ length: nTokens }, (_, i) => {
+          const [id, p, tokenText, size] = wasm.row(4, (out) => wasm.x.sotto_wasm_token(tokens, i, out)).values;
+          return { id, text: wasm.text(tokenText, size), p };
+        }),
+        ...{ noSpeechProb, temperature, avgLogprob, compressionRatio },
+      });
+    }
+  }
+
+  #language(t: Pointer): [string, number] {
+    const { values, result } = this.#wasm.row(1, (out) => this.#wasm.x.sotto_wasm_transcription_language(t, out));
+    return [this.#wasm.text(result), values[0]];
+  }
+
+  #report(t: Pointer, job: Job, reader: AudioReader): void {
+    const [received, done, fraction] = this.#wasm.row(3, (out) => this.#wasm.x.sotto_wasm_transcription_progress(t, out)).values;
+    const { duration } = reader;
+    const share = duration && duration > received ? (fraction * received) / duration : fraction;
+    this.#platform.post({ type: 'progress', id: job.id, progress: { done, received, duration, fraction: Math.min(share, 1) } });
+  }
+
+  #outcome(t: Pointer, start: number): Outcome {
+    const wasm = this.#wasm;
+    const [language, languageProbability] = this.#language(t);
+    const languages = this.#languages()
+      .map(({ code }, index) => ({ language: code, probability: wasm.x.sotto_wasm_transcription_language_p(t, index) }))
+      .filter(({ probability }) => probability > 0);
+    languages.sort((a, b) => b.probability - a.probability).splice(LIKELIEST);
+    const [melMs, encodeMs, decodeMs, nEncode, nDecode] = wasm.row(5, (out) => wasm.x.sotto_wasm_transcription_timings(t, out)).values;
+    return {
+      ...{ language, languageProbability, languages },
+      timings: { loadMs: this.#loadMs, melMs, encodeMs, decodeMs, totalMs: performance.now() - start, nEncode, nDecode },
+      memoryBytes: wasm.memory.buffer.byteLength,
+    };
+  }
+}
