@@ -39,17 +39,42 @@ void pool_worker(pool *p, int32_t index) { (void)p, (void)index; }
 #include <pthread.h>
 #endif
 
-/* How often to look before going to sleep: a few microseconds, about what a sleep and its wake-up cost. The parts of a
- * decoder step follow each other faster than that; a core is never held for longer. */
-#if defined(__x86_64__)
-#define SPINS 100
-#define relax() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define SPINS 400
-#define relax() __asm__ volatile("isb")
-#else
+/* Looking for a while before going to sleep: about as long as a sleep and its wake-up cost (SPEED.md), so that at worst it doubles them, and no
+ * core is held for longer. The parts of a decoder step follow each other faster than that. */
+#ifdef __wasm__ /* no cheap clock */
+
 #define SPINS 4000
-#define relax() ((void)0)
+
+static bool changes_soon(futex *f, uint32_t value) {
+  for (int32_t i = 0; i < SPINS; i++) {
+    if (atomic_load_explicit(&f->value, memory_order_acquire) != value) return true;
+  }
+  return false;
+}
+
+#else
+
+#define SPIN_MS 0.010
+
+static void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
+static bool changes_soon(futex *f, uint32_t value) {
+  double end_ms = now_ms() + SPIN_MS;
+  do {
+    for (int32_t i = 0; i < 8; i++) {
+      if (atomic_load_explicit(&f->value, memory_order_acquire) != value) return true;
+      relax();
+    }
+  } while (now_ms() < end_ms);
+  return false;
+}
+
 #endif
 
 typedef struct worker {
@@ -115,8 +140,8 @@ void pool_run(pool *p, pool_fn *fn, void *context, int32_t n_items) {
 
   work(p, 0);
 
-  for (int32_t i = 0; i < SPINS && atomic_load_explicit(&p->pending.value, memory_order_acquire) != 0; i++) relax();
-  uint32_t pending = atomic_load(&p->pending.value);
+  uint32_t pending;
+  while ((pending = atomic_load(&p->pending.value)) != 0 && changes_soon(&p->pending, pending)) {}
   if (pending == 0) return;
   atomic_store(&p->caller_sleeps, 1);
   while ((pending = atomic_load(&p->pending.value)) != 0) futex_wait(&p->pending, pending);
@@ -128,8 +153,7 @@ void pool_worker(pool *p, int32_t index) {
   while (!atomic_load(&p->closing)) {
     uint32_t round = atomic_load(&p->round.value);
     work(p, index);
-    for (int32_t i = 0; i < SPINS && atomic_load_explicit(&p->round.value, memory_order_relaxed) == round; i++) relax();
-    if (atomic_load(&p->round.value) != round || atomic_load(&p->closing)) continue;
+    if (changes_soon(&p->round, round)) continue;
     atomic_fetch_add(&p->n_sleeping, 1);
     futex_wait(&p->round, round);
     atomic_fetch_sub(&p->n_sleeping, 1);
