@@ -185,7 +185,7 @@ int32_t whisper_choice_sample(const whisper_choice *c, const float *logits, floa
     }
     int32_t begin = c->first + block * BLOCK, end = min_i32(begin + BLOCK, c->end), last = c->best;
     for (int32_t i = begin; i < end; i++) {
-      double weight = fast_exp((logits[i] - c->best_logit) * scale);
+      double weight = float4_exp(float4_of((logits[i] - c->best_logit) * scale))[0];
       if (weight > 0) last = i;
       if (rest < weight) return i;
       rest -= weight;
