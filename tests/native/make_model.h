@@ -199,11 +199,11 @@ static inline void model_file_free(model_file *f) {
   f->tensors = NULL;
 }
 
-/* `bytes` NULL when there is no such file, or when it is no model: then `err` says why. */
-static inline model_file model_file_read(const char *path) {
+/* Takes `bytes` (of malloc) over. `bytes` of the result is NULL when it is no model: then `err` says why. */
+static inline model_file model_file_of(char *bytes, size_t size) {
   model_file f = {0};
-  f.bytes = read_file(path, &f.size);
-  if (!f.bytes) return f;
+  f.bytes = bytes;
+  f.size = size;
   const ggml_bin_sink sink = {&f,
                               model_file_header,
                               model_file_filters,
@@ -216,6 +216,13 @@ static inline model_file model_file_read(const char *path) {
   if (!b || ggml_bin_feed(b, f.bytes, f.size, &f.err) < 0 || ggml_bin_finish(b, &f.err) < 0) model_file_free(&f);
   ggml_bin_close(b);
   return f;
+}
+
+/* `bytes` NULL when there is no such file, or when it is no model. */
+static inline model_file model_file_read(const char *path) {
+  size_t size = 0;
+  char *bytes = read_file(path, &size);
+  return bytes ? model_file_of(bytes, size) : (model_file){0};
 }
 
 static inline const model_tensor *model_file_tensor(const model_file *f, const char *name) {
