@@ -55,7 +55,7 @@ build/asan/%.o: %.c
 build/release/cli/vendor/%.o: cli/vendor/%.c
 	@mkdir -p $(@D)
 	@echo CC $@
-	@$(CC) -O2 -w -MMD -MP $(CFLAGS) -c $< -o $@
+	@$(CC) -O2 -fwrapv -w -MMD -MP $(CFLAGS) -c $< -o $@
 
 build/release/libsotto.a: $(NATIVE:%.c=build/release/%.o)
 build/asan/libsotto.a: $(NATIVE:%.c=build/asan/%.o)
@@ -101,6 +101,20 @@ js/dist/sotto-$1.wasm: $$(WASM:%.c=build/wasm/$1/%.o)
 endef
 $(foreach variant,$(WASM_VARIANTS),$(eval $(call WASM_VARIANT,$(variant))))
 
+# The command's audio decoders, for Node, which has none.
+AUDIO_WASM := $(wildcard cli/*_wasm.c) $(addprefix cli/,audio_in.c decode.c sniff.c) $(VENDOR) \
+  $(addprefix src/,audio/wav.c audio/resample.c base/base.c) $(wildcard src/wasm/*.c)
+
+build/wasm/simd-single/cli/vendor/%.o: cli/vendor/%.c build/wasm/compiler
+	@mkdir -p $(@D)
+	@echo WASM $@
+	@$(WASM_CC) $(WASM_FLAGS) -fwrapv -w -MMD -MP -c $< -o $@
+
+js/dist/audio-decoders.wasm: $(AUDIO_WASM:%.c=build/wasm/simd-single/%.o)
+	@mkdir -p $(@D)
+	@echo LINK $@
+	@$(WASM_CC) $(WASM_LDFLAGS) $^ -o $@
+
 # Holds the name of the compiler; another compiler makes everything anew.
 build/wasm/compiler: FORCE
 	@mkdir -p $(@D)
@@ -111,18 +125,28 @@ wasm: wasm-files js/dist/index.js ## the npm package in js/, engine included
 js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/*.json js/*.mjs)
 	npm run --silent build -w js
 
-wasm-files: $(WASM_VARIANTS:%=js/dist/sotto-%.wasm)
+wasm-files: $(WASM_VARIANTS:%=js/dist/sotto-%.wasm) js/dist/audio-decoders.wasm
 FORCE:
 
 # ---- native tests, benches, fuzz targets ----
 
-TESTS := $(patsubst tests/native/%.c,build/asan/%,$(wildcard tests/native/test_*.c))
+TESTS := $(patsubst tests/native/%.c,build/asan/%,$(wildcard tests/native/test_*.c)) \
+  $(patsubst tests/cli/test_%.c,build/asan/test_cli_%,$(wildcard tests/cli/test_*.c))
 BENCHES := $(patsubst bench/%.c,build/bench/%,$(wildcard bench/*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 build/asan/test_%: build/asan/tests/native/test_%.o build/asan/libsotto.a
 	@echo LINK $@
 	@$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+build/asan/test_cli_%: build/asan/tests/cli/test_%.o $(patsubst %.c,build/asan/%.o,$(filter-out cli/main.c,$(CLI)) $(VENDOR)) build/asan/libsotto.a
+	@echo LINK $@
+	@$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+build/asan/cli/vendor/%.o: cli/vendor/%.c
+	@mkdir -p $(@D)
+	@echo CC $@
+	@$(CC) -O1 -g -fsanitize=address -fwrapv -w -MMD -MP $(CFLAGS) -c $< -o $@
 
 build/bench/%: build/release/bench/%.o build/release/libsotto.a
 	@mkdir -p $(@D)
@@ -166,6 +190,7 @@ test: setup setup-tests models-for-tests ## every test, the page's in browsers i
 	@$(MAKE) --no-print-directory app
 	@node tools/run-tests.mjs $(ONLY)
 
+.PHONY: test-native
 test-native: native-tests ## the native unit tests alone
 	@node tools/run-tests.mjs build/asan
 

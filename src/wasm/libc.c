@@ -100,6 +100,17 @@ void free(void *p) {
   }
 }
 
+void *realloc(void *p, size_t n) {
+  if (p == NULL) return malloc(n);
+  size_t have = ((block *)p - 1)->size - sizeof(block);
+  if (n <= have) return p;
+  void *larger = malloc(n);
+  if (larger == NULL) return NULL;
+  memcpy(larger, p, have);
+  free(p);
+  return larger;
+}
+
 /* Heap sort: no memory, n log n whatever the order. */
 static void swap(unsigned char *a, unsigned char *b, size_t size) {
   for (size_t i = 0; i < size; i++) {

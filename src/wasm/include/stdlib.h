@@ -7,6 +7,7 @@
 
 void *malloc(size_t n);
 void *calloc(size_t count, size_t size);
+void *realloc(void *p, size_t n);
 void free(void *p);
 void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *));
 static inline int abs(int x) { return x < 0 ? -x : x; }
