@@ -85,13 +85,13 @@ static void forbid(float *logits, int32_t first, int32_t end) {
 }
 
 /* Timestamps come in pairs (end of a segment, start of the next), except directly before the end; they do not go back, and a segment
- * has a length. */
-static void timestamp_rules(const whisper_rules *r, float *logits, const int32_t *sampled, int32_t n) {
+ * has a length. Returns the first token that is no timestamp and may be allowed. */
+static int32_t timestamp_rules(const whisper_rules *r, float *logits, const int32_t *sampled, int32_t n) {
   const whisper_special *s = r->special;
   if (n == 0) {
     forbid(logits, 0, s->first_timestamp);
     if (r->max_initial_timestamp >= 0) forbid(logits, s->first_timestamp + r->max_initial_timestamp + 1, r->n_vocab);
-    return;
+    return s->first_timestamp;
   }
   bool after_timestamp = sampled[n - 1] >= s->first_timestamp;
   bool after_pair = after_timestamp && (n < 2 || sampled[n - 2] >= s->first_timestamp);
@@ -103,6 +103,7 @@ static void timestamp_rules(const whisper_rules *r, float *logits, const int32_t
     forbid(logits, s->first_timestamp, min_i32(closing ? sampled[i] : sampled[i] + 1, r->n_vocab));
     break;
   }
+  return closing ? s->eot : 0;
 }
 
 float log_sum_exp(const float *x, int32_t n) {
@@ -118,31 +119,42 @@ static float log_add(float a, float b) {
 
 whisper_choice whisper_rules_apply(const whisper_rules *r, float *logits, const int32_t *sampled, int32_t n) {
   const whisper_special *s = r->special;
-  whisper_choice c = {.best = s->eot, .end = r->n_vocab, .model_log_sum = log_sum_exp(logits, r->n_vocab)};
-  for (int32_t i = 0; i < r->n_suppressed; i++) logits[r->suppressed[i]] = -INFINITY;
-  for (int32_t i = 0; n == 0 && i < r->n_blanks; i++) logits[r->blanks[i]] = -INFINITY;
-  if (r->timestamps) timestamp_rules(r, logits, sampled, n);
+  const int32_t n_text = s->first_timestamp, n_times = r->n_vocab - n_text;
+  float *times = logits + n_text;
+  whisper_choice c = {.best = s->eot, .end = r->n_vocab};
 
-  const int32_t n_text = s->first_timestamp;
-  float text_max = row_max(logits, n_text);
-  float times = log_sum_exp(logits + n_text, r->n_vocab - n_text);
-  if (r->timestamps && times > text_max) { /* together the timestamps are likelier than any word: one of them it is */
-    c.first = n_text;
-    c.log_sum = times;
-  } else {
-    float text = text_max == -INFINITY ? text_max : text_max + logf(row_sum_exp(logits, n_text, text_max, 1));
-    c.log_sum = log_add(text, times);
+  /* One pass over the text serves both sums: the model's is the one of what is left and of what the lists suppress. */
+  const float max = row_max(logits, r->n_vocab);
+  float hidden = 0;
+  for (int32_t i = 0; i < r->n_suppressed + (n == 0 ? r->n_blanks : 0); i++) {
+    float *logit = &logits[i < r->n_suppressed ? r->suppressed[i] : r->blanks[i - r->n_suppressed]];
+    hidden += row_sum_exp(logit, 1, max, 1);
+    *logit = -INFINITY;
   }
-  float times_max = row_max(logits + n_text, r->n_vocab - n_text);
-  c.best_logit = c.first == 0 && text_max >= times_max ? text_max : times_max;
+  float text_sum = row_sum_exp(logits, n_text, max, 1);
+  c.model_log_sum = max + logf(hidden + text_sum + row_sum_exp(times, n_times, max, 1));
+
+  int32_t from = r->timestamps ? timestamp_rules(r, logits, sampled, n) : 0;
+  const float text_max = row_max(logits + from, n_text - from), times_max = row_max(times, n_times);
+  const float times_log_sum = log_sum_exp(times, n_times);
+  if (r->timestamps && times_log_sum > text_max) { /* together they are likelier than any word: a timestamp it is */
+    c.first = n_text;
+    c.log_sum = times_log_sum;
+    c.best_logit = times_max;
+  } else {
+    bool in_sight = from == 0 && max - text_max < 20; /* else the sum above is another one, or has lost its digits */
+    float text_log_sum = in_sight ? max + logf(text_sum) : log_sum_exp(logits + from, n_text - from);
+    c.first = from;
+    c.log_sum = log_add(text_log_sum, times_log_sum);
+    c.best_logit = text_max >= times_max ? text_max : times_max;
+  }
   if (c.best_logit == -INFINITY) { /* nothing is allowed (or the logits are no numbers): the end */
     c.log_sum = 0;
     c.best_logit = 0;
     c.first = c.end = s->eot;
     return c;
   }
-  int32_t from = c.best_logit == text_max && c.first == 0 ? 0 : n_text;
-  c.best = from + row_find(logits + from, r->n_vocab - from, c.best_logit);
+  c.best = c.first + row_find(logits + c.first, r->n_vocab - c.first, c.best_logit);
   return c;
 }
 

@@ -2,7 +2,7 @@
  *
  *     logits ─> suppressed tokens, blank, timestamp rules (-inf) ─> log-sum-exp, best token, range that is left
  *
- * One row of 51865 logits takes four vectorized passes: maximum and sum of all (the model's probabilities), maximum and sum of what
+ * One row of 51865 logits takes three vectorized passes: the maximum of all, the sum of exponentials, and the maximum of what
  * is allowed (the score). */
 #ifndef SOTTO_WHISPER_RULES_H
 #define SOTTO_WHISPER_RULES_H
