@@ -197,6 +197,27 @@ test-native: native-tests ## the native unit tests alone
 fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
 	@node tools/run-tests.mjs build/fuzz
 
+bench: native wasm benches ## speed of the engine, native and in WebAssembly: make bench ARGS=--json
+	@node bench/bench.mjs $(ARGS)
+
+# The unit tests for arm64, on another machine: cross-compiled and emulated (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user).
+ARM64_CC := aarch64-linux-gnu-gcc
+ARM64_TESTS := $(patsubst tests/native/%.c,build/arm64/%,$(wildcard tests/native/test_*.c))
+
+build/arm64/%.o: %.c
+	@mkdir -p $(@D)
+	@echo ARM64 $@
+	@$(ARM64_CC) -std=c11 -O2 -g1 -fno-math-errno $(WARNINGS) -MMD -MP -c $< -o $@
+
+build/arm64/libsotto.a: $(patsubst %.c,build/arm64/%.o,$(filter-out %_avx2.c %_avx512.c %_wasm.c,$(ENGINE)))
+
+build/arm64/test_%: build/arm64/tests/native/test_%.o build/arm64/libsotto.a
+	@$(ARM64_CC) -static $^ -o $@ $(LIBS)
+
+.PHONY: test-arm64
+test-arm64: $(ARM64_TESTS) ## the native unit tests for arm64, emulated
+	@node tools/run-tests.mjs build/arm64
+
 # ---- what others bring: npm packages, the WebAssembly compiler, browsers, models ----
 
 .PHONY: setup setup-tests models models-for-tests

@@ -52,6 +52,7 @@ const side_by_side = [
   ...list('build/asan', /^test_\w+$/).map((file) => ({ name: file, command: file, args: [], counts: countsOfLastLine })),
   ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
 ].filter(selected);
+if (words.includes('build/arm64')) side_by_side.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
 const alone = ['js', 'cli', 'e2e']
   .flatMap((suite) => list(`tests/${suite}`, /\.test\.(mjs|js|ts)$/))
   .map((file) => ({ name: file, command: node, args: ['--test', '--test-reporter=tap', file], counts: countsOfTap }))
@@ -78,6 +79,7 @@ function run(test) {
       clearTimeout(timer);
       const counts = test.counts(output, code) ?? { passed: 0, failed: 0, skipped: 0 };
       if (code !== 0 && counts.failed === 0) counts.failed = 1; // it crashed, or hung
+      if (code === 0 && test.counts === countsOfLastLine && !/^\d+ passed/m.test(output)) counts.passed = 1;
       if (code === 0 && counts.passed + counts.failed + counts.skipped === 0) {
         counts.failed = 1;
         output += '\nno test ran\n';
