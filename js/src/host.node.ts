@@ -15,7 +15,7 @@ const pathOf = (address: string): string => path.resolve(address.startsWith('fil
 
 export const host: Host = {
   start(onMessage, onError) {
-    const worker = new Worker(new URL('./worker.node.js', import.meta.url));
+    const worker = new Worker(new URL('./worker.node.js', import.meta.url), { execArgv: [] }); // the caller's flags are not for it
     worker.on('message', (message: FromWorker) => onMessage(message));
     worker.on('error', (error) => onError(error instanceof Error ? error.message : String(error)));
     return {

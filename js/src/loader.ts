@@ -267,6 +267,7 @@ async function* fetchPieces(
         yield bytes;
       }
       if (total === 0 || offset >= total) return;
+      if (length === 0) throw new SottoError('format', `it ends after ${offset} bytes, not the ${total} of the model`);
       broken = new Error(`the connection broke after ${offset} of ${total} bytes`);
     } catch (error) {
       if (signal.aborted) throw abortError();

@@ -22,7 +22,7 @@ export const platform: Platform = {
   cores: availableParallelism,
 
   startThread(seat) {
-    const worker = new Worker(new URL('./thread.node.js', import.meta.url), { workerData: seat });
+    const worker = new Worker(new URL('./thread.node.js', import.meta.url), { workerData: seat, execArgv: [] });
     worker.unref();
     return { stop: () => worker.terminate() };
   },
