@@ -1,6 +1,6 @@
 /* Command lines as GNU programs read them: --name VALUE, --name=VALUE, -n VALUE, -nVALUE, -qv, operands anywhere, `--`.
  *
- * A caller lists its options and takes them one by one; what is wrong with the line is printed here, in one sentence. */
+ * A caller lists its options and takes them one by one; what is wrong with the line is printed here, in a sentence. */
 #ifndef CLI_ARGS_H
 #define CLI_ARGS_H
 
@@ -19,8 +19,8 @@ typedef struct option_spec {
 typedef struct args {
   const char *command; /* "transcribe", for the sentences */
   const option_spec *options;
-  char **argv; /* NULL-terminated */
-  int index;   /* of the next argument */
+  char **argv;         /* NULL-terminated */
+  int index;           /* of the next argument */
   const char *letters; /* left of a bundle such as -qv */
   bool only_operands;
   /* what args_next found */

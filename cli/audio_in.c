@@ -10,12 +10,12 @@
 
 struct audio_in {
   decoder *source;
-  decoder_format format;     /* of the resampler that is open, and of the frames in the buffer before a change */
-  decoder_format next;       /* of the frames in the buffer */
+  decoder_format format;      /* of the resampler that is open, and of the frames in the buffer before a change */
+  decoder_format next;        /* of the frames in the buffer */
   sotto_resampler *resampler; /* NULL before the first frames */
-  bool at_end;               /* of the source */
-  char problem[128];         /* of the resampler; "" while there is none */
-  size_t at, n_frames;       /* frames [at, n_frames) of the buffer wait for the resampler */
+  bool at_end;                /* of the source */
+  char problem[128];          /* of the resampler; "" while there is none */
+  size_t at, n_frames;        /* frames [at, n_frames) of the buffer wait for the resampler */
   float buffer[BUFFER_FLOATS];
 };
 
@@ -52,8 +52,9 @@ static bool start_resampler(audio_in *a) {
   if (status == SOTTO_ERR_MEMORY) {
     snprintf(a->problem, sizeof a->problem, "out of memory");
   } else {
-    snprintf(a->problem, sizeof a->problem, "audio of %.0f Hz and %d channels is not supported: convert it to 16 kHz mono",
-             a->format.rate, (int)a->format.channels);
+    snprintf(a->problem, sizeof a->problem,
+             "audio of %.0f Hz and %d channels is not supported: convert it to 16 kHz mono", a->format.rate,
+             (int)a->format.channels);
   }
   return false;
 }

@@ -14,9 +14,9 @@
 #define STB_VORBIS_HEADER_ONLY
 #include "vendor/stb_vorbis.h"
 
-#define HEAD_BYTES (64 << 10)
-#define VORBIS_MEMORY_BYTES (4 << 20) /* all that its decoder may use: real files need some 200 KiB */
-#define VORBIS_MAX_PACKET (16 << 20)  /* its headers can hold a cover picture */
+#define HEAD_BYTES          (64 << 10)
+#define VORBIS_MEMORY_BYTES (4 << 20)  /* all that its decoder may use: real files need some 200 KiB */
+#define VORBIS_MAX_PACKET   (16 << 20) /* its headers can hold a cover picture */
 
 struct decoder {
   decoder_read_bytes *read;
@@ -239,7 +239,9 @@ static void find_kind(decoder *d) {
     snprintf(sentence, sizeof sentence, "%s is not read here: convert it, as with `ffmpeg -i IN out.wav`", what);
     set_problem(d, sentence);
   } else if (d->kind == SNIFFED_UNKNOWN) {
-    set_problem(d, "it is not audio that is known here (WAV, MP3, FLAC, Ogg Vorbis): convert it, as with `ffmpeg -i IN out.wav`");
+    set_problem(
+        d,
+        "it is not audio that is known here (WAV, MP3, FLAC, Ogg Vorbis): convert it, as with `ffmpeg -i IN out.wav`");
   }
 }
 

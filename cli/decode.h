@@ -25,8 +25,8 @@ typedef struct decoder_format {
 
 #define DECODER_MAX_CHANNELS 32
 
-/* Decodes up to `capacity` floats (at least DECODER_MAX_CHANNELS) into whole frames of one format, which may differ from the last
- * call's: files put together from others do that. Returns the number of frames; 0: the end, or a failure. */
+/* Decodes up to `capacity` floats (at least DECODER_MAX_CHANNELS) into whole frames of one format, which may differ from
+ * the last call's: files put together from others do that. Returns the number of frames; 0: the end, or a failure. */
 size_t decoder_read(decoder *d, float *frames, size_t capacity, decoder_format *format);
 
 /* The sentence of the failure that ended reading; NULL when none did. */

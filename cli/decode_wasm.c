@@ -1,5 +1,5 @@
-/* The decoders as a WebAssembly module of their own, for hosts that have none (Node): the host gives the bytes of a file through
- * an imported function and takes 16 kHz mono samples, piece by piece, the same as the native command hears.
+/* The decoders as a WebAssembly module of their own, for hosts that have none (Node): the host gives the bytes of a
+ * file through an imported function and takes 16 kHz mono samples, piece by piece, the same as the native command hears.
  *
  *     sotto_audio_open() ─> sotto_audio_read(), ... until 0 ─> sotto_audio_problem() ─> sotto_audio_close()
  *
@@ -9,7 +9,7 @@
 #include "audio_in.h"
 
 #define EXPORT(name) __attribute__((export_name(name), visibility("default")))
-#define CAPACITY 16384
+#define CAPACITY     16384
 
 /* env.read(bytes, size): as decoder_read_bytes. */
 __attribute__((import_module("env"), import_name("read"))) uint32_t host_read(void *bytes, uint32_t size);

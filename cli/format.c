@@ -201,13 +201,16 @@ void writer_segment(writer *w, const sotto_segment *s) {
       cue_times(out, s, false, '.');
       text_bytes(out, "\n", 1);
       break;
-    case FORMAT_TSV: text_format(out, "%lld\t%lld\t", whole_units(s->start_s, 1000), whole_units(s->end_s, 1000)); break;
+    case FORMAT_TSV:
+      text_format(out, "%lld\t%lld\t", whole_units(s->start_s, 1000), whole_units(s->end_s, 1000));
+      break;
     case FORMAT_LRC: {
       long long hundredths = whole_units(s->start_s, 100);
       text_format(out, "[%02lld:%02lld.%02lld]", hundredths / 6000, hundredths / 100 % 60, hundredths % 100);
       break;
     }
-    default: break;
+    default:
+      break;
   }
   cue_text(out, w->format, p, size);
   text_string(out, w->format == FORMAT_SRT || w->format == FORMAT_VTT ? "\n\n" : "\n");

@@ -145,13 +145,20 @@ static void print_json(const char *path, const sotto_model_info *m, const summar
     const char *name;
     double value;
   } numbers[] = {
-      {"n_vocab", m->n_vocab},           {"n_mel", m->n_mel},
-      {"n_audio_ctx", m->n_audio_ctx},   {"n_audio_state", m->n_audio_state},
-      {"n_audio_head", m->n_audio_head}, {"n_audio_layer", m->n_audio_layer},
-      {"n_text_ctx", m->n_text_ctx},     {"n_text_state", m->n_text_state},
-      {"n_text_head", m->n_text_head},   {"n_text_layer", m->n_text_layer},
-      {"n_tensors", s->n_tensors},       {"n_parameters", (double)s->n_parameters},
-      {"weight_bytes", (double)s->tensor_bytes}, {"file_bytes", file_bytes},
+      {"n_vocab", m->n_vocab},
+      {"n_mel", m->n_mel},
+      {"n_audio_ctx", m->n_audio_ctx},
+      {"n_audio_state", m->n_audio_state},
+      {"n_audio_head", m->n_audio_head},
+      {"n_audio_layer", m->n_audio_layer},
+      {"n_text_ctx", m->n_text_ctx},
+      {"n_text_state", m->n_text_state},
+      {"n_text_head", m->n_text_head},
+      {"n_text_layer", m->n_text_layer},
+      {"n_tensors", s->n_tensors},
+      {"n_parameters", (double)s->n_parameters},
+      {"weight_bytes", (double)s->tensor_bytes},
+      {"file_bytes", file_bytes},
   };
   text out = {0};
   text_string(&out, "{\"file\":");
@@ -193,8 +200,10 @@ static bool describe_file(const char *path, bool json) {
   error err = {.text = ""};
   size_t size = (size_t)status.st_size;
   void *bytes = MAP_FAILED;
-  if (!S_ISREG(status.st_mode)) fail(&err, SOTTO_ERR_ARGUMENT, "it is not a file");
-  else if (size == 0) fail(&err, SOTTO_ERR_FORMAT, "the file is empty");
+  if (!S_ISREG(status.st_mode))
+    fail(&err, SOTTO_ERR_ARGUMENT, "it is not a file");
+  else if (size == 0)
+    fail(&err, SOTTO_ERR_FORMAT, "the file is empty");
   else if ((bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0)) == MAP_FAILED)
     fail(&err, SOTTO_ERR_MEMORY, "%s", strerror(errno));
   close(file);
@@ -231,8 +240,10 @@ int command_info(char **argv) {
       fputs(help, stdout);
       return EXIT_DONE;
     }
-    if (id == JSON) json = true;
-    else argv[n_files++] = (char *)a.value; /* operands are gathered at the front */
+    if (id == JSON)
+      json = true;
+    else
+      argv[n_files++] = (char *)a.value; /* operands are gathered at the front */
   }
   if (n_files == 0) {
     args_wrong(&a, "no model file was given");

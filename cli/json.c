@@ -44,10 +44,14 @@ void text_format(text *t, const char *format, ...) {
  * (the longest beginning of a character, at least one byte: the practice that the Encoding standard follows). */
 static size_t utf8_length(const unsigned char *p, size_t size, size_t *bad) {
   unsigned char lead = p[0], low = 0x80, high = 0xbf; /* bounds of the second byte */
-  size_t n = lead < 0x80 ? 1 : lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) == 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
+  size_t n = lead < 0x80                    ? 1
+             : lead >= 0xc2 && lead <= 0xdf ? 2
+             : (lead & 0xf0) == 0xe0        ? 3
+             : lead >= 0xf0 && lead <= 0xf4 ? 4
+                                            : 0;
   *bad = 1;
   if (n < 2) return n;
-  if (lead == 0xe0) low = 0xa0; /* overlong */
+  if (lead == 0xe0) low = 0xa0;  /* overlong */
   if (lead == 0xed) high = 0x9f; /* surrogates */
   if (lead == 0xf0) low = 0x90;
   if (lead == 0xf4) high = 0x8f; /* above U+10FFFF */
@@ -71,16 +75,32 @@ void json_string(text *t, const char *bytes, size_t size) {
       continue;
     }
     switch (*p) {
-      case '"': text_string(t, "\\\""); break;
-      case '\\': text_string(t, "\\\\"); break;
-      case '\b': text_string(t, "\\b"); break;
-      case '\f': text_string(t, "\\f"); break;
-      case '\n': text_string(t, "\\n"); break;
-      case '\r': text_string(t, "\\r"); break;
-      case '\t': text_string(t, "\\t"); break;
+      case '"':
+        text_string(t, "\\\"");
+        break;
+      case '\\':
+        text_string(t, "\\\\");
+        break;
+      case '\b':
+        text_string(t, "\\b");
+        break;
+      case '\f':
+        text_string(t, "\\f");
+        break;
+      case '\n':
+        text_string(t, "\\n");
+        break;
+      case '\r':
+        text_string(t, "\\r");
+        break;
+      case '\t':
+        text_string(t, "\\t");
+        break;
       default:
-        if (*p < 0x20) text_format(t, "\\u%04x", *p);
-        else text_bytes(t, (const char *)p, n);
+        if (*p < 0x20)
+          text_format(t, "\\u%04x", *p);
+        else
+          text_bytes(t, (const char *)p, n);
     }
     p += n;
   }

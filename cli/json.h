@@ -1,6 +1,6 @@
 /* A growing piece of text, and JSON written into it as JSON.stringify would write it.
  *
- * Growing can fail: `failed` then stays set, further text is dropped, and whoever sends the text off looks at it once. */
+ * Growing can fail: `failed` then stays set, further text is dropped, and whoever sends the text off looks at it. */
 #ifndef CLI_JSON_H
 #define CLI_JSON_H
 

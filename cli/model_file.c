@@ -30,7 +30,8 @@ char *model_file_find(const char *given) {
   bool xdg = cache != NULL && cache[0] != '\0';
   char *tried[2] = {
       joined("./models", "/ggml-", given, ".bin"),
-      xdg ? joined(cache, "/sotto/ggml-", given, ".bin") : joined(home != NULL ? home : "", "/.cache/sotto/ggml-", given, ".bin"),
+      xdg ? joined(cache, "/sotto/ggml-", given, ".bin")
+          : joined(home != NULL ? home : "", "/.cache/sotto/ggml-", given, ".bin"),
   };
   char *found = NULL;
   for (int i = 0; i < 2 && found == NULL; i++) {
@@ -52,12 +53,15 @@ sotto_model *model_file_load(sotto_engine *engine, const char *path) {
   char *chunk = malloc(CHUNK_BYTES);
   int file = open(path, O_RDONLY);
   const char *problem = NULL;
-  if (file < 0) problem = strerror(errno);
-  else if (chunk == NULL || sotto_model_open(&model, engine) != SOTTO_OK) problem = "out of memory";
+  if (file < 0)
+    problem = strerror(errno);
+  else if (chunk == NULL || sotto_model_open(&model, engine) != SOTTO_OK)
+    problem = "out of memory";
   while (problem == NULL) {
     ssize_t n = read(file, chunk, CHUNK_BYTES);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) problem = strerror(errno);
+    if (n < 0)
+      problem = strerror(errno);
     else if ((n > 0 ? sotto_model_feed(model, chunk, (size_t)n) : sotto_model_finish(model)) < 0)
       problem = sotto_engine_error(engine);
     if (n <= 0) break;

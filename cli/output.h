@@ -9,8 +9,8 @@
 #include <stdio.h>
 
 typedef struct output {
-  FILE *file;  /* NULL while closed */
-  char *path;  /* NULL: standard output */
+  FILE *file; /* NULL while closed */
+  char *path; /* NULL: standard output */
   char *temporary;
 } output;
 

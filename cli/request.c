@@ -11,9 +11,33 @@
 #include "transcribe.h"
 
 enum {
-  HELP = 1, MODEL, LANGUAGE, TASK, BEAM, BEST_OF, PATIENCE, LENGTH_PENALTY, TEMPERATURE, TEMPERATURE_INCREMENT,
-  COMPRESSION_RATIO, LOGPROB, NO_SPEECH, PROMPT, PREFIX, NO_CONDITION, NO_TIMESTAMPS, MAX_INITIAL_TIMESTAMP,
-  SUPPRESS_TOKENS, NO_SUPPRESS_SYMBOLS, SEED, THREADS, FORMAT, JSON, OUTPUT, QUIET, VERBOSE
+  HELP = 1,
+  MODEL,
+  LANGUAGE,
+  TASK,
+  BEAM,
+  BEST_OF,
+  PATIENCE,
+  LENGTH_PENALTY,
+  TEMPERATURE,
+  TEMPERATURE_INCREMENT,
+  COMPRESSION_RATIO,
+  LOGPROB,
+  NO_SPEECH,
+  PROMPT,
+  PREFIX,
+  NO_CONDITION,
+  NO_TIMESTAMPS,
+  MAX_INITIAL_TIMESTAMP,
+  SUPPRESS_TOKENS,
+  NO_SUPPRESS_SYMBOLS,
+  SEED,
+  THREADS,
+  FORMAT,
+  JSON,
+  OUTPUT,
+  QUIET,
+  VERBOSE
 };
 
 static const option_spec options[] = {
@@ -152,9 +176,12 @@ static bool read_language(request *r, const args *a) {
 }
 
 static bool read_task(request *r, const args *a) {
-  if (strcmp(a->value, "transcribe") == 0) r->options.task = SOTTO_TRANSCRIBE;
-  else if (strcmp(a->value, "translate") == 0) r->options.task = SOTTO_TRANSLATE;
-  else return args_wrong(a, "unknown task '%s': transcribe or translate", a->value), false;
+  if (strcmp(a->value, "transcribe") == 0)
+    r->options.task = SOTTO_TRANSCRIBE;
+  else if (strcmp(a->value, "translate") == 0)
+    r->options.task = SOTTO_TRANSLATE;
+  else
+    return args_wrong(a, "unknown task '%s': transcribe or translate", a->value), false;
   return true;
 }
 
@@ -162,9 +189,13 @@ static bool read_option(request *r, const args *a, int id, bool *json) {
   sotto_transcribe_options *o = &r->options;
   int64_t n = 0;
   switch (id) {
-    case MODEL: r->model = a->value; return true;
-    case LANGUAGE: return read_language(r, a);
-    case TASK: return read_task(r, a);
+    case MODEL:
+      r->model = a->value;
+      return true;
+    case LANGUAGE:
+      return read_language(r, a);
+    case TASK:
+      return read_task(r, a);
     case BEAM:
       if (!args_integer(a, 1, 16, &n)) return false;
       o->beam_size = (int32_t)n;
@@ -181,25 +212,53 @@ static bool read_option(request *r, const args *a, int id, bool *json) {
       if (!args_integer(a, 1, 64, &n)) return false;
       r->threads = (int32_t)n;
       return true;
-    case PATIENCE: return args_number(a, 0.1, 10, &o->patience);
-    case LENGTH_PENALTY: return args_number(a, 0, 1, &o->length_penalty);
-    case TEMPERATURE: return args_number(a, 0, 1, &o->temperature);
-    case TEMPERATURE_INCREMENT: return args_number(a, 0, 1, &o->temperature_increment);
-    case COMPRESSION_RATIO: return args_number(a, 0, 1000, &o->compression_ratio_threshold);
-    case LOGPROB: return args_number(a, -1000, 0, &o->logprob_threshold);
-    case NO_SPEECH: return args_number(a, 0, 1, &o->no_speech_threshold);
-    case MAX_INITIAL_TIMESTAMP: return args_number(a, 0, 30, &o->max_initial_timestamp);
-    case PROMPT: o->initial_prompt = a->value; return true;
-    case PREFIX: o->prefix = a->value; return true;
-    case NO_CONDITION: o->condition_on_previous_text = 0; return true;
-    case NO_TIMESTAMPS: o->timestamps = 0; return true;
-    case SUPPRESS_TOKENS: return read_tokens(r, a);
-    case NO_SUPPRESS_SYMBOLS: o->suppress_symbols = 0; return true;
-    case FORMAT: return read_formats(r, a);
-    case JSON: *json = true; return true;
-    case OUTPUT: r->output = a->value; return true;
-    case QUIET: r->quiet = true; return true;
-    default: r->verbose = true; return true; /* VERBOSE */
+    case PATIENCE:
+      return args_number(a, 0.1, 10, &o->patience);
+    case LENGTH_PENALTY:
+      return args_number(a, 0, 1, &o->length_penalty);
+    case TEMPERATURE:
+      return args_number(a, 0, 1, &o->temperature);
+    case TEMPERATURE_INCREMENT:
+      return args_number(a, 0, 1, &o->temperature_increment);
+    case COMPRESSION_RATIO:
+      return args_number(a, 0, 1000, &o->compression_ratio_threshold);
+    case LOGPROB:
+      return args_number(a, -1000, 0, &o->logprob_threshold);
+    case NO_SPEECH:
+      return args_number(a, 0, 1, &o->no_speech_threshold);
+    case MAX_INITIAL_TIMESTAMP:
+      return args_number(a, 0, 30, &o->max_initial_timestamp);
+    case PROMPT:
+      o->initial_prompt = a->value;
+      return true;
+    case PREFIX:
+      o->prefix = a->value;
+      return true;
+    case NO_CONDITION:
+      o->condition_on_previous_text = 0;
+      return true;
+    case NO_TIMESTAMPS:
+      o->timestamps = 0;
+      return true;
+    case SUPPRESS_TOKENS:
+      return read_tokens(r, a);
+    case NO_SUPPRESS_SYMBOLS:
+      o->suppress_symbols = 0;
+      return true;
+    case FORMAT:
+      return read_formats(r, a);
+    case JSON:
+      *json = true;
+      return true;
+    case OUTPUT:
+      r->output = a->value;
+      return true;
+    case QUIET:
+      r->quiet = true;
+      return true;
+    default:
+      r->verbose = true;
+      return true; /* VERBOSE */
   }
 }
 
@@ -221,7 +280,8 @@ char *request_output_path(const request *r, const char *file, format f) {
   const char *base = base_name(file, &stem);
   char *path = malloc(size + stem + 16);
   if (path == NULL) return NULL;
-  sprintf(path, "%s%s%.*s.%s", r->output, size > 0 && r->output[size - 1] == '/' ? "" : "/", (int)stem, base, format_name(f));
+  sprintf(path, "%s%s%.*s.%s", r->output, size > 0 && r->output[size - 1] == '/' ? "" : "/", (int)stem, base,
+          format_name(f));
   return path;
 }
 
@@ -270,8 +330,7 @@ static int plan_output(request *r, const args *a, bool json) {
   }
   size_t size = strlen(r->output);
   if (size == 0) return args_wrong(a, "option '--output' needs a file or a directory");
-  r->output_is_directory =
-      is_directory(r->output) || r->output[size - 1] == '/' || r->n_files > 1 || r->n_formats > 1;
+  r->output_is_directory = is_directory(r->output) || r->output[size - 1] == '/' || r->n_files > 1 || r->n_formats > 1;
   if (r->n_formats == 0) {
     const char *dot = strrchr(r->output, '.');
     int f = dot != NULL && !r->output_is_directory ? format_find(dot + 1, strlen(dot + 1)) : -1;
@@ -291,11 +350,14 @@ int request_read(request *r, char **argv) {
       fputs(help, stdout);
       return ARGS_END;
     }
-    if (id == ARGS_OPERAND) argv[r->n_files++] = (char *)a.value;
-    else if (!read_option(r, &a, id, &json)) return ARGS_WRONG;
+    if (id == ARGS_OPERAND)
+      argv[r->n_files++] = (char *)a.value;
+    else if (!read_option(r, &a, id, &json))
+      return ARGS_WRONG;
   }
   if (r->n_files == 0) return args_wrong(&a, "no audio file was given");
-  if (r->model == NULL || r->model[0] == '\0') return args_wrong(&a, "no model: give one with --model, or set SOTTO_MODEL");
+  if (r->model == NULL || r->model[0] == '\0')
+    return args_wrong(&a, "no model: give one with --model, or set SOTTO_MODEL");
   return plan_output(r, &a, json);
 }
 

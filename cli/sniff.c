@@ -58,7 +58,10 @@ static bool is_mpeg_audio(const uint8_t *p, size_t size) {
 static sniffed sniff_ogg(const uint8_t *p, size_t size, const char **what) {
   size_t packet = size >= 27 ? 27 + (size_t)p[26] : size; /* behind the page's table of lengths */
   if (has(p, size, packet, "\x01vorbis")) return SNIFFED_VORBIS;
-  if (has(p, size, packet, "\x7f" "FLAC")) return SNIFFED_OGG_FLAC;
+  if (has(p, size, packet,
+          "\x7f"
+          "FLAC"))
+    return SNIFFED_OGG_FLAC;
   *what = has(p, size, packet, "OpusHead") ? "Opus" : has(p, size, packet, "Speex") ? "Speex" : "this kind of Ogg";
   return SNIFFED_OTHER;
 }
@@ -68,10 +71,22 @@ sniffed sniff(const uint8_t *p, size_t size, const char **what) {
     size_t at;
     const char *magic, *what;
   } others[] = {
-      {4, "ftypM4A", "M4A (AAC)"},      {4, "ftypM4B", "M4B (AAC)"}, {4, "ftypqt", "QuickTime"}, {4, "ftyp", "MP4"},
-      {0, "\x1a\x45\xdf\xa3", "WebM or Matroska"}, {0, "FORM", "AIFF"},         {0, "caff", "CAF"},         {0, ".snd", "AU"},
-      {0, "\x30\x26\xb2\x75", "WMA"},   {0, "#!AMR", "AMR"},         {0, "MAC ", "Monkey's Audio"}, {0, "wvpk", "WavPack"},
-      {0, "ADIF", "AAC"},               {8, "AVI ", "AVI"},          {0, "FLV\x01", "FLV"},      {0, "\x01\xba", "MPEG video"},
+      {4, "ftypM4A", "M4A (AAC)"},
+      {4, "ftypM4B", "M4B (AAC)"},
+      {4, "ftypqt", "QuickTime"},
+      {4, "ftyp", "MP4"},
+      {0, "\x1a\x45\xdf\xa3", "WebM or Matroska"},
+      {0, "FORM", "AIFF"},
+      {0, "caff", "CAF"},
+      {0, ".snd", "AU"},
+      {0, "\x30\x26\xb2\x75", "WMA"},
+      {0, "#!AMR", "AMR"},
+      {0, "MAC ", "Monkey's Audio"},
+      {0, "wvpk", "WavPack"},
+      {0, "ADIF", "AAC"},
+      {8, "AVI ", "AVI"},
+      {0, "FLV\x01", "FLV"},
+      {0, "\x01\xba", "MPEG video"},
   };
   if (has(p, size, 8, "WAVE") && (has(p, size, 0, "RIFF") || has(p, size, 0, "RF64") || has(p, size, 0, "BW64"))) {
     return SNIFFED_WAV;

@@ -130,8 +130,8 @@ static bool send_pending(job *j, int i) {
     if (j->outputs[i].path == NULL) hide_progress(j);
     ok = output_write(&j->outputs[i], j->pending.data, j->pending.size);
     if (!ok) {
-      fprintf(stderr, "sotto: could not write %s: %s\n", j->outputs[i].path != NULL ? j->outputs[i].path : "standard output",
-              strerror(errno));
+      fprintf(stderr, "sotto: could not write %s: %s\n",
+              j->outputs[i].path != NULL ? j->outputs[i].path : "standard output", strerror(errno));
     }
   }
   j->pending.size = 0;
@@ -224,21 +224,24 @@ static bool finish(job *j, bool ok, double begin_ms) {
   }
   if (ok && j->r->verbose) {
     decoder_format heard = audio_in_format(j->audio);
-    fprintf(stderr,
-            "%s: %s, %.0f Hz, %d channel%s; language %s (%.2f); mel %.0f ms, encode %.0f ms (%d windows), decode %.0f ms "
-            "(%d steps), in all %.0f ms; peak memory %.1f MB\n",
-            j->name, audio_in_name(j->audio), heard.rate, (int)heard.channels, heard.channels == 1 ? "" : "s",
-            whole.language, (double)p, timings.mel_ms, timings.encode_ms, (int)timings.n_encode, timings.decode_ms,
-            (int)timings.n_decode, whole.total_ms, whole.peak_memory_bytes / 1e6);
+    fprintf(
+        stderr,
+        "%s: %s, %.0f Hz, %d channel%s; language %s (%.2f); mel %.0f ms, encode %.0f ms (%d windows), decode %.0f ms "
+        "(%d steps), in all %.0f ms; peak memory %.1f MB\n",
+        j->name, audio_in_name(j->audio), heard.rate, (int)heard.channels, heard.channels == 1 ? "" : "s",
+        whole.language, (double)p, timings.mel_ms, timings.encode_ms, (int)timings.n_encode, timings.decode_ms,
+        (int)timings.n_decode, whole.total_ms, whole.peak_memory_bytes / 1e6);
   }
   return ok;
 }
 
-static bool transcribe_file(const request *r, const char *name, sotto_engine *engine, sotto_model *model, double load_ms) {
+static bool transcribe_file(const request *r, const char *name, sotto_engine *engine, sotto_model *model,
+                            double load_ms) {
   job j = {.r = r, .name = name, .load_ms = load_ms, .in = {.file = -1}};
   double begin_ms = now_ms();
   bool ok = open_source(&j);
-  if (ok && sotto_transcription_open(&j.t, model, &r->options) != SOTTO_OK) ok = complain(&j, sotto_engine_error(engine));
+  if (ok && sotto_transcription_open(&j.t, model, &r->options) != SOTTO_OK)
+    ok = complain(&j, sotto_engine_error(engine));
   ok = ok && open_outputs(&j) && work(&j, engine);
   ok = finish(&j, ok, begin_ms);
   text_free(&j.pending);

@@ -21,12 +21,12 @@ typedef struct request {
   int n_files;
 } request;
 
-/* Reads the arguments behind "transcribe". Returns REQUEST_OK, ARGS_END where help was printed, or ARGS_WRONG after saying why.
- * The request points into argv; free with request_free, also after a failure. */
+enum { REQUEST_OK = 1 };
+
+/* Reads the arguments behind "transcribe". Returns REQUEST_OK, ARGS_END where help was printed, or ARGS_WRONG
+ * after saying why. The request points into argv; free with request_free, also after a failure. */
 int request_read(request *r, char **argv);
 void request_free(request *r);
-
-enum { REQUEST_OK = 1 };
 
 /* Path of the output of `file` in format f; NULL: no memory. Free it. Only where r->output is not NULL. */
 char *request_output_path(const request *r, const char *file, format f);

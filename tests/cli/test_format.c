@@ -7,8 +7,7 @@
 
 static int n_failed;
 
-static const sotto_token first_tokens[] = {
-    {400, 0.5f, " And", 4}, {370, 1.0f, " so", 3}, {11, 0.0001234567f, ",", 1}};
+static const sotto_token first_tokens[] = {{400, 0.5f, " And", 4}, {370, 1.0f, " so", 3}, {11, 0.0001234567f, ",", 1}};
 static const sotto_token third_tokens[] = {
     {6519, 0.75f, " Gr", 3}, {30543, 0.3333333f, "\xc3", 1}, {50364, 0.25f, "<|0.00|>", 8}};
 
@@ -72,11 +71,11 @@ int main(void) {
   check_string("a\x01\x1f\x7f\"\\/\b\f\n\r\t", 12, "\"a\\u0001\\u001f\x7f\\\"\\\\/\\b\\f\\n\\r\\t\"");
   check_string("\0", 1, "\"\\u0000\"");
   check_string("\xe6\x97\xa5\xf0\x9d\x84\x9e", 7, "\"\xe6\x97\xa5\xf0\x9d\x84\x9e\"");
-  check_string("\xe6\x97", 2, "\"" BAD "\"");                       /* a character cut off: one replacement */
+  check_string("\xe6\x97", 2, "\"" BAD "\""); /* a character cut off: one replacement */
   check_string("\xf0\x9d\x84x", 4, "\"" BAD "x\"");
-  check_string("\xed\xa0\x80", 3, "\"" BAD BAD BAD "\"");           /* a surrogate: one for each byte */
-  check_string("\xc0\xaf\x80", 3, "\"" BAD BAD BAD "\"");           /* overlong */
-  check_string("\xf4\x90\x80\x80", 4, "\"" BAD BAD BAD BAD "\"");   /* above U+10FFFF */
+  check_string("\xed\xa0\x80", 3, "\"" BAD BAD BAD "\"");         /* a surrogate: one for each byte */
+  check_string("\xc0\xaf\x80", 3, "\"" BAD BAD BAD "\"");         /* overlong */
+  check_string("\xf4\x90\x80\x80", 4, "\"" BAD BAD BAD BAD "\""); /* above U+10FFFF */
 
   check_number(0, 1e6, "0");
   check_number(-0.0000001, 1e6, "0");
