@@ -14,6 +14,7 @@ void whisper_context_close(whisper_context *c) {
 }
 
 void whisper_context_add(whisper_context *c, const int32_t *tokens, int32_t n) {
+  if (n == 0) return;
   if (n > c->capacity) {
     tokens += n - c->capacity;
     n = c->capacity;
