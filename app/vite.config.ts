@@ -1,5 +1,5 @@
-/* Builds the page into dist/, to be served from any path. `vite` and `vite preview` serve it with the headers that
- * threads need, and the models of ../models under models/, as `make run` does. */
+/* Builds the page into dist/, to be served from any path. In development it is served with the headers that threads need,
+ * and the models of ../models under models/, as tools/serve.mjs does with the built page. */
 
 import { createReadStream, statSync } from 'node:fs';
 import { join, normalize } from 'node:path';
@@ -11,7 +11,13 @@ const isolation = {
 };
 
 /** Where models may come from beside the page's own server; Hugging Face forwards to hosts under hf.co. */
-const MODEL_HOSTS = ['https://huggingface.co', 'https://*.hf.co', 'https://*.huggingface.co'];
+const MODEL_HOSTS = [
+  'https://huggingface.co',
+  'https://*.hf.co',
+  'https://*.huggingface.co',
+  'https://unpkg.com',
+  'https://cdn.jsdelivr.net',
+];
 
 const policy = [
   "default-src 'none'",
@@ -50,15 +56,13 @@ function localModels(): Plugin {
     if (request.method === 'HEAD') return response.end();
     createReadStream(file).on('error', next).pipe(response);
   };
-  const use = ({ middlewares }: { middlewares: Connect.Server }) => void middlewares.use('/models', serve);
-  return { name: 'local-models', configureServer: use, configurePreviewServer: use };
+  return { name: 'local-models', configureServer: ({ middlewares }) => void middlewares.use('/models', serve) };
 }
 
 export default defineConfig({
   base: './',
   plugins: [contentSecurityPolicy(), localModels()],
   server: { headers: isolation, fs: { allow: ['..'] } },
-  preview: { headers: isolation },
   worker: { format: 'es' },
   build: { target: 'es2022', assetsInlineLimit: 0 },
 });

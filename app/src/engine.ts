@@ -1,72 +1,153 @@
-/* The one place where the page meets the engine. (development stand-in until the package is built) */
-export interface Token { id: number; text: string; p: number }
-export interface Segment { start: number; end: number; text: string; tokens: Token[] }
+/* The one place where the page meets the package: models to choose from, an engine with one of them, files to save. */
+
+import { models, SottoError, Transcriber, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
+import { format, type Format, type FormatTranscript } from 'sotto/format';
+import { Told } from './audio.ts';
+
+export type { Segment };
+
+/* ---- models ---- */
+
 export interface ModelEntry {
   id: string;
   label: string;
   group: 'many' | 'english' | 'other';
-  file: string;
   bytes: number;
-  sha256: string;
   languages: number; // 1: English only
   translates: boolean;
-  urls: string[]; // to try in order
 }
 
-import manifest from '../../js/models.json';
-
-/** Weights offered first, of each size; the rest are larger files for nearly the same text. */
-const LEAN = /^q5/;
-
-function entryOf(m: (typeof manifest.models)[number]): ModelEntry {
-  const family = m.name.replace('Whisper ', '').replace('.en', '').replaceAll('-', ' ');
-  const lean = LEAN.test(m.weights);
-  const english = m.languages === 1;
-  const bits = { f16: '16 bit', q8_0: '8 bit' }[m.weights];
+/** Of each size the small file comes first; the others are larger, for nearly the same text. */
+function entryOf({ id, name, weights, languages, size_bytes }: ManifestModel): ModelEntry {
+  const lean = weights.startsWith('q5');
+  const english = languages === 1;
+  const size = name.replace('Whisper ', '').replace('.en', '').replaceAll('-', ' ');
+  const bits = { f16: '16 bit', q8_0: '8 bit' }[weights] ?? weights;
   return {
-    id: m.id,
-    label: family[0]!.toUpperCase() + family.slice(1) + (lean ? '' : `${english ? ', English' : ''}, ${bits ?? m.weights}`),
+    id,
+    label: size.charAt(0).toUpperCase() + size.slice(1) + (lean ? '' : `${english ? ', English' : ''}, ${bits}`),
     group: !lean ? 'other' : english ? 'english' : 'many',
-    file: m.file,
-    bytes: m.size_bytes,
-    sha256: m.sha256,
-    languages: m.languages,
-    translates: !english && !m.id.includes('turbo'),
-    urls: [new URL(`models/${m.file}`, document.baseURI).href],
+    bytes: size_bytes,
+    languages,
+    translates: !english && !name.includes('turbo'),
   };
 }
 
-export const MODELS: ModelEntry[] = manifest.models.map(entryOf);
-export type Model = { entry: ModelEntry } | { file: File };
-export interface Progress { fraction: number; done: number }
+export const MODELS: readonly ModelEntry[] = models.map(entryOf);
+
+/** Served beside the page, models are taken from there; elsewhere from the manifest's sources. */
+const SOURCES = ['models/'];
+
+export async function isStored({ id }: ModelEntry): Promise<boolean> {
+  return (await Transcriber.availability({ model: id })) === 'available';
+}
+
+/* ---- an engine with a model ---- */
+
+const VARIANTS: Record<Variant, string> = {
+  'simd-single': 'SIMD',
+  'simd-threads': 'SIMD',
+  'relaxed-single': 'relaxed SIMD',
+  'relaxed-threads': 'relaxed SIMD',
+};
+
 export interface Request {
-  language: string; translate: boolean; beamSize: number; timestamps: boolean; prompt: string;
-  signal: AbortSignal; onProgress(p: Progress): void; onSegment(s: Segment): void;
+  language: string; // code, or 'auto'
+  translate: boolean;
+  beamSize: number;
+  timestamps: boolean;
+  prompt: string;
+  signal: AbortSignal;
+  onFraction: (fraction: number) => void; // done, 0 to 1
+  onSegment: (segment: Segment) => void; // final
 }
-export interface Engine {
-  variant: string; threads: number; transcribe(samples: Float32Array<ArrayBuffer>, r: Request): Promise<{ language: string; probability: number }>;
-  close(): void;
+
+export class Engine {
+  readonly #transcriber: Transcriber;
+  readonly variant: string;
+  readonly threads: number;
+  readonly multilingual: boolean;
+
+  private constructor(transcriber: Transcriber) {
+    const { variant, threads, model } = transcriber.info;
+    this.#transcriber = transcriber;
+    this.variant = VARIANTS[variant];
+    this.threads = threads;
+    this.multilingual = model.multilingual;
+  }
+
+  /** Starts an engine with a model of the manifest or a person's own file. Throws Told with a sentence. */
+  static async open(
+    model: ModelEntry | File,
+    signal: AbortSignal,
+    onBytes: (loaded: number, total: number) => void,
+  ): Promise<Engine> {
+    try {
+      const transcriber = await Transcriber.create({
+        model: model instanceof File ? model : model.id,
+        sources: SOURCES,
+        signal,
+        monitor: (m) => m.addEventListener('downloadprogress', ({ loaded, total }) => onBytes(loaded, total)),
+      });
+      return new Engine(transcriber);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw model instanceof File ? new Told(`${model.name} cannot be used. ${sentenceOf(error)}`) : notLoaded(model, error);
+    }
+  }
+
+  async transcribe(samples: Float32Array, sampleRate: number, request: Request): Promise<Transcript> {
+    const { language, translate, beamSize, timestamps, prompt, signal, onFraction, onSegment } = request;
+    const run = this.#transcriber.transcribe(samples, {
+      sampleRate,
+      language,
+      task: translate ? 'translate' : 'transcribe',
+      beamSize,
+      timestamps,
+      initialPrompt: prompt.trim() || undefined,
+      signal,
+      onProgress: ({ fraction }) => onFraction(fraction),
+    });
+    try {
+      for await (const segment of run) onSegment(segment);
+      return await run;
+    } catch (error) {
+      throw signal.aborted ? error : new Told(sentenceOf(error));
+    }
+  }
+
+  close(): void {
+    void this.#transcriber.destroy();
+  }
 }
-const wait = (ms: number, signal: AbortSignal) => new Promise<void>((ok, no) => {
-  const t = setTimeout(ok, ms); signal.addEventListener('abort', () => { clearTimeout(t); no(signal.reason); });
-});
-export async function open(model: Model, signal: AbortSignal, onBytes: (l: number, t: number, from: 'network' | 'cache') => void): Promise<Engine> {
-  const total = 'entry' in model ? model.entry.bytes : model.file.size;
-  for (let i = 0; i <= 10; i++) { onBytes((total * i) / 10, total, 'network'); await wait(150, signal); }
-  return {
-    variant: 'relaxed SIMD', threads: crossOriginIsolated ? navigator.hardwareConcurrency : 1, 
-    async transcribe(samples, r) {
-      const said = ['And so, my fellow Americans,', 'ask not what your country can do for you,', 'ask what you can do for your country.'];
-      const n = Math.max(3, Math.round(samples.length / 16000 / 4));
-      const d = samples.length / 16000;
-      for (let i = 0; i < n; i++) {
-        for (let k = 0; k < 5; k++) { await wait(120, r.signal); r.onProgress({ fraction: (i + k / 5) / n, done: (i / n) * d }); }
-        r.onSegment({ start: (d * i) / n, end: (d * (i + 1)) / n, text: ' ' + said[i % 3], tokens: [] });
-      }
-      return { language: 'en', probability: 0.98 };
-    },
-    close() {},
-  };
+
+/** The engine's words as a sentence. */
+function sentenceOf(error: unknown): string {
+  const words = error instanceof Error ? error.message : String(error);
+  return words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? '' : '.');
 }
-export async function isStored(_entry: ModelEntry): Promise<boolean> { return false; }
-export function write(format: string, _r: unknown): string { return format; }
+
+/** Why a model did not come, and what to do. The addresses that were tried are in the console. */
+function notLoaded({ label }: ModelEntry, error: unknown): Error {
+  if (!(error instanceof SottoError) || error.code !== 'network') return new Told(sentenceOf(error));
+  console.warn(error.message);
+  if (!navigator.onLine) {
+    return new Told(`You are offline, and the ${label} model is not on this device yet. Connect once to download it.`);
+  }
+  if (error.message.includes('SHA-256')) {
+    return new Told(
+      `The ${label} model arrived damaged: it is not the published file, its SHA-256 differs. ` +
+        `Try again, or choose another model.`,
+    );
+  }
+  return new Told(
+    `The ${label} model could not be downloaded. Check the connection and try again, or use a model file of your own.`,
+  );
+}
+
+/* ---- files ---- */
+
+/** `transcript` as a file named after `source`. */
+export function write(transcript: FormatTranscript, as: Format, source: string): string {
+  return format(transcript, as, { file: source });
+}

@@ -31,7 +31,7 @@ export interface Kept {
   duration: number; // s
   peaks: Float32Array;
   segments: Segment[];
-  language: string; // code, '' where unknown
+  language: { code: string; probability: number };
   summary: string; // one line on how it was made
   edited: boolean;
 }

@@ -5,8 +5,8 @@
  * The parts of the page only read these signals and call these actions. */
 
 import { batch, computed, effect, signal } from '@preact/signals';
-import { decode, Told, wav, type Sound } from './audio.ts';
-import { isStored, MODELS, open, type Engine, type Model, type ModelEntry, type Segment } from './engine.ts';
+import { decode, SAMPLE_RATE, Told, wav, type Sound } from './audio.ts';
+import { Engine, isStored, MODELS, type ModelEntry, type Segment } from './engine.ts';
 import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, type Settings } from './keep.ts';
 import { languageName } from './languages.ts';
 import { Recorder } from './recorder.ts';
@@ -38,13 +38,21 @@ export interface EngineFacts {
   threads: number;
 }
 
+export interface Language {
+  code: string; // '' where unknown
+  probability: number;
+}
+
+const UNKNOWN: Language = { code: '', probability: 0 };
+
 export const settings = signal<Settings>(readSettings());
 export const ownModel = signal<File | null>(null);
 export const storedModels = signal<ReadonlySet<string>>(new Set());
+export const notKept = signal(false); // the browser had no room for the model
 
 export const source = signal<Source | null>(null);
 export const segments = signal<Segment[]>([]);
-export const language = signal(''); // of the transcript: code, '' where unknown
+export const language = signal<Language>(UNKNOWN); // of the transcript
 export const summary = signal(''); // how the transcript was made
 export const edited = signal(false);
 export const previous = signal<Kept | null>(null); // the transcript before this one
@@ -59,7 +67,7 @@ export const facts = signal<EngineFacts | null>(null);
 export const position = signal(0); // of the player, s
 export const playing = computed(() => {
   const at = position.value;
-  return segments.value.findIndex((s) => at >= s.start && at < s.end);
+  return at > 0 ? segments.value.findIndex((s) => at >= s.start && at < s.end) : -1;
 });
 
 /** Says something to people who hear the page. */
@@ -104,7 +112,7 @@ export async function takeSample(): Promise<void> {
 
 async function take(file: Blob, name: string, recorded: boolean): Promise<void> {
   abort.abort();
-  await setAside();
+  const aside = setAside();
   sound = null;
   const video = file.type.startsWith('video/');
   batch(() => {
@@ -113,6 +121,7 @@ async function take(file: Blob, name: string, recorded: boolean): Promise<void> 
     source.value = { name, file, url: URL.createObjectURL(file), video, recorded, duration: 0, peaks: null };
     clearTranscript();
   });
+  await aside;
   await transcribe();
 }
 
@@ -155,7 +164,7 @@ export function discardRecording(): void {
 /* ---- transcribing ---- */
 
 let engine: Engine | null = null;
-let engineModel: unknown = null; // what `engine` was opened with
+let engineModel: ModelEntry | File | null = null; // what `engine` was opened with
 
 /** Transcribes the source with the settings of now. The transcript that it replaces is set aside. */
 export async function transcribe(): Promise<void> {
@@ -164,11 +173,12 @@ export async function transcribe(): Promise<void> {
   abort.abort();
   abort = new AbortController();
   const { signal } = abort;
-  await setAside();
+  const aside = setAside();
   clearTranscript();
+  work.value = { at: 'reading' };
   try {
+    await aside;
     if (!sound) {
-      work.value = { at: 'reading' };
       announcement.value = `Reading ${from.name}.`;
       const decoded = await decode(from.file, from.name);
       signal.throwIfAborted();
@@ -190,53 +200,45 @@ export async function transcribe(): Promise<void> {
 
 async function openModel(signal: AbortSignal): Promise<Engine> {
   const entry = modelEntry();
-  const chosen: Model | null = entry ? { entry } : ownModel.value ? { file: ownModel.value } : null;
+  const chosen = entry ?? ownModel.value;
   if (!chosen) throw new Told('No model is chosen. Choose one under Model, or your own model file again.');
-  const key = entry ? entry.id : ownModel.value;
-  if (engine && engineModel === key) return engine;
-  closeEngine();
-  const label = entry ? entry.label : 'your model';
-  work.value = { at: 'download', loaded: 0, total: entry?.bytes ?? ownModel.value!.size, cached: true };
-  let told = false;
-  const opened = await open(chosen, signal, (loaded, total, from) => {
-    if (signal.aborted) return;
-    if (from === 'network' && !told) announcement.value = `Downloading the ${label} model.`;
-    told ||= from === 'network';
-    work.value = { at: 'download', loaded, total, cached: from !== 'network' };
+  if (engine && engineModel === chosen) return engine;
+  engine?.close();
+  engine = null;
+  const cached = !entry || (await isStored(entry).catch(() => false));
+  const bytes = entry ? entry.bytes : ownModel.value!.size;
+  work.value = { at: 'download', loaded: 0, total: bytes, cached };
+  if (!cached) announcement.value = `Downloading the ${entry.label} model.`;
+  const opened = await Engine.open(chosen, signal, (loaded, total) => {
+    if (!signal.aborted) work.value = { at: 'download', loaded, total: total || bytes, cached };
   });
   if (signal.aborted) {
     opened.close();
     throw signal.reason;
   }
   engine = opened;
-  engineModel = key;
+  engineModel = chosen;
   facts.value = { variant: opened.variant, threads: opened.threads };
-  void refreshStored();
+  await refreshStored();
+  notKept.value = entry !== null && !storedModels.value.has(entry.id);
   return opened;
 }
 
-export function closeEngine(): void {
-  engine?.close();
-  engine = null;
-  engineModel = null;
-}
-
 async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<void> {
-  const { language: wanted, translate, beamSize, timestamps, prompt } = settings.value;
-  const english = modelEntry()?.languages === 1;
-  const toEnglish = translate && (modelEntry()?.translates ?? true);
+  const now = settings.value;
+  const translate = now.translate && ready.multilingual && (modelEntry()?.translates ?? true);
   const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1000;
   work.value = { at: 'transcribing', fraction: 0, speed: 0, left: 0 };
   announcement.value = 'Transcribing.';
-  const result = await ready.transcribe(from.samples, {
-    language: english ? 'en' : wanted,
-    translate: toEnglish,
-    beamSize,
-    timestamps,
-    prompt,
+  const result = await ready.transcribe(from.samples, SAMPLE_RATE, {
+    language: ready.multilingual ? now.language : 'en',
+    translate,
+    beamSize: now.beamSize,
+    timestamps: now.timestamps,
+    prompt: now.prompt,
     signal,
-    onProgress: ({ fraction }) => {
+    onFraction: (fraction) => {
       if (signal.aborted) return;
       const speed = (fraction * from.duration) / Math.max(seconds(), 1e-3);
       const left = fraction > 0 ? (seconds() * (1 - fraction)) / fraction : 0;
@@ -251,12 +253,12 @@ async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<voi
   });
   signal.throwIfAborted();
   const took = seconds();
-  const heard = result.language && (result.probability < 1 ? ` · ${languageName(result.language)} detected` : '');
+  const detected = ready.multilingual && now.language === 'auto' && result.language;
   batch(() => {
-    language.value = toEnglish ? 'en' : result.language;
+    language.value = { code: translate ? 'en' : result.language, probability: result.languageProbability };
     summary.value =
-      `${clock(from.duration)} of sound in ${elapsed(took)} · ` +
-      `${(from.duration / took).toFixed(1)}× real time${heard}`;
+      `${clock(from.duration)} of sound in ${elapsed(took)} · ${(from.duration / took).toFixed(1)}× real time` +
+      (detected ? ` · ${languageName(result.language)} detected` : '');
     work.value = { at: 'rest' };
     announcement.value =
       segments.value.length === 0
@@ -284,7 +286,7 @@ export function edit(index: number, text: string): void {
 function clearTranscript(): void {
   batch(() => {
     segments.value = [];
-    language.value = '';
+    language.value = UNKNOWN;
     summary.value = '';
     edited.value = false;
     position.value = 0;
@@ -295,13 +297,14 @@ function clearTranscript(): void {
 /** Back to the start; the transcript can be opened again from there. */
 export async function startOver(): Promise<void> {
   abort.abort();
-  await setAside();
+  const aside = setAside();
   sound = null;
   batch(() => {
     if (source.value) URL.revokeObjectURL(source.value.url);
     source.value = null;
     clearTranscript();
   });
+  await aside;
   await writeKept('current', null);
 }
 

@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { announcement, busy, facts, player, recorder, restored, source, takeFile } from '../state.ts';
-import { Intake } from './Intake.tsx';
+import { Hero, Intake } from './Intake.tsx';
 import { LockIcon, Logo } from './icons.tsx';
 import { Player } from './Player.tsx';
 import { Progress } from './Progress.tsx';
@@ -10,6 +10,7 @@ import { Transcript } from './Transcript.tsx';
 
 export function App() {
   const dropping = useDrop();
+  const atStart = restored.value && !source.value && !recorder.value;
   useSpaceKey();
   return (
     <div class="page">
@@ -24,7 +25,8 @@ export function App() {
           <LockIcon /> Nothing leaves this device
         </p>
       </header>
-      <main id="main" tabIndex={-1} class={source.value || recorder.value ? 'at-work' : 'at-start'}>
+      <main id="main" tabIndex={-1} class={atStart ? 'at-start' : undefined}>
+        {atStart && <Hero />}
         <div class="stage">{restored.value && <Stage />}</div>
         <Options />
       </main>
@@ -42,6 +44,7 @@ export function App() {
 }
 
 function Stage() {
+  useFocusOnChange(recorder.value ? 'recording' : source.value ? 'transcript' : 'start');
   if (recorder.value) return <Recording recorder={recorder.value} />;
   if (!source.value) return <Intake />;
   return (
@@ -120,6 +123,15 @@ function useDrop(): boolean {
     };
   }, []);
   return over;
+}
+
+/** Where a button leaves with the view it was in, the keyboard goes on from the heading of the next view. */
+function useFocusOnChange(view: string): void {
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current && document.activeElement === document.body) document.querySelector('h1')?.focus();
+    first.current = false;
+  }, [view]);
 }
 
 /** Space plays and pauses, unless a control has the keyboard. */

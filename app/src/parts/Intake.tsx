@@ -10,13 +10,6 @@ export function Intake() {
   const before = previous.value;
   return (
     <>
-      <div class="hero">
-        <h1>Speech to text, right here</h1>
-        <p>
-          Drop in a recording or speak. The recognizer runs inside this page: no upload, no account, and it works
-          offline once its model is here.
-        </p>
-      </div>
       <section class="card intake" aria-labelledby="intake-title">
         <h2 id="intake-title" class="sr-only">
           Choose what to transcribe
@@ -27,8 +20,9 @@ export function Intake() {
           ))}
         </div>
         <p class="intake-lead">
-          <strong>Drop audio or video here</strong>
-          <span>MP3, M4A, WAV, OGG, FLAC, WebM, MP4 …</span>
+          <strong class="where-mouse">Drop audio or video here</strong>
+          <strong class="where-touch">Audio or video</strong>
+          <span>MP3, M4A, WAV, OGG, FLAC, MP4, WebM</span>
         </p>
         <div class="intake-actions">
           <button type="button" class="button primary" onClick={() => input.current!.click()}>
@@ -71,5 +65,17 @@ export function Intake() {
         </button>
       )}
     </>
+  );
+}
+
+export function Hero() {
+  return (
+    <div class="hero">
+      <h1 tabIndex={-1}>Speech to text, right here</h1>
+      <p>
+        Drop in a recording or speak. The recognizer runs inside this page: no upload, no account, and it works offline
+        once its model is here.
+      </p>
+    </div>
   );
 }

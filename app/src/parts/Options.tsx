@@ -3,7 +3,7 @@
 import { useMemo, useRef } from 'preact/hooks';
 import { MODELS } from '../engine.ts';
 import { languageGroups, languageName } from '../languages.ts';
-import { busy, change, modelEntry, ownModel, settings, source, storedModels, transcribe } from '../state.ts';
+import { busy, change, modelEntry, notKept, ownModel, settings, source, storedModels, transcribe } from '../state.ts';
 import { megabytes } from '../time.ts';
 
 export function Options() {
@@ -32,9 +32,10 @@ export function Options() {
       </label>
       <details>
         <summary>More</summary>
-        <label class="field">
-          <span>Search</span>
+        <div class="field">
+          <label for="beam">Search</label>
           <select
+            id="beam"
             value={now.beamSize}
             onChange={(event) => change({ beamSize: Number(event.currentTarget.value) })}
             aria-describedby="beam-hint"
@@ -46,10 +47,11 @@ export function Options() {
             ))}
           </select>
           <small id="beam-hint">More beams weigh more readings: slower, at times better.</small>
-        </label>
-        <label class="field">
-          <span>Names and spellings</span>
+        </div>
+        <div class="field">
+          <label for="prompt">Names and spellings</label>
           <textarea
+            id="prompt"
             rows={2}
             value={now.prompt}
             placeholder="e.g. Ada Lovelace, Zürich, Kubernetes"
@@ -57,7 +59,7 @@ export function Options() {
             aria-describedby="prompt-hint"
           />
           <small id="prompt-hint">Words that may occur; the recognizer leans towards them.</small>
-        </label>
+        </div>
         <label class="check">
           <input
             type="checkbox"
@@ -92,20 +94,28 @@ function ModelChoice() {
   const here = (id: string) => storedModels.value.has(id);
   const hint = entry
     ? `${entry.languages === 1 ? 'English only' : `${entry.languages} languages`}. ` +
-      (here(entry.id) ? 'On this device.' : `Downloaded once, ${megabytes(entry.bytes)}, then kept on this device.`)
+      (notKept.value
+        ? 'This browser had no room to keep it: free some space, or it is downloaded again next time.'
+        : here(entry.id) 
+          ? 'On this device.'
+          : `Downloaded once, ${megabytes(entry.bytes)}, then kept on this device.`)
     : ownModel.value
       ? `${ownModel.value.name}, ${megabytes(ownModel.value.size)}, read from this device.`
       : '';
   return (
     <>
-      <label class="field">
-        <span>Model</span>
+      <div class="field">
+        <label for="model">Model</label>
         <select
+          id="model"
           value={settings.value.model}
           aria-describedby="model-hint"
           onChange={(event) => {
             const chosen = event.currentTarget.value;
-            if (chosen !== 'choose') return change({ model: chosen });
+            if (chosen !== 'choose') {
+              notKept.value = false;
+              return change({ model: chosen });
+            }
             event.currentTarget.value = settings.value.model;
             input.current!.click();
           }}
@@ -126,7 +136,7 @@ function ModelChoice() {
           </optgroup>
         </select>
         <small id="model-hint">{hint}</small>
-      </label>
+      </div>
       <input
         ref={input}
         type="file"
@@ -154,9 +164,10 @@ function LanguageChoice({ english }: { english: boolean }) {
       </option>
     ));
   return (
-    <label class="field">
-      <span>Spoken language</span>
+    <div class="field">
+      <label for="language">Spoken language</label>
       <select
+        id="language"
         value={english ? 'en' : settings.value.language}
         disabled={english}
         onChange={(event) => change({ language: event.currentTarget.value })}
@@ -165,6 +176,6 @@ function LanguageChoice({ english }: { english: boolean }) {
         {own.length > 0 && <optgroup label="Yours">{options(own)}</optgroup>}
         <optgroup label="All">{options(all)}</optgroup>
       </select>
-    </label>
+    </div>
   );
 }

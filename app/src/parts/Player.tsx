@@ -71,8 +71,8 @@ export function Player() {
       peaks: [from.peaks],
       duration: from.duration,
       height: 72,
-      barWidth: 2.5,
-      barGap: 1.5,
+      barWidth: 2,
+      barGap: 2,
       barRadius: 2,
       barMinHeight: 2,
       cursorWidth: 2,
@@ -104,7 +104,7 @@ export function Player() {
         <button type="button" class="button quiet" onClick={() => void startOver()}>
           <BackIcon /> New
         </button>
-        <h1 id="player-title" title={from.name}>
+        <h1 id="player-title" tabIndex={-1} title={from.name}>
           {from.name}
         </h1>
         {from.recorded && from.url && (

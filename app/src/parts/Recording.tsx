@@ -25,7 +25,7 @@ export function Recording({ recorder }: { recorder: Recorder }) {
   const quiet = seconds * 1000 > QUIET_BARS * BAR_MS && levels.slice(-QUIET_BARS).every((level) => level < QUIET);
   return (
     <section class="card recording" aria-labelledby="recording-title">
-      <h1 id="recording-title">
+      <h1 id="recording-title" tabIndex={-1}>
         <span class="rec-dot" aria-hidden="true" /> Recording
       </h1>
       <p class="timer" role="timer" aria-label={`Recorded: ${spoken(seconds)}`}>

@@ -21,7 +21,7 @@ import {
   source,
   work,
 } from '../state.ts';
-import { clock, spoken, stem } from '../time.ts';
+import { clock, stem } from '../time.ts';
 import { CheckIcon, CopyIcon, PenIcon, SaveIcon } from './icons.tsx';
 
 export function Transcript() {
@@ -35,7 +35,7 @@ export function Transcript() {
   };
   useFollow(list);
   const replaced = previous.value?.edited && previous.value.name === source.value?.name && !edited.value;
-  const lang = language.value ? tagOf(language.value) : undefined;
+  const lang = language.value.code ? tagOf(language.value.code) : undefined;
   return (
     <section class="card transcript" aria-labelledby="transcript-title">
       <div class="transcript-head">
@@ -120,7 +120,7 @@ const Row = memo(function Row({ segment, index, row, goTo }: RowProps) {
         type="button"
         class="seg-time"
         tabIndex={tab}
-        aria-label={`Play from ${spoken(segment.start)}`}
+        aria-label={`Play from ${clock(segment.start)}`}
         aria-describedby={`text-${index}`}
         aria-keyshortcuts="F2"
         onClick={play}
@@ -147,7 +147,7 @@ const Row = memo(function Row({ segment, index, row, goTo }: RowProps) {
         class="seg-edit"
         tabIndex={tab}
         hidden={editing}
-        aria-label={`Edit the text at ${spoken(segment.start)}`}
+        aria-label={`Edit the text at ${clock(segment.start)}`}
         title="Edit (F2)"
         onClick={() => setEditing(true)}
       >
