@@ -35,8 +35,8 @@ struct transcribe {
   whisper_context context;
   whisper_output *output;
   zlib_sizer *sizer;
-  whisper_slice *slices; /* [max_tokens + 1] */
-  int32_t *text_places;  /* [max_tokens + 1] scratch */
+  whisper_slice *slices; /* [n_text_ctx + 1] */
+  int32_t *text_places;  /* [n_text_ctx + 1] scratch */
   int32_t *prompt;       /* [n_text_ctx] */
 
   phase phase;
@@ -46,8 +46,9 @@ struct transcribe {
   int64_t seek;     /* first frame of the window, from the start of the audio */
   int32_t n_window; /* frames of audio in it */
   int32_t n_windows, attempt;
-  bool detecting; /* the step for the language is done, its logits are awaited */
-  float within;   /* share of the window that is done */
+  int32_t n_given; /* tokens of the prompt that belong to the text */
+  bool detecting;  /* the step for the language is done, its logits are awaited */
+  float within;    /* share of the window that is done */
 
   int32_t language; /* index, -1: not known yet */
   float language_p[WHISPER_N_LANGUAGES];
@@ -84,10 +85,10 @@ static sotto_status open_parts(transcribe *t, const transcribe_model *m, const s
                                          .sample_len = o->max_tokens,
                                          .n_ctx = h->n_text_ctx,
                                          .seed = o->seed};
-  const size_t n = (size_t)o->max_tokens + 1;
+  const size_t n = (size_t)h->n_text_ctx + 1;
   t->search = whisper_search_open(&t->net, &t->rules, &search);
   t->mel = mel_window_open(m->filters, h->n_mel, WHISPER_WINDOW_FRAMES);
-  t->output = whisper_output_open(m->vocab, o->max_tokens);
+  t->output = whisper_output_open(m->vocab, h->n_text_ctx);
   t->sizer = zlib_sizer_open();
   t->slices = mem_alloc(n, sizeof *t->slices);
   t->text_places = mem_alloc(n, sizeof *t->text_places);
@@ -185,7 +186,9 @@ static sotto_status collect(transcribe *t) {
 /* ---- prompt, language ---- */
 
 /* Begins the search at the temperature of the attempt:
- * [start of previous, context] start of transcript, [language, task], [no timestamps], [prefix] */
+ * [start of previous, context] start of transcript, [language, task], [no timestamps], [0.00, prefix]
+ * openai/whisper has no 0.00 before the prefix, asks for a timestamp after it, and leaves it out of the result; here it is the start
+ * of the first segment. */
 static void begin_search(transcribe *t) {
   const whisper_special *s = t->special;
   const transcribe_settings *set = &t->settings;
@@ -202,15 +205,17 @@ static void begin_search(transcribe *t) {
     t->prompt[n++] = set->o.task == SOTTO_TRANSLATE ? s->translate : s->transcribe;
   }
   if (!set->o.timestamps) t->prompt[n++] = s->no_timestamps;
-  if (t->n_windows == 0) {
+  t->n_given = 0;
+  if (t->n_windows == 0 && set->n_prefix > 0) {
     int32_t most =
         max_i32(t->n_text_ctx / 2 - set->o.max_tokens, t->n_text_ctx / 4); /* so that there is room for text */
     int32_t n_prefix = min_i32(set->n_prefix, most);
-    if (n_prefix > 0)
-      memcpy(t->prompt + n, set->prefix + set->n_prefix - n_prefix, (size_t)n_prefix * sizeof *t->prompt);
-    n += n_prefix;
+    if (set->o.timestamps) t->prompt[n + t->n_given++] = s->first_timestamp;
+    memcpy(t->prompt + n + t->n_given, set->prefix + set->n_prefix - n_prefix, (size_t)n_prefix * sizeof *t->prompt);
+    t->n_given += n_prefix;
+    n += t->n_given;
   }
-  whisper_search_begin(t->search, t->prompt, n, sot_index, transcribe_temperature(set, t->attempt));
+  whisper_search_begin(t->search, t->prompt, n, sot_index, t->n_given, transcribe_temperature(set, t->attempt));
   t->phase = SEARCH;
 }
 
@@ -274,7 +279,7 @@ static verdict judge(transcribe *t) {
   const char *text = whisper_output_text(t->output, h->tokens, h->n, t->special->first_timestamp, &bytes);
   text = utf8_strip(text, &bytes);
   verdict v = {.tokens = h->tokens, .p = h->p, .no_speech = whisper_search_no_speech(t->search)};
-  v.avg_logprob = (float)(h->sum_logprob / (h->n + 1));
+  v.avg_logprob = (float)(h->sum_logprob / (h->n - t->n_given + 1));
   v.compression_ratio = (float)bytes / (float)zlib_size(t->sizer, text, bytes);
   v.n = whisper_loop_cut(t->special, h->tokens, h->n, t->text_places);
   v.loop = v.n < h->n;

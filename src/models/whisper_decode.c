@@ -9,7 +9,7 @@ struct whisper_search {
   int32_t max_finished; /* hypotheses that end a beam search */
 
   int32_t *prompt; /* [n_ctx] */
-  int32_t n_prompt, sot_index;
+  int32_t n_prompt, sot_index, n_given;
   float temperature, no_speech;
   enum { PROMPT, CHOOSE, FINISHED } phase;
   uint64_t random;
@@ -23,7 +23,7 @@ struct whisper_search {
   int32_t n_finished;
   const whisper_hypothesis *result;
 
-  int32_t *text; /* [sample_len] scratch of the loop guard */
+  int32_t *text; /* [n_ctx + 1] scratch of the loop guard */
   int32_t *token_memory;
   float *p_memory;
 };
@@ -41,7 +41,7 @@ whisper_search *whisper_search_open(const whisper_net *net, const whisper_rules 
   s->max_finished = min_i32(WHISPER_MAX_FINISHED, (int32_t)rint((double)o->beam_size * o->patience));
 
   int32_t n_finished = max_i32(max_i32(s->max_finished, o->beam_size), o->best_of);
-  size_t n = (size_t)n_finished + 2 * WHISPER_MAX_SEQS, length = (size_t)o->sample_len + 1;
+  size_t n = (size_t)n_finished + 2 * WHISPER_MAX_SEQS, length = (size_t)o->n_ctx + 1;
   s->prompt = mem_alloc((size_t)o->n_ctx, sizeof *s->prompt);
   s->text = mem_alloc(length, sizeof *s->text);
   s->token_memory = mem_alloc(n * length, sizeof *s->token_memory);
@@ -68,18 +68,23 @@ void whisper_search_close(whisper_search *s) {
   mem_free(s);
 }
 
-void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, int32_t sot_index, float temperature) {
+void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, int32_t sot_index, int32_t n_given,
+                          float temperature) {
   memcpy(s->prompt, prompt, (size_t)n * sizeof *prompt);
   s->n_prompt = n;
   s->sot_index = sot_index;
+  s->n_given = n_given;
   s->temperature = temperature;
   s->phase = PROMPT;
   s->live = s->generations[0];
   s->spare = s->generations[1];
   s->n_live = 1;
-  s->live[0].n = 0;
-  s->live[0].sum_logprob = 0;
   s->n_finished = 0;
+  whisper_hypothesis *h = &s->live[0];
+  memcpy(h->tokens, prompt + n - n_given, (size_t)n_given * sizeof *prompt);
+  for (int32_t i = 0; i < n_given; i++) h->p[i] = 1;
+  h->n = n_given;
+  h->sum_logprob = 0;
 }
 
 /* ---- hypotheses ---- */
@@ -107,7 +112,8 @@ static bool is_loop(whisper_search *s, const whisper_hypothesis *h) {
 }
 
 /* No further token fits: the window's share is used up, or the network's positions. */
-static bool is_full(const whisper_search *s, int32_t n_sampled) {
+static bool is_full(const whisper_search *s, const whisper_hypothesis *h) {
+  int32_t n_sampled = h->n - s->n_given;
   return n_sampled >= s->o.sample_len || s->n_prompt + n_sampled > s->o.n_ctx;
 }
 
@@ -117,8 +123,8 @@ static void rank(whisper_search *s) {
   s->result = &s->finished[0];
   for (int32_t i = 0; i < s->n_finished; i++) {
     const whisper_hypothesis *h = &s->finished[i];
-    double length = max_i32(h->n, 1);
-    double penalty = s->o.length_penalty < 0 ? length : pow((5 + (double)h->n) / 6, s->o.length_penalty);
+    double length = h->n - s->n_given;
+    double penalty = s->o.length_penalty < 0 ? fmax(length, 1) : pow((5 + length) / 6, s->o.length_penalty);
     if (h->sum_logprob / penalty > best) {
       best = h->sum_logprob / penalty;
       s->result = h;
@@ -143,7 +149,7 @@ static bool choose_single(whisper_search *s, float *const *rows, int32_t *tokens
   for (int32_t i = 0; i < n_old; i++) {
     choices[i] = whisper_rules_apply(s->rules, rows[i], s->live[i].tokens, s->live[i].n);
   }
-  if (s->live[0].n == 0 && s->temperature > 0) { /* all samples start from the one prompt */
+  if (s->live[0].n == s->n_given && s->temperature > 0) { /* all samples start from the one prompt */
     n_new = s->o.best_of;
     for (int32_t i = 1; i < n_new; i++) copy_hypothesis(&s->live[i], &s->live[0]);
   }
@@ -160,7 +166,7 @@ static bool choose_single(whisper_search *s, float *const *rows, int32_t *tokens
       continue;
     }
     extend(h, token, logit, c);
-    if (is_full(s, h->n) || is_loop(s, h)) {
+    if (is_full(s, h) || is_loop(s, h)) {
       add_finished(s, h, h->sum_logprob);
       continue;
     }
@@ -221,7 +227,7 @@ static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens,
   s->spare = old;
   s->n_live = n_next;
 
-  if (n_next > 0 && s->n_finished < s->max_finished && !is_full(s, s->live[0].n) && !is_loop(s, &s->live[0]))
+  if (n_next > 0 && s->n_finished < s->max_finished && !is_full(s, &s->live[0]) && !is_loop(s, &s->live[0]))
     return true;
   if (s->n_live == 0 && s->n_finished == 0) add_finished(s, &s->spare[0], s->spare[0].sum_logprob); /* no way on */
   /* Where too few are finished, unfinished ones make up for them; they are sorted already. */
@@ -247,7 +253,7 @@ sotto_status whisper_search_step(whisper_search *s) {
   if (s->phase == FINISHED) return SOTTO_OK;
 
   float *rows[WHISPER_MAX_SEQS];
-  bool first = s->live[0].n == 0;
+  bool first = s->live[0].n == s->n_given;
   for (int32_t i = 0; i < s->n_live; i++) {
     rows[i] = s->net.logits(s->net.context, first && s->sot_index < s->n_prompt - 1 ? 1 : i);
     if (rows[i] == NULL) return SOTTO_AGAIN;

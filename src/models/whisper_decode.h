@@ -27,10 +27,10 @@ typedef struct whisper_search_options {
 } whisper_search_options;
 
 typedef struct whisper_hypothesis {
-  int32_t *tokens; /* [n] without prompt and end of text */
-  float *p;        /* [n] probability under the model */
+  int32_t *tokens; /* [n] without prompt and end of text, with what was given */
+  float *p;        /* [n] probability under the model; 1 for what was given */
   int32_t n;
-  double sum_logprob; /* of the tokens and the end, after the rules */
+  double sum_logprob; /* of the tokens found and the end, after the rules */
 } whisper_hypothesis;
 
 /* Takes all memory. `net` and `rules` are borrowed. NULL: no memory. */
@@ -38,8 +38,10 @@ whisper_search *whisper_search_open(const whisper_net *net, const whisper_rules 
                                     const whisper_search_options *o);
 void whisper_search_close(whisper_search *s);
 
-/* Begins a search. prompt[n], n < n_ctx, is copied; prompt[sot_index] is the start of transcript, where no-speech is read. */
-void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, int32_t sot_index, float temperature);
+/* Begins a search. prompt[n], n < n_ctx, is copied; prompt[sot_index] is the start of transcript, where no-speech is read.
+ * Its last n_given tokens are the given start of the text: every hypothesis begins with them. */
+void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, int32_t sot_index, int32_t n_given,
+                          float temperature);
 
 /* One forward pass, or none while one is pending. SOTTO_AGAIN, SOTTO_OK at the end, or an error. */
 sotto_status whisper_search_step(whisper_search *s);

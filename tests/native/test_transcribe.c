@@ -152,7 +152,7 @@ static found search(fake_net *net, whisper_search_options o, float temperature, 
   whisper_search *s = whisper_search_open(&table, &rules, &o);
   const int32_t prompt[] = {SOT, EN, TRANSCRIBE, NO_TIMES};
   net->n_calls = 0;
-  whisper_search_begin(s, prompt, timestamps ? 3 : 4, 0, temperature);
+  whisper_search_begin(s, prompt, timestamps ? 3 : 4, 0, 0, temperature);
   int32_t steps = 0;
   while (whisper_search_step(s) == SOTTO_AGAIN && steps < 5000) steps++;
   CHECK(steps < 5000);
@@ -473,9 +473,31 @@ static void test_prompts(void) {
   memset(large, 'x', 5000);
   large[5000] = 0;
   o.initial_prompt = o.prefix = large;
+  o.temperature_increment = 0; /* such a text is taken for a loop */
   net->n_calls = 0;
   run(net, &o, 5);
   CHECK(net->prompts[0].tokens[0] == PREV && net->prompts[0].tokens[224] == SOT && net->prompts[0].n < MAX_TOKENS);
+
+  /* The first window's text begins with the prefix. */
+  static const int32_t world[] = {'w', T0 + 80, 0};
+  net->scripts[0] = world;
+  net->scripts[1] = hello;
+  o.initial_prompt = NULL;
+  o.prefix = "he ";
+  net->n_calls = 0;
+  transcript t = run(net, &o, 31);
+  CHECK(strcmp(t.text, "[0.00 1.60] hew[30.00 32.00]hi") == 0);
+  const int32_t given[] = {SOT, EN, TRANSCRIBE, T0, ' ', 'h', 'e'};
+  CHECK(net->prompts[0].n == 7 && memcmp(net->prompts[0].tokens, given, sizeof given) == 0);
+  net->n_calls = 0;
+  net->scripts[0] = net->scripts[1] = world + 1; /* nothing but the prefix */
+  o.timestamps = 0;
+  o.beam_size = 3;
+  t = run(net, &o, 3);
+  CHECK(strncmp(t.text, "[0.00 3.00] he", 14) == 0);
+
+  o = plain();
+  net->scripts[0] = hello;
   o.initial_prompt = " ";
   o.prefix = "";
   net->n_calls = 0;
