@@ -9,12 +9,8 @@ export interface Port {
   stop(): Promise<unknown> | void;
 }
 
-export interface Pcm {
-  /** Interleaved. */
-  samples: Float32Array;
-  rate: number;
-  channels: number;
-}
+/** Sound of a file: all of it, or in pieces of mono samples. */
+export type Decoded = AudioBuffer | { pieces: AsyncIterable<Float32Array>; rate: number };
 
 export interface Host {
   /** Starts the engine's worker. */
@@ -26,7 +22,7 @@ export interface Host {
   /** Opens a recording by address. */
   openAudio(address: string): Promise<Blob | ReadableStream<Uint8Array>>;
   /** Decodes a recording that is not WAV. */
-  decode(file: Blob): Promise<Pcm | AudioBuffer>;
+  decode(file: Blob): Promise<Decoded>;
   isCached(sha256: string, file: string): Promise<boolean>;
   removeCached(sha256: string, file: string): Promise<void>;
 }

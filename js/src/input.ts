@@ -1,7 +1,7 @@
 // What a caller may give as model or as recording, and how it travels to the worker: by address, as a Blob, or in pieces.
 import { host } from '@host';
 import { SottoError } from './errors.js';
-import type { Pcm } from './host.js';
+import type { Decoded } from './host.js';
 import { findModel, urlsOf } from './models.js';
 import type { AudioSpec, ModelSpec } from './protocol.js';
 
@@ -178,9 +178,8 @@ function samples(audio: Float32Array, options: AudioOptions): ResolvedAudio {
   return { spec: { kind: 'pcm', rate, channels, duration: audio.length / channels / rate }, pieces: samplePieces(audio, channels) };
 }
 
-function decoded(sound: Pcm | AudioBuffer): ResolvedAudio {
-  return isAudioBuffer(sound) ? wholeBuffer(sound) : samples(sound.samples, { sampleRate: sound.rate, channels: sound.channels });
-}
+const decoded = (sound: Decoded): ResolvedAudio =>
+  'pieces' in sound ? { spec: { kind: 'pcm', rate: sound.rate, channels: 1 }, pieces: sound.pieces } : wholeBuffer(sound);
 
 const wholeBuffer = (buffer: AudioBuffer): ResolvedAudio => ({
   spec: { kind: 'pcm', rate: buffer.sampleRate, channels: 1, duration: buffer.duration },
