@@ -19,9 +19,9 @@ typedef struct kv kv;         /* keys and values of one layer's attention */
 
 typedef struct tensor {
   buffer *buf;
-  size_t offset;        /* of the first element, in f32 elements */
+  size_t offset; /* of the first element, in f32 elements */
   int32_t rows, cols;
-  int32_t stride;       /* elements from a row to the next; may be less than cols (rows overlap) */
+  int32_t stride; /* elements from a row to the next; may be less than cols (rows overlap) */
 } tensor;
 
 static inline tensor tensor_rows(tensor t, int32_t first, int32_t n) {
@@ -38,13 +38,14 @@ typedef struct ops {
   /* -- memory: all of it is taken while opening; NULL when it runs out -- */
   buffer *(*buffer_open)(backend *be, size_t n_elements); /* zeroed f32 */
   void (*buffer_close)(backend *be, buffer *buf);
-  void (*upload)(backend *be, tensor dst, const float *src);      /* src dense [rows, cols] */
+  void (*upload)(backend *be, tensor dst, const float *src); /* src dense [rows, cols] */
   /* The tensor's elements as dense f32 in CPU memory, the caller's to change, valid until the next operation; NULL while pending: step again. */
   float *(*read)(backend *be, tensor src);
 
   /* -- weights: [out, in] of `type`, filled by rows in order, then sealed (repacked, made immutable) -- */
   weight *(*weight_open)(backend *be, uint32_t type, int32_t out, int32_t in);
-  void (*weight_rows)(backend *be, weight *w, int32_t first, int32_t n, const void *rows); /* in the type's own layout */
+  void (*weight_rows)(backend *be, weight *w, int32_t first, int32_t n,
+                      const void *rows); /* in the type's own layout */
   void (*weight_seal)(backend *be, weight *w);
   void (*weight_close)(backend *be, weight *w);
   size_t (*weight_bytes)(const weight *w);
@@ -76,8 +77,8 @@ typedef struct ops {
    * KV_WHOLE: every query sees every place (slots and length NULL).
    * KV_SLOTS: query i sees the length[i] places slots[i * slot_stride ...] (a table, so that beams share their common past
    * and are reordered without copying). */
-  void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const int32_t *slots, int32_t slot_stride,
-                    const int32_t *length);
+  void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const int32_t *slots,
+                    int32_t slot_stride, const int32_t *length);
 } ops;
 
 enum { KV_WHOLE = 0, KV_SLOTS = 1 };

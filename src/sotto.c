@@ -81,7 +81,8 @@ sotto_status sotto_model_feed(sotto_model *m, const void *bytes, size_t size) {
   if (m == NULL) return SOTTO_ERR_ARGUMENT;
   if (m->failed < 0) return m->failed;
   if (bytes == NULL && size > 0) return fail(&m->engine->err, SOTTO_ERR_ARGUMENT, "no bytes were given to the model");
-  if (whisper_finished(m->w)) return fail(&m->engine->err, SOTTO_ERR_ARGUMENT, "the model is finished: it takes no more bytes");
+  if (whisper_finished(m->w))
+    return fail(&m->engine->err, SOTTO_ERR_ARGUMENT, "the model is finished: it takes no more bytes");
   return m->failed = whisper_feed(m->w, bytes, size, &m->engine->err);
 }
 
@@ -152,7 +153,9 @@ sotto_status sotto_transcription_step(sotto_transcription *t) {
   return t != NULL ? transcribe_step(t->t, &t->engine->err) : SOTTO_ERR_ARGUMENT;
 }
 
-const sotto_segment *sotto_transcription_segment(sotto_transcription *t) { return t != NULL ? transcribe_segment(t->t) : NULL; }
+const sotto_segment *sotto_transcription_segment(sotto_transcription *t) {
+  return t != NULL ? transcribe_segment(t->t) : NULL;
+}
 
 const char *sotto_transcription_language(const sotto_transcription *t, float *p) {
   return t != NULL ? transcribe_language(t->t, p) : "";

@@ -25,21 +25,21 @@ struct whisper_state {
 
   /* encoder */
   buffer *mel_buf, *x_buf, *norm_buf, *work_buf;
-  tensor mel;        /* [1 + 3000 + 1, n_mel], halo rows are zero */
-  tensor x;          /* [1500, d]: residual stream, at the end the output */
-  tensor norm;       /* [1500, d] */
-  kv *self;          /* of the layer in work */
-  kv **cross;        /* [n_text_layer], KV_WHOLE */
-  float *zeros;      /* [d] */
-  int32_t stage;     /* next piece of the encoder */
+  tensor mel;    /* [1 + 3000 + 1, n_mel], halo rows are zero */
+  tensor x;      /* [1500, d]: residual stream, at the end the output */
+  tensor norm;   /* [1500, d] */
+  kv *self;      /* of the layer in work */
+  kv **cross;    /* [n_text_layer], KV_WHOLE */
+  float *zeros;  /* [d] */
+  int32_t stage; /* next piece of the encoder */
 
   /* decoder */
   buffer *tx_buf, *tnorm_buf, *twork_buf, *logits_buf;
-  kv **past;         /* [n_text_layer], KV_SLOTS */
-  tensor logits;     /* [n_rows, n_vocab] of the last call */
-  int32_t *places, *new_places; /* [n_seqs, n_text_ctx] */
+  kv **past;                            /* [n_text_layer], KV_SLOTS */
+  tensor logits;                        /* [n_rows, n_vocab] of the last call */
+  int32_t *places, *new_places;         /* [n_seqs, n_text_ctx] */
   int32_t *positions, *slots, *lengths; /* [n_text_ctx] */
-  int32_t length;    /* tokens held by each live sequence */
+  int32_t length;                       /* tokens held by each live sequence */
 };
 
 static tensor matrix(buffer *buf, size_t offset, int32_t rows, int32_t cols) {
@@ -104,8 +104,8 @@ static void encode_layer(whisper_state *s, const whisper_layer *l) {
 static void encode_cross(whisper_state *s, int32_t layer) {
   const whisper_attention *c = &s->w->decoder[layer].cross;
   const int32_t n = s->x.rows, d = s->x.cols;
-  tensor k = matrix(s->work_buf, 0, n, d);                         /* [1500, d] */
-  tensor v = matrix(s->work_buf, (size_t)n * (size_t)d, n, d);     /* [1500, d] */
+  tensor k = matrix(s->work_buf, 0, n, d);                     /* [1500, d] */
+  tensor v = matrix(s->work_buf, (size_t)n * (size_t)d, n, d); /* [1500, d] */
   linear(s->be, k, s->x, &c->key, ACT_NONE, NULL);
   linear(s->be, v, s->x, &c->value, ACT_NONE, NULL);
   s->be->ops->kv_fill(s->be, s->cross[layer], k, v);
@@ -121,9 +121,12 @@ sotto_status whisper_encode(whisper_state *s, float *fraction) {
   const int32_t n_enc = w->h.n_audio_layer, n_dec = w->h.n_text_layer;
   const int32_t n_stages = 1 + n_enc + n_dec;
   const int32_t stage = s->stage;
-  if (stage == 0) encode_convolutions(s);
-  else if (stage <= n_enc) encode_layer(s, &w->encoder[stage - 1]);
-  else if (stage < n_stages) encode_cross(s, stage - 1 - n_enc);
+  if (stage == 0)
+    encode_convolutions(s);
+  else if (stage <= n_enc)
+    encode_layer(s, &w->encoder[stage - 1]);
+  else if (stage < n_stages)
+    encode_cross(s, stage - 1 - n_enc);
   if (stage == n_enc) layer_norm(s->be, s->x, s->x, &w->ln_post);
   if (stage < n_stages) s->stage++;
   if (fraction != NULL) *fraction = (float)s->stage / (float)n_stages;
@@ -189,7 +192,8 @@ void whisper_decode_reset(whisper_state *s) {
 
 sotto_status whisper_decode_prompt(whisper_state *s, const int32_t *tokens, int32_t n, const int32_t *want,
                                    int32_t n_want) {
-  if (n < 1 || n > s->w->h.n_text_ctx - s->length || n_want < 0 || n_want > max_i32(s->n_seqs, 2)) return SOTTO_ERR_ARGUMENT;
+  if (n < 1 || n > s->w->h.n_text_ctx - s->length || n_want < 0 || n_want > max_i32(s->n_seqs, 2))
+    return SOTTO_ERR_ARGUMENT;
   for (int32_t i = 0; i < n; i++) {
     const int32_t position = s->length + i;
     s->positions[i] = position;
@@ -240,8 +244,8 @@ static bool take_all(whisper_state *s) {
   const int32_t head = h->n_audio_state / h->n_audio_head, text_head = h->n_text_state / h->n_text_head;
   const ops *o = s->be->ops;
 
-  bool ok = take_buffer(s, &s->mel_buf, 2 * n_ctx + 2 * HALO, (size_t)h->n_mel) && take_buffer(s, &s->x_buf, n_ctx, d) &&
-            take_buffer(s, &s->norm_buf, n_ctx, d) &&
+  bool ok = take_buffer(s, &s->mel_buf, 2 * n_ctx + 2 * HALO, (size_t)h->n_mel) &&
+            take_buffer(s, &s->x_buf, n_ctx, d) && take_buffer(s, &s->norm_buf, n_ctx, d) &&
             /* q, k, v and attention side by side, or the MLP's hidden layer, or the convolution's */
             take_buffer(s, &s->work_buf, n_ctx, 4 * d) && take_buffer(s, &s->tx_buf, n_text, dt) &&
             take_buffer(s, &s->tnorm_buf, n_text, dt) && take_buffer(s, &s->twork_buf, n_text, 4 * dt) &&
@@ -267,11 +271,13 @@ static bool take_all(whisper_state *s) {
 
 sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, error *err) {
   *out = NULL;
-  if (!w->finished) return fail(err, SOTTO_ERR_ARGUMENT, "the model is not loaded yet: feed it its whole file and finish");
+  if (!w->finished)
+    return fail(err, SOTTO_ERR_ARGUMENT, "the model is not loaded yet: feed it its whole file and finish");
   if (n_seqs < 1 || n_seqs > WHISPER_MAX_SEQS)
     return fail(err, SOTTO_ERR_ARGUMENT, "%d sequences at once: choose 1 to %d", (int)n_seqs, WHISPER_MAX_SEQS);
   whisper_state *s = mem_alloc(1, sizeof *s);
-  if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription: close others, or use a smaller model");
+  if (s == NULL)
+    return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription: close others, or use a smaller model");
   s->w = w;
   s->be = w->be;
   s->n_seqs = n_seqs;
@@ -289,7 +295,8 @@ sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs,
 void whisper_state_close(whisper_state *s) {
   if (s == NULL) return;
   const ops *o = s->be->ops;
-  buffer *buffers[] = {s->mel_buf, s->x_buf, s->norm_buf, s->work_buf, s->tx_buf, s->tnorm_buf, s->twork_buf, s->logits_buf};
+  buffer *buffers[] = {s->mel_buf, s->x_buf,     s->norm_buf,  s->work_buf,
+                       s->tx_buf,  s->tnorm_buf, s->twork_buf, s->logits_buf};
   for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
     if (buffers[i] != NULL) o->buffer_close(s->be, buffers[i]);
   if (s->self != NULL) o->kv_close(s->be, s->self);

@@ -10,8 +10,8 @@
 #include "../ops.h"
 
 #define WHISPER_WINDOW_FRAMES 3000 /* mel frames of 10 ms */
-#define WHISPER_MAX_SEQS 16        /* sequences decoded as one batch: beams or samples */
-#define WHISPER_MAX_VOCAB 52000
+#define WHISPER_MAX_SEQS      16   /* sequences decoded as one batch: beams or samples */
+#define WHISPER_MAX_VOCAB     52000
 
 typedef struct whisper_vocab whisper_vocab; /* src/text/whisper_vocab.h */
 typedef struct whisper whisper;             /* a model: weights, vocabulary, filters */
@@ -47,7 +47,8 @@ void whisper_decode_reset(whisper_state *s);
 
 /* Sequence 0 takes n tokens (the prompt). Logits are made for the rows wanted: want[n_want], ascending indices in [0, n), n_want <= WHISPER_MAX_SEQS.
  * n + what sequence 0 holds <= n_text_ctx. Returns SOTTO_OK or an error. */
-sotto_status whisper_decode_prompt(whisper_state *s, const int32_t *tokens, int32_t n, const int32_t *want, int32_t n_want);
+sotto_status whisper_decode_prompt(whisper_state *s, const int32_t *tokens, int32_t n, const int32_t *want,
+                                   int32_t n_want);
 
 /* n sequences go on: sequence i becomes a copy of the old sequence parent[i], extended by tokens[i]. One batch; logits for each. Costs nothing for the copies.
  * All parents have the same length. n <= n_seqs. */

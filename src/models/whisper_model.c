@@ -8,7 +8,12 @@
 
 #include <stdio.h>
 
-enum { AUDIO_CONTEXT = WHISPER_WINDOW_FRAMES / 2 };
+enum {
+  AUDIO_CONTEXT = WHISPER_WINDOW_FRAMES / 2,
+  /* Beyond any Whisper (1280 wide, 32 layers), so that a header that lies cannot ask for much memory. */
+  MAX_STATE = 2048,
+  MAX_LAYERS = 64
+};
 
 /* ---- the list of tensors ---- */
 
@@ -101,13 +106,18 @@ static whisper_slot *find_slot(whisper *w, const char *name) {
 static sotto_status on_header(void *context, const ggml_bin_header *h, error *err) {
   whisper *w = context;
   if (h->n_audio_ctx != AUDIO_CONTEXT)
-    return fail(err, SOTTO_ERR_UNSUPPORTED, "the model has an audio context of %d; Whisper models have %d", (int)h->n_audio_ctx,
-                AUDIO_CONTEXT);
+    return fail(err, SOTTO_ERR_UNSUPPORTED, "the model has an audio context of %d; Whisper models have %d",
+                (int)h->n_audio_ctx, AUDIO_CONTEXT);
   if (h->n_audio_state != h->n_text_state)
     return fail(err, SOTTO_ERR_UNSUPPORTED, "the model's encoder is %d wide and its decoder %d; they must be equal",
                 (int)h->n_audio_state, (int)h->n_text_state);
+  if (h->n_audio_state > MAX_STATE || h->n_audio_layer > MAX_LAYERS || h->n_text_layer > MAX_LAYERS)
+    return fail(err, SOTTO_ERR_UNSUPPORTED,
+                "the model is %d wide with %d and %d layers; Whisper models have at most 1280 and 32",
+                (int)h->n_audio_state, (int)h->n_audio_layer, (int)h->n_text_layer);
   if (h->n_vocab < 51864 || h->n_vocab > WHISPER_MAX_VOCAB)
-    return fail(err, SOTTO_ERR_UNSUPPORTED, "the model has %d tokens; Whisper models have 51864 to 51866", (int)h->n_vocab);
+    return fail(err, SOTTO_ERR_UNSUPPORTED, "the model has %d tokens; Whisper models have 51864 to 51866",
+                (int)h->n_vocab);
   w->h = *h;
   w->vocab = whisper_vocab_open(h->n_vocab);
   w->encoder = mem_alloc((size_t)h->n_audio_layer, sizeof *w->encoder);
@@ -143,8 +153,9 @@ static sotto_status on_vocabulary_end(void *context, int32_t n_tokens, error *er
 }
 
 static sotto_status out_of_memory(error *err, const ggml_bin_tensor *t) {
-  return fail(err, SOTTO_ERR_MEMORY, "out of memory for the tensor %s (%zu bytes): a smaller or more quantized model may fit",
-              t->name, t->bytes);
+  return fail(err, SOTTO_ERR_MEMORY,
+              "out of memory for the tensor %s (%zu bytes): a smaller or more quantized model may fit", t->name,
+              t->bytes);
 }
 
 /* Staging of at least `bytes`. */
@@ -159,7 +170,8 @@ static bool reserve_staging(whisper *w, size_t bytes) {
 
 static bool shape_matches(const whisper_slot *s, const ggml_bin_tensor *t) {
   if (s->kind == KIND_CONV) return t->rank == 3 && t->dims[0] == s->out && t->dims[1] == s->in && t->dims[2] == 3;
-  if (s->kind == KIND_VECTOR) return t->dims[0] * t->dims[1] * t->dims[2] == s->in; /* [n], and [n, 1] of the convolutions */
+  if (s->kind == KIND_VECTOR)
+    return t->dims[0] * t->dims[1] * t->dims[2] == s->in; /* [n], and [n, 1] of the convolutions */
   return t->rank == 2 && t->dims[0] == s->out && t->dims[1] == s->in;
 }
 
@@ -170,11 +182,13 @@ static sotto_status on_tensor_begin(void *context, const ggml_bin_tensor *t, err
     return fail(err, SOTTO_ERR_UNSUPPORTED, "the file holds a tensor %s that a Whisper model does not have", t->name);
   if (s->seen) return fail(err, SOTTO_ERR_FORMAT, "the file holds the tensor %s twice: it is corrupt", t->name);
   if (!shape_matches(s, t))
-    return fail(err, SOTTO_ERR_FORMAT, "the tensor %s has the shape [%lld, %lld, %lld], which does not fit the header: the file is corrupt",
+    return fail(err, SOTTO_ERR_FORMAT,
+                "the tensor %s has the shape [%lld, %lld, %lld], which does not fit the header: the file is corrupt",
                 t->name, (long long)t->dims[0], (long long)t->dims[1], (long long)t->dims[2]);
   if (s->kind != KIND_MATRIX && t->type != DTYPE_F32 && t->type != DTYPE_F16)
-    return fail(err, SOTTO_ERR_UNSUPPORTED, "the tensor %s is %s; biases, positions and convolutions must be f32 or f16",
-                t->name, dtype_name(t->type));
+    return fail(err, SOTTO_ERR_UNSUPPORTED,
+                "the tensor %s is %s; biases, positions and convolutions must be f32 or f16", t->name,
+                dtype_name(t->type));
   s->type = t->type;
   w->current = s;
   w->row = 0;
@@ -274,8 +288,8 @@ whisper *whisper_open(backend *be) {
   whisper *w = mem_alloc(1, sizeof *w);
   if (w == NULL) return NULL;
   w->be = be;
-  const ggml_bin_sink sink = {w,        on_header,       on_filters,     on_token,
-                              on_vocabulary_end, on_tensor_begin, on_tensor_data, on_tensor_end};
+  const ggml_bin_sink sink = {
+      w, on_header, on_filters, on_token, on_vocabulary_end, on_tensor_begin, on_tensor_data, on_tensor_end};
   w->reader = ggml_bin_open(&sink);
   if (w->reader == NULL) {
     mem_free(w);
@@ -314,7 +328,8 @@ sotto_status whisper_finish(whisper *w, error *err) {
     if (missing++ == 0) first = &w->slots[i];
   }
   if (missing > 0)
-    return fail(err, SOTTO_ERR_FORMAT, "the file ends with %d of %d tensors missing, %s first: it is truncated; download it again",
+    return fail(err, SOTTO_ERR_FORMAT,
+                "the file ends with %d of %d tensors missing, %s first: it is truncated; download it again",
                 (int)missing, (int)w->n_slots, first->name);
   mem_free(w->staging);
   w->staging = NULL;
@@ -335,13 +350,20 @@ static const char *model_name(const ggml_bin_header *h) {
     int32_t d, n_audio_layer, n_text_layer, n_vocab, n_mel;
     const char *name;
   } known[] = {
-      {384, 4, 4, 51865, 80, "tiny"},          {384, 4, 4, 51864, 80, "tiny.en"},
-      {512, 6, 6, 51865, 80, "base"},          {512, 6, 6, 51864, 80, "base.en"},
-      {768, 12, 12, 51865, 80, "small"},       {768, 12, 12, 51864, 80, "small.en"},
-      {1024, 24, 24, 51865, 80, "medium"},     {1024, 24, 24, 51864, 80, "medium.en"},
-      {1280, 32, 32, 51865, 80, "large"},      {1280, 32, 32, 51866, 128, "large-v3"},
-      {1280, 32, 4, 51866, 128, "large-v3-turbo"}, {768, 12, 4, 51864, 80, "distil-small.en"},
-      {1024, 24, 2, 51864, 80, "distil-medium.en"}, {1280, 32, 2, 51865, 80, "distil-large-v2"},
+      {384, 4, 4, 51865, 80, "tiny"},
+      {384, 4, 4, 51864, 80, "tiny.en"},
+      {512, 6, 6, 51865, 80, "base"},
+      {512, 6, 6, 51864, 80, "base.en"},
+      {768, 12, 12, 51865, 80, "small"},
+      {768, 12, 12, 51864, 80, "small.en"},
+      {1024, 24, 24, 51865, 80, "medium"},
+      {1024, 24, 24, 51864, 80, "medium.en"},
+      {1280, 32, 32, 51865, 80, "large"},
+      {1280, 32, 32, 51866, 128, "large-v3"},
+      {1280, 32, 4, 51866, 128, "large-v3-turbo"},
+      {768, 12, 4, 51864, 80, "distil-small.en"},
+      {1024, 24, 2, 51864, 80, "distil-medium.en"},
+      {1280, 32, 2, 51865, 80, "distil-large-v2"},
       {1280, 32, 2, 51866, 128, "distil-large-v3"},
   };
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)

@@ -6,8 +6,8 @@
 #include "whisper.h"
 
 typedef struct whisper_linear {
-  weight *w;      /* [out, in] */
-  tensor bias;    /* [1, out]; buf is NULL where there is none */
+  weight *w;   /* [out, in] */
+  tensor bias; /* [1, out]; buf is NULL where there is none */
 } whisper_linear;
 
 typedef struct whisper_norm {
@@ -32,10 +32,11 @@ enum tensor_kind { KIND_VECTOR, KIND_TABLE, KIND_MATRIX, KIND_CONV };
 typedef struct whisper_slot {
   char name[64];
   enum tensor_kind kind;
-  int32_t out, in;  /* matrix: rows, columns; table: rows, columns; vector: 1, n; convolution: out, input channels (times 3) */
-  tensor *param;    /* for vectors and tables */
-  weight **matrix;  /* for matrices and convolutions */
-  uint32_t type;    /* dtype in the file */
+  int32_t out,
+      in; /* matrix: rows, columns; table: rows, columns; vector: 1, n; convolution: out, input channels (times 3) */
+  tensor *param;   /* for vectors and tables */
+  weight **matrix; /* for matrices and convolutions */
+  uint32_t type;   /* dtype in the file */
   bool seen;
 } whisper_slot;
 

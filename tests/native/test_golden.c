@@ -60,7 +60,8 @@ static float *window_of(const char *clip, const whisper *w) {
   CHECK(sotto_wav_open(&wav) == SOTTO_OK);
   for (size_t at = 0; at < n_bytes && n_samples < capacity; at += taken) {
     size_t written = 0;
-    CHECK(sotto_wav_read(wav, bytes + at, n_bytes - at, &taken, samples + n_samples, capacity - n_samples, &written) == SOTTO_OK);
+    CHECK(sotto_wav_read(wav, bytes + at, n_bytes - at, &taken, samples + n_samples, capacity - n_samples, &written) ==
+          SOTTO_OK);
     n_samples += written;
     if (taken == 0 && written == 0) break;
   }
@@ -156,7 +157,8 @@ static void check_greedy(const char *clip, entry e, const whisper *w, whisper_st
   const float *logits = whisper_logits(s, 0);
   const int32_t language = argmax(logits, sp->first_language, sp->n_languages);
   CHECK(language == (int32_t)field_number(e, "language_token"));
-  CHECK_NEAR(exp(log_probability(logits, sp->first_language, sp->n_languages, language)), field_number(e, "language_prob"), 2e-3);
+  CHECK_NEAR(exp(log_probability(logits, sp->first_language, sp->n_languages, language)),
+             field_number(e, "language_prob"), 2e-3);
   CHECK_NEAR(exp(log_probability(logits, 0, n_vocab, sp->no_speech)), field_number(e, "no_speech_prob"), 2e-3);
 
   double tokens[MAX_TOKENS], logprobs[MAX_TOKENS];
@@ -203,7 +205,8 @@ int main(void) {
   CHECK(whisper_state_open(&s, w, 16, &err) == SOTTO_OK);
   if (err.text[0] != 0) fprintf(stderr, "%s\n", err.text);
 
-  static const char *clips[] = {"jfk.wav", "de.wav", "en_quilter.wav", "fr.wav", "ja.wav", "crocodile.wav", "birds_no_speech.wav"};
+  static const char *clips[] = {"jfk.wav", "de.wav",        "en_quilter.wav",     "fr.wav",
+                                "ja.wav",  "crocodile.wav", "birds_no_speech.wav"};
   for (size_t i = 0; s != NULL && i < sizeof clips / sizeof clips[0]; i++) {
     char key[64];
     snprintf(key, sizeof key, "\"%s\": {", clips[i]);
