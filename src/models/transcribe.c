@@ -207,9 +207,9 @@ static void begin_search(transcribe *t) {
   if (!set->o.timestamps) t->prompt[n++] = s->no_timestamps;
   t->n_given = 0;
   if (t->n_windows == 0 && set->n_prefix > 0) {
-    int32_t most =
-        max_i32(t->n_text_ctx / 2 - set->o.max_tokens, t->n_text_ctx / 4); /* so that there is room for text */
-    int32_t n_prefix = min_i32(set->n_prefix, most);
+    /* openai's share of it, or a quarter of the positions; and room for its 0.00 and a token of text in any case. */
+    int32_t most = max_i32(t->n_text_ctx / 2 - set->o.max_tokens, t->n_text_ctx / 4);
+    int32_t n_prefix = min_i32(set->n_prefix, min_i32(most, t->n_text_ctx - n - 2));
     if (set->o.timestamps) t->prompt[n + t->n_given++] = s->first_timestamp;
     memcpy(t->prompt + n + t->n_given, set->prefix + set->n_prefix - n_prefix, (size_t)n_prefix * sizeof *t->prompt);
     t->n_given += n_prefix;

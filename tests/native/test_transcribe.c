@@ -188,8 +188,8 @@ static void say_tree(fake_net *net, int32_t call, const int32_t *tokens, int32_t
   } else if (length == 1 && tokens[n - 1] == 'd') {
     logits['e'] = logf(0.9f);
     logits[EOT] = logf(0.1f);
-  } else {
-    logits[EOT] = 0;
+  } else { /* a beam whose past is another's goes astray */
+    logits[length == 2 && tokens[n - 1] == 'e' && tokens[n - 2] != 'd' ? 'z' : EOT] = 0;
   }
 }
 
@@ -422,7 +422,7 @@ static void test_fallback(void) {
   o.temperature_increment = 0;
   net->scripts[1] = hello;
   t = run(net, &o, 35);
-  CHECK(net->n_calls == 2 && t.n_segments == 2);
+  CHECK(net->n_calls == 2 && t.n_segments == 2 && net->prompts[1].n == 3);
 
   /* Unlikely text: 51865 tokens about as likely as the one that is said. */
   o = plain();
@@ -477,6 +477,12 @@ static void test_prompts(void) {
   net->n_calls = 0;
   run(net, &o, 5);
   CHECK(net->prompts[0].tokens[0] == PREV && net->prompts[0].tokens[224] == SOT && net->prompts[0].n < MAX_TOKENS);
+
+  o.max_tokens = 1; /* leaves the prefix the largest share */
+  net->n_calls = 0;
+  run(net, &o, 5);
+  CHECK(net->prompts[0].tokens[224] == SOT && net->prompts[0].n == MAX_TOKENS - 1);
+  o.max_tokens = 0;
 
   /* The first window's text begins with the prefix. */
   static const int32_t world[] = {'w', T0 + 80, 0};
