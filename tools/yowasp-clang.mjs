@@ -9,7 +9,10 @@ function add(name) {
   let at = files;
   const parts = path.normalize(name).split('/');
   for (const part of parts.slice(0, -1)) at = at[part] ??= {};
-  at[parts.at(-1)] = readFileSync(name);
+  const bytes = readFileSync(name);
+  // That file system does not know "..": includes are named from the root.
+  const fromRoot = (all, file) => `#include "${path.join(path.dirname(name), file)}"`;
+  at[parts.at(-1)] = /\.[ch]$/.test(name) ? bytes.toString().replace(/^#include "(\.\.\/[^"]+)"/gm, fromRoot) : bytes;
 }
 function addFolder(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -50,7 +53,7 @@ if (out !== null) { // the folder must be there
 try {
   const to = (stream) => (bytes) => bytes && stream.write(bytes);
   const options = { stdout: to(process.stdout), stderr: to(process.stderr), fetchProgress: () => {} };
-  const result = await runClang(['clang', ...args.filter((arg) => arg !== '--no-wasm-opt')], files, options);
+  const result = await runClang(['clang', '-iquote', '.', ...args.filter((arg) => arg !== '--no-wasm-opt')], files, options);
   if (result) write(result, '.', files);
 } catch (error) {
   if (!(error instanceof Exit)) throw error;
