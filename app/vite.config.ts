@@ -1,7 +1,8 @@
 /* Builds the page into dist/, to be served from any path. In development it is served with the headers that threads need,
  * and the models of ../models under models/, as tools/serve.mjs does with the built page. */
 
-import { createReadStream, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { defineConfig, type Connect, type Plugin } from 'vite';
 
@@ -42,6 +43,25 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
+/** dist/offline.js, the service worker, which knows what was built. */
+function serviceWorker(): Plugin {
+  return {
+    name: 'service-worker',
+    apply: 'build',
+    enforce: 'post',
+    generateBundle(_, bundle) {
+      const built = Object.values(bundle);
+      const hash = createHash('sha256');
+      for (const file of built) hash.update(file.type === 'chunk' ? file.code : file.source);
+      const small = built.map((file) => file.fileName).filter((name) => !/\.(wasm|wav|html)$/.test(name));
+      const source = readFileSync(join(import.meta.dirname, 'src/offline.js'), 'utf8')
+        .replace('__FILES__', JSON.stringify(['./', 'favicon.svg', ...small]))
+        .replace('__VERSION__', hash.digest('hex').slice(0, 12));
+      this.emitFile({ type: 'asset', fileName: 'offline.js', source });
+    },
+  };
+}
+
 function localModels(): Plugin {
   const root = join(import.meta.dirname, '../models');
   const serve: Connect.NextHandleFunction = (request, response, next) => {
@@ -61,7 +81,7 @@ function localModels(): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [contentSecurityPolicy(), localModels()],
+  plugins: [contentSecurityPolicy(), serviceWorker(), localModels()],
   server: { headers: isolation, fs: { allow: ['..'] } },
   worker: { format: 'es' },
   build: { target: 'es2022', assetsInlineLimit: 0 },

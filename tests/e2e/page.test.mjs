@@ -41,7 +41,11 @@ describe('the page in Chromium', { skip: missing, timeout: 600_000 }, () => {
 
   /** Runs `steps` on a fresh page, then asks that nothing was logged as an error and nothing else was contacted. */
   async function onPage({ server = isolated, expectErrors = false, ...options }, steps) {
-    const context = await browser.newContext({ permissions: ['microphone', 'clipboard-read', 'clipboard-write'], ...options });
+    const context = await browser.newContext({
+      serviceWorkers: 'block', // requests that it answers cannot be seen
+      permissions: ['microphone', 'clipboard-read', 'clipboard-write'],
+      ...options,
+    });
     const page = await context.newPage();
     const errors = [];
     const strangers = [];
@@ -263,16 +267,35 @@ describe('the page in Chromium', { skip: missing, timeout: 600_000 }, () => {
       await page.getByRole('alert').waitFor({ timeout: LONG });
       assert.match(await page.getByTestId('notice').innerText(), /arrived damaged/);
       await context.unroute(/\.bin$/);
-      await context.setOffline(true); // the page; the engine's worker needs the route
+      await page.evaluate(() => Object.defineProperty(navigator, 'onLine', { value: false }));
       await context.route(/\.bin$/, (route) => route.abort('internetdisconnected'));
       await page.getByRole('button', { name: 'Try again' }).click();
       await page.getByTestId('notice').getByText(/offline/i).waitFor({ timeout: LONG });
-      await context.setOffline(false);
       await context.unroute(/\.bin$/);
       await page.getByRole('button', { name: 'Try again' }).click();
       await summary(page).waitFor({ timeout: LONG });
       assert.match(await allText(page), WORDS);
     }));
+
+  test('opens and transcribes without a network, once its model is here', async () => {
+    const server = await serve({ port: 0 });
+    let open = true;
+    try {
+      await onPage({ server, serviceWorkers: 'allow', expectErrors: true }, async (page) => {
+        await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+        await sample(page);
+        await server.close();
+        open = false;
+        await page.reload();
+        await page.getByRole('button', { name: 'Transcribe again' }).click();
+        await summary(page).waitFor({ timeout: LONG });
+        assert.match(await allText(page), WORDS);
+        assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+      });
+    } finally {
+      if (open) await server.close();
+    }
+  });
 
   test('is walked by keyboard alone, from load to a saved transcript', () =>
     onPage({}, async (page) => {
