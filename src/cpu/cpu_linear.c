@@ -71,7 +71,7 @@ static void tile_item(void *context, int32_t item, int32_t thread) {
   float *strip = cpu_scratch(c, thread); /* [mr, width] */
   const int16_t *panels;
   const float *scales;
-  if (weight_is_blocks(w)) {
+  if (w->form != FORM_PANELS) {
     float *own_scales = strip + MAX_TILE_ROWS * width, *row = own_scales + width;
     int16_t *own = (int16_t *)(row + ((w->in + 15) & ~15));
     right_panels(j, first_column, width, own, own_scales, row);
@@ -115,7 +115,7 @@ static void linear_by_panels(linear_job *j) {
     const int32_t left_panels = divide_up(j->rows, mr);
     j->block_panels = 4;
     while (j->block_panels < MAX_BLOCK_PANELS && (double)j->block_panels * nr * work < 64e3 &&
-           n_panels >= 2 * j->block_panels * 4 * threads && !weight_is_blocks(w))
+           n_panels >= 2 * j->block_panels * 4 * threads && w->form == FORM_PANELS)
       j->block_panels *= 2;
     const int32_t blocks = divide_up(n_panels, j->block_panels);
     j->row_items = max_i32(1, min_i32(divide_up(4 * threads, blocks), divide_up(left_panels, 8)));
@@ -126,75 +126,95 @@ static void linear_by_panels(linear_job *j) {
 
 /* -- few rows against blocks -- */
 
-/* Activations of one row: int16 with one scale, and the sums of every 16 of them. */
-typedef struct few_rows {
-  int16_t *q;     /* [n][in] */
-  int32_t *sums;  /* [n][in / 16] */
-  float scale[MAX_FEW_ROWS];
-} few_rows;
-
+/* The rows of activations as int16 with one unit each, and the sums of every 16 or 32 of them. */
 typedef struct few_job {
   const linear_job *linear;
-  few_rows rows;
+  int16_t *x;  /* [n][in] */
+  void *sums;  /* FORM_ROWS: int32 [n][in / 16]; FORM_PACKED: [n][in / 32] as the kernels want them */
+  float unit[MAX_FEW_ROWS];
 } few_job;
 
-#define FEW_OUT_PER_ITEM 64
+#define FEW_OUT_PER_ITEM 64 /* a multiple of every VW */
 
-static void few_item(void *context, int32_t item, int32_t thread) {
+static void finish_few(const few_job *f, const float *strip, int32_t first, int32_t n_out) { /* strip [n, FEW_OUT_PER_ITEM] */
+  const linear_job *j = f->linear;
+  for (int32_t i = 0; i < j->x.rows; i++)
+    j->c->k->finish(tensor_at(j->y, i) + first, strip + i * FEW_OUT_PER_ITEM, n_out, j->bias ? j->bias + first : NULL, j->gelu,
+                    j->residual ? tensor_at(*j->residual, i) + first : NULL);
+}
+
+static void packed_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const few_job *f = context;
+  const linear_job *j = f->linear;
+  const cpu *c = j->c;
+  const weight *w = j->w;
+  const int32_t n = j->x.rows, blocks = w->in / 32, vw = c->k->vw;
+  const int32_t first = item * FEW_OUT_PER_ITEM, end = min_i32(first + FEW_OUT_PER_ITEM, w->out);
+  float strip[MAX_FEW_ROWS * FEW_OUT_PER_ITEM], out[5 * 16];
+  for (int32_t r = first; r < end; r += vw) {
+    const uint8_t *group = weight_group(c, w, r);
+    for (int32_t i = 0, size; i < n; i += size) {
+      const int kind = n - i >= 5 ? 2 : n - i >= 2 ? 1 : 0;
+      size = dot_sizes[kind];
+      c->k->dot[w->packing][kind](group, blocks, f->x + (size_t)i * (size_t)w->in, (size_t)w->in,
+                                  (const uint8_t *)f->sums + 4 * (size_t)i * (size_t)blocks, out);
+      for (int32_t a = 0; a < size; a++)
+        for (int32_t l = 0; l < vw; l++) strip[(i + a) * FEW_OUT_PER_ITEM + r - first + l] = out[a * vw + l] * f->unit[i + a];
+    }
+  }
+  finish_few(f, strip, first, end - first);
+}
+
+static void rows_item(void *context, int32_t item, int32_t thread) {
   (void)thread;
   const few_job *f = context;
   const linear_job *j = f->linear;
   const weight *w = j->w;
   const int32_t n = j->x.rows, in = w->in;
   const int32_t first = item * FEW_OUT_PER_ITEM, end = min_i32(first + FEW_OUT_PER_ITEM, w->out);
+  float strip[MAX_FEW_ROWS * FEW_OUT_PER_ITEM];
   for (int32_t r = first; r < end; r++) {
-    const uint8_t *row = w->rows + (size_t)r * w->row_bytes;
-    float sum[MAX_FEW_ROWS] = {0};
+    const uint8_t *row = w->data + (size_t)r * w->row_bytes;
+    float total[MAX_FEW_ROWS] = {0};
     for (int32_t b = 0; b < in / 32; b++) {
       qblock32 block;
       qblock_unpack(w->type, row, (size_t)b, &block);
       for (int32_t i = 0; i < n; i++) {
-        const int16_t *x = f->rows.q + (size_t)i * (size_t)in + 32 * b;
-        const int32_t *sums = f->rows.sums + (size_t)i * (size_t)(in / 16) + 2 * b;
+        const int16_t *x = f->x + (size_t)i * (size_t)in + 32 * b;
+        const int32_t *sums = (const int32_t *)f->sums + (size_t)i * (size_t)(in / 16) + 2 * b;
         for (int half = 0; half < 2; half++) {
           int32_t dot = 0;
           for (int e = 16 * half; e < 16 * half + 16; e++) dot += block.q[e] * x[e];
-          sum[i] += block.scale[half] * (float)dot + block.offset[half] * (float)sums[half];
+          total[i] += block.scale[half] * (float)dot + block.offset[half] * (float)sums[half];
         }
       }
     }
-    for (int32_t i = 0; i < n; i++) {
-      float value = sum[i] * f->rows.scale[i];
-      j->c->k->finish(tensor_at(j->y, i) + r, &value, 1, j->bias ? j->bias + r : NULL, j->gelu,
-                      j->residual ? tensor_at(*j->residual, i) + r : NULL);
-    }
+    for (int32_t i = 0; i < n; i++) strip[i * FEW_OUT_PER_ITEM + r - first] = total[i] * f->unit[i];
   }
-}
-
-/* A block's sum has 32 products with int8, so that only the largest element bounds the unit. */
-static float quantize_few(const kernels *k, const float *x, int32_t n, int16_t *q) {
-  float largest, norm = k->norm(x, n, &largest), unit = fixed_unit(norm, largest, 1e20f);
-  k->quantize_pairs(x, n, unit, q, 1);
-  return unit;
+  finish_few(f, strip, first, end - first);
 }
 
 static void linear_few(linear_job *j) {
   const cpu *c = j->c;
-  const int32_t n = j->x.rows, in = j->w->in;
-  few_job f = {.linear = j};
-  f.rows.sums = c->few;
-  f.rows.q = (int16_t *)(f.rows.sums + (size_t)MAX_FEW_ROWS * (size_t)(in / 16));
+  const weight *w = j->w;
+  const int32_t n = j->x.rows, in = w->in, length = w->form == FORM_PACKED ? 32 : 16;
+  few_job f = {.linear = j, .sums = c->few};
+  f.x = (int16_t *)((int32_t *)c->few + (size_t)MAX_FEW_ROWS * (size_t)(in / 16));
+  int32_t *sums = c->few;
   for (int32_t i = 0; i < n; i++) {
-    int16_t *q = f.rows.q + (size_t)i * (size_t)in;
-    f.rows.scale[i] = quantize_few(c->k, tensor_at(j->x, i), in, q);
-    int32_t *sums = f.rows.sums + (size_t)i * (size_t)(in / 16);
-    for (int32_t k = 0; k < in; k += 16) {
+    int16_t *x = f.x + (size_t)i * (size_t)in;
+    f.unit[i] = quantize_by_largest(c->k, tensor_at(j->x, i), in, x);
+    for (int32_t k = 0; k < in; k += length, sums++) {
       int32_t sum = 0;
-      for (int e = 0; e < 16; e++) sum += q[k + e];
-      sums[k / 16] = sum;
+      for (int e = 0; e < length; e++) sum += x[k + e];
+      const float as_float = (float)sum;
+      *sums = -packed_zero(w->packing) * sum;
+      if (w->form == FORM_ROWS) *sums = sum;
+      else if (packed_m(w->packing)) memcpy(sums, &as_float, 4);
     }
   }
-  cpu_run(c, few_item, &f, divide_up(j->w->out, FEW_OUT_PER_ITEM), (double)n * in * j->w->out);
+  cpu_run(c, w->form == FORM_PACKED ? packed_item : rows_item, &f, divide_up(w->out, FEW_OUT_PER_ITEM), (double)n * in * w->out);
 }
 
 void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act, const tensor *residual) {
@@ -205,6 +225,6 @@ void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *
                     .bias = bias ? tensor_at(*bias, 0) : NULL,
                     .gelu = act == ACT_GELU_ERF,
                     .residual = residual};
-  if (weight_is_blocks(w) && x.rows <= MAX_FEW_ROWS) linear_few(&job);
+  if (w->form != FORM_PANELS && x.rows <= MAX_FEW_ROWS) linear_few(&job);
   else linear_by_panels(&job);
 }

@@ -1,24 +1,33 @@
 /* A weight matrix [out, in] in CPU memory.
  *
- *   f32, f16     right panels of int16, NR rows of the matrix (columns of the product) a panel, made as rows arrive
- *   blocks       the file's own rows; panels are made from them block of columns by block of columns when many rows come */
+ *   f32, f16                        right panels of int16, NR rows of the matrix (columns of the product) a panel
+ *   q4_0, q4_1, q5_0, q5_1, q8_0    the same bits, rearranged in groups of VW rows (kernels.h)
+ *   k-quants                        the file's own rows
+ *
+ * Of the last two kinds panels are made block of columns by block of columns when many rows of activations come. */
 #ifndef SOTTO_CPU_WEIGHT_H
 #define SOTTO_CPU_WEIGHT_H
 
 #include "cpu.h"
 
+typedef enum weight_form { FORM_PANELS, FORM_PACKED, FORM_ROWS } weight_form;
+
 struct weight {
   uint32_t type;
+  weight_form form;
+  packing packing; /* FORM_PACKED */
   int32_t out, in;
-  size_t bytes;
-  int16_t *panels; /* [out / NR][in / 2][NR][2], or NULL */
-  float *scales;   /* [out], padded to NR, with the panels */
-  uint8_t *rows;   /* [out] rows of row_bytes, or NULL */
-  size_t row_bytes;
+  size_t bytes, row_bytes;
+  int16_t *panels; /* FORM_PANELS: [out / NR][in / 2][NR][2] */
+  float *scales;   /* FORM_PANELS: [out], padded to NR */
+  uint8_t *data;   /* FORM_PACKED: [out / VW][in / 32] blocks of groups; FORM_ROWS: [out] rows of row_bytes */
 };
 
-static inline bool weight_is_blocks(const weight *w) { return w->rows != NULL; }
 static inline int32_t weight_pairs(const weight *w) { return divide_up(w->in, 2); }
+/* FORM_PACKED: of the group of row `row`. */
+static inline uint8_t *weight_group(const cpu *c, const weight *w, int32_t row) {
+  return w->data + (size_t)(row / c->k->vw) * (size_t)(w->in / 32) * packed_block_bytes(w->packing, (size_t)c->k->vw);
+}
 
 /* Row `row` as f32 [in]. */
 void cpu_weight_row(const cpu *c, const weight *w, int32_t row, float *out);

@@ -41,6 +41,18 @@ static inline vi vi_splat32(const void *p) {
 static inline vi vi_add(vi a, vi b) { return _mm256_add_epi32(a, b); }
 static inline vi vi_shl(vi a, int n) { return _mm256_slli_epi32(a, n); }
 static inline vf vi_to_vf(vi a) { return _mm256_cvtepi32_ps(a); }
+static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
+static inline vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+static inline vi vi_set8(int x) { return _mm256_set1_epi8((char)x); }
+static inline vi vi_shl16(vi a, int n) { return _mm256_slli_epi16(a, n); }
+static inline vi vi_shr16(vi a, int n) { return _mm256_srli_epi16(a, n); }
+static inline vi vi_low8(vi a) { return _mm256_unpacklo_epi8(a, _mm256_setzero_si256()); }
+static inline vi vi_high8(vi a) { return _mm256_unpackhi_epi8(a, _mm256_setzero_si256()); }
+static inline vf vf_from_f16(const void *p) {
+  const vi h = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p));
+  const vi bits = _mm256_and_si256(_mm256_slli_epi32(h, 13), _mm256_set1_epi32((int32_t)0x8fffe000));
+  return _mm256_mul_ps(_mm256_castsi256_ps(bits), _mm256_set1_ps(0x1p112f));
+}
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)); }
 static inline vi vf_round(vf a) { return _mm256_cvtps_epi32(a); }
 static inline vi vi_narrow16(vf lo, vf hi) {

@@ -38,6 +38,22 @@ static inline vi vi_splat32(const void *p) {
 static inline vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
 static inline vi vi_shl(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(n)); }
 static inline vf vi_to_vf(vi a) { return vcvtq_f32_s32(a); }
+static inline vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+static inline vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
+static inline vi vi_set8(int x) { return vreinterpretq_s32_s8(vdupq_n_s8((int8_t)x)); }
+static inline vi vi_shl16(vi a, int n) {
+  return vreinterpretq_s32_u16(vshlq_u16(vreinterpretq_u16_s32(a), vdupq_n_s16((int16_t)n)));
+}
+static inline vi vi_shr16(vi a, int n) {
+  return vreinterpretq_s32_u16(vshlq_u16(vreinterpretq_u16_s32(a), vdupq_n_s16((int16_t)-n)));
+}
+static inline vi vi_low8(vi a) { return vreinterpretq_s32_u16(vmovl_u8(vget_low_u8(vreinterpretq_u8_s32(a)))); }
+static inline vi vi_high8(vi a) { return vreinterpretq_s32_u16(vmovl_high_u8(vreinterpretq_u8_s32(a))); }
+static inline vf vf_from_f16(const void *p) {
+  const int16x4_t h = vreinterpret_s16_u8(vld1_u8((const uint8_t *)p));
+  const vi bits = vandq_s32(vshlq_n_s32(vmovl_s16(h), 13), vdupq_n_s32((int32_t)0x8fffe000));
+  return vmulq_n_f32(vreinterpretq_f32_s32(bits), 0x1p112f);
+}
 static inline vi vi_dot16_add(vi acc, vi a, vi b) {
   int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
   int32x4_t lo = vmull_s16(vget_low_s16(x), vget_low_s16(y)), hi = vmull_high_s16(x, y);

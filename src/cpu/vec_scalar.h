@@ -45,6 +45,41 @@ static inline vi vi_add(vi a, vi b) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)
 static inline vi vi_shl(vi a, int n) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] << n)); }
 static inline vf vi_to_vf(vi a) { VEC_LANES(vf, .f[l] = (float)a.i[l]); }
 
+static inline vi vi_and(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] & b.i[l]); }
+static inline vi vi_or(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] | b.i[l]); }
+static inline vi vi_set8(int x) { VEC_LANES(vi, .i[l] = x * 0x01010101); } /* x < 128, to each byte */
+static inline vi vi_shl16(vi a, int n) { /* each int16 */
+  VEC_LANES(vi, .i[l] = (int32_t)(((uint32_t)a.i[l] << n & 0xffffu) | (((uint32_t)a.i[l] & 0xffff0000u) << n)));
+}
+static inline vi vi_shr16(vi a, int n) {
+  VEC_LANES(vi, .i[l] = (int32_t)((((uint32_t)a.i[l] & 0xffffu) >> n) | ((uint32_t)a.i[l] >> n & 0xffff0000u)));
+}
+/* Of every 16 bytes the lower (higher) 8, as unsigned, to int16. */
+static inline vi vi_low8(vi a) {
+  uint8_t in[16], out[16] = {0};
+  vi r;
+  memcpy(in, &a, 16);
+  for (int i = 0; i < 8; i++) out[2 * i] = in[i];
+  memcpy(&r, out, 16);
+  return r;
+}
+static inline vi vi_high8(vi a) {
+  vi b = {{a.i[2], a.i[3], 0, 0}};
+  return vi_low8(b);
+}
+/* VW half floats; an infinity becomes a large number. */
+static inline vf vf_from_f16(const void *p) {
+  vf r;
+  for (int l = 0; l < VW; l++) {
+    uint16_t h;
+    memcpy(&h, (const char *)p + 2 * l, 2);
+    const uint32_t bits = (uint32_t)(h & 0x7fff) << 13 | (uint32_t)(h & 0x8000) << 16;
+    memcpy(&r.f[l], &bits, 4);
+    r.f[l] *= 0x1p112f;
+  }
+  return r;
+}
+
 /* acc + the sum of two int16 products a lane. */
 static inline vi vi_dot16_add(vi acc, vi a, vi b) {
   for (int l = 0; l < VW; l++) {

@@ -45,6 +45,17 @@ static inline vi vi_splat32(const void *p) { return wasm_v128_load32_splat(p); }
 static inline vi vi_add(vi a, vi b) { return wasm_i32x4_add(a, b); }
 static inline vi vi_shl(vi a, int n) { return wasm_i32x4_shl(a, (uint32_t)n); }
 static inline vf vi_to_vf(vi a) { return wasm_f32x4_convert_i32x4(a); }
+static inline vi vi_and(vi a, vi b) { return wasm_v128_and(a, b); }
+static inline vi vi_or(vi a, vi b) { return wasm_v128_or(a, b); }
+static inline vi vi_set8(int x) { return wasm_i8x16_splat((int8_t)x); }
+static inline vi vi_shl16(vi a, int n) { return wasm_i16x8_shl(a, (uint32_t)n); }
+static inline vi vi_shr16(vi a, int n) { return wasm_u16x8_shr(a, (uint32_t)n); }
+static inline vi vi_low8(vi a) { return wasm_u16x8_extend_low_u8x16(a); }
+static inline vi vi_high8(vi a) { return wasm_u16x8_extend_high_u8x16(a); }
+static inline vf vf_from_f16(const void *p) {
+  const vi bits = wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_load16x4(p), 13), wasm_i32x4_const_splat((int32_t)0x8fffe000));
+  return wasm_f32x4_mul(bits, wasm_f32x4_const_splat(0x1p112f));
+}
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b)); }
 
 /* Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the mantissa: no conversion is needed. */
