@@ -33,12 +33,27 @@ const options = (world, target) => ({
   minify: true,
   legalComments: 'none',
   logLevel: 'warning',
-  alias: Object.fromEntries(['host', 'platform', 'thread-host'].map((name) => [`@${name}`, `./src/${name}.${world}.ts`])),
+  alias: Object.fromEntries(
+    ['host', 'platform', 'thread-host'].map((name) => [`@${name}`, `./src/${name}.${world}.ts`]),
+  ),
 });
 const entries = (names, suffix = '') => names.map((name) => ({ in: `src/${name}.ts`, out: name + suffix }));
-await build({ ...options('browser', 'es2022'), platform: 'browser', entryPoints: entries(['index', 'worker', 'thread', 'format']) });
-await build({ ...options('node', 'node20'), platform: 'node', entryPoints: entries(['index', 'worker', 'thread'], '.node') });
-await build({ ...options('node', 'node20'), platform: 'node', entryPoints: entries(['cli']), external: ['./index.node.js'] });
+await build({
+  ...options('browser', 'es2022'),
+  platform: 'browser',
+  entryPoints: entries(['index', 'worker', 'thread', 'format']),
+});
+await build({
+  ...options('node', 'node20'),
+  platform: 'node',
+  entryPoints: entries(['index', 'worker', 'thread'], '.node'),
+});
+await build({
+  ...options('node', 'node20'),
+  platform: 'node',
+  entryPoints: entries(['cli']),
+  external: ['./index.node.js'],
+});
 
 if (!process.argv.includes('--no-types')) {
   const require = createRequire(import.meta.url);

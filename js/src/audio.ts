@@ -41,7 +41,10 @@ export class AudioReader {
     const step = BLOCK - (BLOCK % channels);
     for await (const piece of pieces) {
       if (piece.length % channels !== 0) {
-        throw new SottoError('argument', `A piece of ${piece.length} samples is not a whole number of frames of ${channels} channels.`);
+        throw new SottoError(
+          'argument',
+          `A piece of ${piece.length} samples is not a whole number of frames of ${channels} channels.`,
+        );
       }
       for (let at = 0; at < piece.length; at += step) {
         const part = piece.subarray(at, at + step);
@@ -68,12 +71,16 @@ export class AudioReader {
 
   *#wavBytes(bytes: Pointer, size: number): Generator<Block> {
     const { x } = this.#wasm;
-    for (let at = 0; ; ) {
+    for (let at = 0; ;) {
       const from = bytes === 0 ? 0 : bytes + at;
       const { values, result: status } = this.#wasm.row(2, (out) =>
         x.sotto_wasm_wav_read(this.#wav, from, size - at, out, this.#frames, BLOCK),
       );
-      if (status < 0) throw new SottoError(status === -4 ? 'unsupported' : 'format', this.#wasm.text(x.sotto_wasm_wav_error(this.#wav)));
+      if (status < 0)
+        throw new SottoError(
+          status === -4 ? 'unsupported' : 'format',
+          this.#wasm.text(x.sotto_wasm_wav_error(this.#wav)),
+        );
       const [taken, written] = values;
       at += taken;
       if (written > 0) {
@@ -94,7 +101,10 @@ export class AudioReader {
     if (rate === RATE && channels === 1) return;
     this.#resampler = this.#wasm.x.sotto_wasm_resampler_open(rate, channels);
     if (this.#resampler === 0) {
-      throw new SottoError('unsupported', `Audio of ${rate} Hz with ${channels} channels cannot be taken: 1000 to 768000 Hz and 1 to 32 channels can.`);
+      throw new SottoError(
+        'unsupported',
+        `Audio of ${rate} Hz with ${channels} channels cannot be taken: 1000 to 768000 Hz and 1 to 32 channels can.`,
+      );
     }
   }
 
@@ -103,9 +113,16 @@ export class AudioReader {
       yield [this.#frames, nFrames];
       return;
     }
-    for (let at = 0; ; ) {
+    for (let at = 0; ;) {
       const { values, result: written } = this.#wasm.row(1, (out) =>
-        this.#wasm.x.sotto_wasm_resampler_run(this.#resampler, this.#frames + at * channels * 4, nFrames - at, out, this.#out, BLOCK),
+        this.#wasm.x.sotto_wasm_resampler_run(
+          this.#resampler,
+          this.#frames + at * channels * 4,
+          nFrames - at,
+          out,
+          this.#out,
+          BLOCK,
+        ),
       );
       at += values[0];
       if (written > 0) yield [this.#out, written];

@@ -15,7 +15,8 @@ interface Index {
   complete: boolean;
 }
 
-const address = (key: string, part: string | number): string => new URL(`/sotto-models/${key}/${part}`, location.origin).href;
+const address = (key: string, part: string | number): string =>
+  new URL(`/sotto-models/${key}/${part}`, location.origin).href;
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
@@ -27,7 +28,8 @@ async function readIndex(store: Cache, key: string): Promise<Index> {
   return response ? ((await response.json()) as Index) : { pieces: [], complete: false };
 }
 
-const available = (): boolean => typeof caches !== 'undefined' && typeof crypto !== 'undefined' && !!crypto.subtle && location.origin !== 'null';
+const available = (): boolean =>
+  typeof caches !== 'undefined' && typeof crypto !== 'undefined' && !!crypto.subtle && location.origin !== 'null';
 
 /** Whether the whole file is kept. */
 export async function isCached(key: string): Promise<boolean> {
@@ -38,7 +40,9 @@ export async function isCached(key: string): Promise<boolean> {
 export async function removeCached(key: string): Promise<void> {
   if (!available() || !(await caches.has(STORE))) return;
   const store = await caches.open(STORE);
-  const mine = (await store.keys()).filter((request) => new URL(request.url).pathname.startsWith(`/sotto-models/${key}/`));
+  const mine = (await store.keys()).filter((request) =>
+    new URL(request.url).pathname.startsWith(`/sotto-models/${key}/`),
+  );
   await Promise.all(mine.map((request) => store.delete(request)));
 }
 
@@ -100,7 +104,7 @@ class BrowserEntry implements CacheEntry {
 
   append(bytes: Uint8Array): void {
     if (!this.#given) return;
-    for (let at = 0; at < bytes.length; ) {
+    for (let at = 0; at < bytes.length;) {
       if (this.#filled === 0) this.#piece = new Uint8Array(PIECE_BYTES);
       const n = Math.min(PIECE_BYTES - this.#filled, bytes.length - at);
       this.#piece.set(bytes.subarray(at, at + n), this.#filled);

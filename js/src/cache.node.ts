@@ -2,15 +2,14 @@
 //
 //   FILE        whole and checked, under the name that the native command looks for
 //   FILE.part   what came so far of a download
-import { createReadStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import type { CacheEntry } from './platform.js';
+import { readFile } from './read-file.node.js';
 
 /** A part that was written to this lately may still be by another process. */
 const BUSY_MS = 10_000;
-const READ_BYTES = 1 << 20;
 
 function folder(): string {
   const base = process.env['XDG_CACHE_HOME'];
@@ -57,7 +56,7 @@ class FileEntry implements CacheEntry {
   }
 
   read(): AsyncIterable<Uint8Array> {
-    return createReadStream(this.#path, { highWaterMark: READ_BYTES });
+    return readFile(this.#path);
   }
 
   append(bytes: Uint8Array): void {

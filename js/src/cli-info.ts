@@ -58,17 +58,36 @@ function asText(file: string, m: ModelInfo, types: TypeSummary[], fileBytes: num
     `  audio        ${m.nAudioLayer} layers, ${m.nAudioHead} heads, width ${m.nAudioState}, ${m.nMel} mel bands, context ${m.nAudioCtx}`,
     `  text         ${m.nTextLayer} layers, ${m.nTextHead} heads, width ${m.nTextState}, context ${m.nTextCtx}`,
     `  weights      ${m.nTensors} tensors, ${mb(bytes)} MB in a file of ${mb(fileBytes)} MB`,
-    ...types.map((t) => `    ${t.type.padEnd(6)}     ${String(t.n_tensors).padStart(4)} tensors, ${mb(t.bytes, 3).padStart(9)} MB`),
+    ...types.map(
+      (t) => `    ${t.type.padEnd(6)}     ${String(t.n_tensors).padStart(4)} tensors, ${mb(t.bytes, 3).padStart(9)} MB`,
+    ),
     '',
   ].join('\n');
 }
 
 function asJson(file: string, m: ModelInfo, types: TypeSummary[], fileBytes: number): string {
   const object = {
-    ...{ file, architecture: m.architecture, name: m.name, multilingual: m.multilingual, n_vocab: m.nVocab, n_mel: m.nMel },
-    ...{ n_audio_ctx: m.nAudioCtx, n_audio_state: m.nAudioState, n_audio_head: m.nAudioHead, n_audio_layer: m.nAudioLayer },
+    ...{
+      file,
+      architecture: m.architecture,
+      name: m.name,
+      multilingual: m.multilingual,
+      n_vocab: m.nVocab,
+      n_mel: m.nMel,
+    },
+    ...{
+      n_audio_ctx: m.nAudioCtx,
+      n_audio_state: m.nAudioState,
+      n_audio_head: m.nAudioHead,
+      n_audio_layer: m.nAudioLayer,
+    },
     ...{ n_text_ctx: m.nTextCtx, n_text_state: m.nTextState, n_text_head: m.nTextHead, n_text_layer: m.nTextLayer },
-    ...{ n_tensors: m.nTensors, n_parameters: m.nParameters, weight_bytes: types.reduce((sum, t) => sum + t.bytes, 0), file_bytes: fileBytes },
+    ...{
+      n_tensors: m.nTensors,
+      n_parameters: m.nParameters,
+      weight_bytes: types.reduce((sum, t) => sum + t.bytes, 0),
+      file_bytes: fileBytes,
+    },
     languages: m.languages.map(({ code }) => code),
     types,
   };
@@ -87,7 +106,10 @@ export async function info(argv: readonly string[]): Promise<number> {
   for (const file of operands) {
     try {
       const { size } = await fs.stat(file);
-      await using transcriber = await Transcriber.create({ model: new URL(`file://${encodeURI((await fs.realpath(file)).replace(/\\/g, '/'))}`), threads: 1 });
+      await using transcriber = await Transcriber.create({
+        model: new URL(`file://${encodeURI((await fs.realpath(file)).replace(/\\/g, '/'))}`),
+        threads: 1,
+      });
       process.stdout.write(print(file, transcriber.info.model, byType(await transcriber.tensors()), size));
     } catch (error) {
       process.stderr.write(`sotto: ${file}: ${problemOf(error)}\n`);

@@ -7,7 +7,16 @@ import { pathToFileURL } from 'node:url';
 import { integer, number, parse, UsageError, type OptionSpec } from './args.js';
 import { problemOf } from './cli-info.js';
 import { SottoError } from './errors.js';
-import { format, FORMATS, toJsonLine, toLine, toLines, type Format, type FormatTranscript, type JsonExtras } from './format.js';
+import {
+  format,
+  FORMATS,
+  toJsonLine,
+  toLine,
+  toLines,
+  type Format,
+  type FormatTranscript,
+  type JsonExtras,
+} from './format.js';
 import { findModel } from './models.js';
 import { Transcriber, type TranscribeOptions } from './transcriber.js';
 import type { Progress, Timings } from './protocol.js';
@@ -109,14 +118,16 @@ const EXIT_INTERRUPTED = 130;
 
 function readFormats(list: string): Format[] {
   return list.split(',').map((name) => {
-    if (!FORMATS.includes(name as Format)) throw new UsageError(`unknown format '${name}': txt, srt, vtt, tsv, lrc or json`);
+    if (!FORMATS.includes(name as Format))
+      throw new UsageError(`unknown format '${name}': txt, srt, vtt, tsv, lrc or json`);
     return name as Format;
   });
 }
 
 function readTokens(shown: string, list: string): number[] {
   const ids = list.split(',').map((id) => (/^\d+$/.test(id) ? Number(id) : NaN));
-  if (!ids.every((id) => id <= 100000)) throw new UsageError(`option '${shown}' needs token ids such as 50,51, not '${list}'`);
+  if (!ids.every((id) => id <= 100000))
+    throw new UsageError(`option '${shown}' needs token ids such as 50,51, not '${list}'`);
   return ids;
 }
 
@@ -139,36 +150,88 @@ function readRequest(argv: readonly string[]): Request | undefined {
   let json = false;
   for (const { name, shown, value: text } of options) {
     switch (name) {
-      case 'help': return undefined;
-      case 'model': r.model = text; break;
-      case 'language': o.language = text.toLowerCase(); break;
+      case 'help':
+        return undefined;
+      case 'model':
+        r.model = text;
+        break;
+      case 'language':
+        o.language = text.toLowerCase();
+        break;
       case 'task':
-        if (text !== 'transcribe' && text !== 'translate') throw new UsageError(`unknown task '${text}': transcribe or translate`);
+        if (text !== 'transcribe' && text !== 'translate')
+          throw new UsageError(`unknown task '${text}': transcribe or translate`);
         o.task = text;
         break;
-      case 'beam': o.beamSize = integer(shown, text, 1, 16); break;
-      case 'best-of': o.bestOf = integer(shown, text, 1, 16); break;
-      case 'seed': o.seed = integer(shown, text, 0, Number.MAX_SAFE_INTEGER); break;
-      case 'threads': r.threads = integer(shown, text, 1, 64); break;
-      case 'patience': o.patience = number(shown, text, 0.1, 10); break;
-      case 'length-penalty': o.lengthPenalty = number(shown, text, 0, 1); break;
-      case 'temperature': o.temperature = number(shown, text, 0, 1); break;
-      case 'temperature-increment': o.temperatureIncrement = number(shown, text, 0, 1); break;
-      case 'compression-ratio-threshold': o.compressionRatioThreshold = number(shown, text, 0, 1000); break;
-      case 'logprob-threshold': o.logprobThreshold = number(shown, text, -1000, 0); break;
-      case 'no-speech-threshold': o.noSpeechThreshold = number(shown, text, 0, 1); break;
-      case 'max-initial-timestamp': o.maxInitialTimestamp = number(shown, text, 0, 30); break;
-      case 'prompt': o.initialPrompt = text; break;
-      case 'prefix': o.prefix = text; break;
-      case 'no-condition': o.conditionOnPreviousText = false; break;
-      case 'no-timestamps': o.timestamps = false; break;
-      case 'suppress-tokens': o.suppressTokens = readTokens(shown, text); break;
-      case 'no-suppress-symbols': o.suppressSymbols = false; break;
-      case 'format': readFormats(text).forEach((f) => chosen.add(f)); break;
-      case 'json': json = true; break;
-      case 'output': r.output = text; break;
-      case 'quiet': r.quiet = true; break;
-      case 'verbose': r.verbose = true; break;
+      case 'beam':
+        o.beamSize = integer(shown, text, 1, 16);
+        break;
+      case 'best-of':
+        o.bestOf = integer(shown, text, 1, 16);
+        break;
+      case 'seed':
+        o.seed = integer(shown, text, 0, Number.MAX_SAFE_INTEGER);
+        break;
+      case 'threads':
+        r.threads = integer(shown, text, 1, 64);
+        break;
+      case 'patience':
+        o.patience = number(shown, text, 0.1, 10);
+        break;
+      case 'length-penalty':
+        o.lengthPenalty = number(shown, text, 0, 1);
+        break;
+      case 'temperature':
+        o.temperature = number(shown, text, 0, 1);
+        break;
+      case 'temperature-increment':
+        o.temperatureIncrement = number(shown, text, 0, 1);
+        break;
+      case 'compression-ratio-threshold':
+        o.compressionRatioThreshold = number(shown, text, 0, 1000);
+        break;
+      case 'logprob-threshold':
+        o.logprobThreshold = number(shown, text, -1000, 0);
+        break;
+      case 'no-speech-threshold':
+        o.noSpeechThreshold = number(shown, text, 0, 1);
+        break;
+      case 'max-initial-timestamp':
+        o.maxInitialTimestamp = number(shown, text, 0, 30);
+        break;
+      case 'prompt':
+        o.initialPrompt = text;
+        break;
+      case 'prefix':
+        o.prefix = text;
+        break;
+      case 'no-condition':
+        o.conditionOnPreviousText = false;
+        break;
+      case 'no-timestamps':
+        o.timestamps = false;
+        break;
+      case 'suppress-tokens':
+        o.suppressTokens = readTokens(shown, text);
+        break;
+      case 'no-suppress-symbols':
+        o.suppressSymbols = false;
+        break;
+      case 'format':
+        readFormats(text).forEach((f) => chosen.add(f));
+        break;
+      case 'json':
+        json = true;
+        break;
+      case 'output':
+        r.output = text;
+        break;
+      case 'quiet':
+        r.quiet = true;
+        break;
+      case 'verbose':
+        r.verbose = true;
+        break;
     }
   }
   if (r.files.length === 0) throw new UsageError('no audio file was given');
@@ -209,14 +272,16 @@ function checkOutputs(r: Request): void {
   const writers = new Map<string, string>();
   for (const file of r.files) {
     const target = outputPath(r, file, r.formats[0]);
-    if (writers.has(target)) throw new UsageError(`${writers.get(target)} and ${file} would both be written to ${target}`);
+    if (writers.has(target))
+      throw new UsageError(`${writers.get(target)} and ${file} would both be written to ${target}`);
     writers.set(target, file);
     for (const f of r.formats) {
       const stat = statSync(outputPath(r, file, f), { throwIfNoEntry: false });
       if (!stat) continue;
       for (const other of r.files) {
         const input = other === '-' ? undefined : statSync(other, { throwIfNoEntry: false });
-        if (input && input.dev === stat.dev && input.ino === stat.ino) throw new UsageError(`the output would overwrite ${other}`);
+        if (input && input.dev === stat.dev && input.ino === stat.ino)
+          throw new UsageError(`the output would overwrite ${other}`);
       }
     }
   }
@@ -303,7 +368,12 @@ const openRecording = (file: string): AsyncIterable<Uint8Array> =>
   file === '-' ? process.stdin : createReadStream(file, { highWaterMark: 1 << 18 });
 
 /** Whether it went well. */
-async function transcribeFile(r: Request, file: string, transcriber: Transcriber, signal: AbortSignal): Promise<boolean> {
+async function transcribeFile(
+  r: Request,
+  file: string,
+  transcriber: Transcriber,
+  signal: AbortSignal,
+): Promise<boolean> {
   const line = new ProgressLine(!r.quiet);
   const complain = (problem: string): false => {
     line.hide();
@@ -317,7 +387,11 @@ async function transcribeFile(r: Request, file: string, transcriber: Transcriber
   const live = r.output === undefined && (r.formats[0] === 'lines' || r.formats[0] === 'txt');
   try {
     if (file !== '-') await fs.access(file);
-    running = transcriber.transcribe(openRecording(file), { ...r.options, signal, onProgress: (p) => line.show(progressText(file, p)) });
+    running = transcriber.transcribe(openRecording(file), {
+      ...r.options,
+      signal,
+      onProgress: (p) => line.show(progressText(file, p)),
+    });
     for await (const segment of running) {
       const text = r.formats[0] === 'lines' ? toLine(segment) : format({ segments: [segment] }, 'txt');
       if (live && text !== '') {
@@ -332,7 +406,11 @@ async function transcribeFile(r: Request, file: string, transcriber: Transcriber
   line.hide();
   // After an interrupt what is final is kept.
   const transcript: FormatTranscript = whole ?? running ?? { segments: [] };
-  const timings = { ...(whole?.timings ?? NO_TIMINGS), loadMs: transcriber.info.loadMs, totalMs: performance.now() - begin };
+  const timings = {
+    ...(whole?.timings ?? NO_TIMINGS),
+    loadMs: transcriber.info.loadMs,
+    totalMs: performance.now() - begin,
+  };
   const peak = peakMemoryBytes();
   const extras: JsonExtras = { file, timings: jsonTimings(timings), peak_memory_bytes: peak };
   for (const f of r.formats) {

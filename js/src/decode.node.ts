@@ -14,7 +14,8 @@ interface Exports {
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
-const compile = async (): Promise<WebAssembly.Module> => WebAssembly.compile(await fs.readFile(new URL('./audio-decoders.wasm', import.meta.url)));
+const compile = async (): Promise<WebAssembly.Module> =>
+  WebAssembly.compile(await fs.readFile(new URL('./audio-decoders.wasm', import.meta.url)));
 
 export async function decode(file: Blob): Promise<Decoded> {
   const rest = new Uint8Array(await file.arrayBuffer());
@@ -36,7 +37,7 @@ export async function decode(file: Blob): Promise<Decoded> {
   if (x.sotto_audio_open() === 0) check();
 
   async function* pieces(): AsyncGenerator<Float32Array> {
-    for (let n; (n = x.sotto_audio_read()) > 0; ) {
+    for (let n; (n = x.sotto_audio_read()) > 0;) {
       yield new Float32Array(x.memory.buffer, x.sotto_audio_samples() >>> 0, n).slice();
     }
     check();

@@ -45,8 +45,12 @@ const relaxedProbe = (): Uint8Array<ArrayBuffer> =>
 function relaxedSimdIsRight(): boolean {
   const probe = relaxedProbe();
   if (!WebAssembly.validate(probe)) return false;
-  const f = new WebAssembly.Instance(new WebAssembly.Module(probe)).exports['f'] as (a: number, b: number, c: number) => number;
-  const pack = (bytes: number[]): number => bytes.reduce((word, byte, i) => word | (byte & 255) << (8 * i), 0);
+  const f = new WebAssembly.Instance(new WebAssembly.Module(probe)).exports['f'] as (
+    a: number,
+    b: number,
+    c: number,
+  ) => number;
+  const pack = (bytes: number[]): number => bytes.reduce((word, byte, i) => word | ((byte & 255) << (8 * i)), 0);
   const cases: [number[], number[], number][] = [
     [[1, 2, 3, 4], [5, 6, 7, 8], 9],
     [[-128, -128, -128, -128], [127, 127, 127, 127], 1],
@@ -83,7 +87,8 @@ let found: Features | undefined;
 /** Finds out once what can run here. */
 export function detect(): Features {
   if (!found) {
-    if (typeof WebAssembly === 'undefined') return { simd: false, relaxedSimd: false, threads: false, whySingle: 'WebAssembly is not available here' };
+    if (typeof WebAssembly === 'undefined')
+      return { simd: false, relaxedSimd: false, threads: false, whySingle: 'WebAssembly is not available here' };
     const simd = WebAssembly.validate(simdProbe());
     const why = whySingle();
     found = { simd, relaxedSimd: simd && relaxedSimdIsRight(), threads: why === undefined, whySingle: why };

@@ -11,14 +11,7 @@
  * - `internal`: the engine stopped; a fresh Transcriber is needed
  */
 export type SottoErrorCode =
-  | 'argument'
-  | 'memory'
-  | 'format'
-  | 'unsupported'
-  | 'network'
-  | 'environment'
-  | 'closed'
-  | 'internal';
+  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'closed' | 'internal';
 
 export class SottoError extends Error {
   override readonly name = 'SottoError';
@@ -48,6 +41,9 @@ export function toErrorData(error: unknown): ErrorData {
   if (error instanceof Error && error.name === 'AbortError') return { code: 'abort', message: error.message };
   if (error instanceof WebAssembly.RuntimeError) {
     return { code: 'internal', message: `The engine stopped (${error.message}); create a new Transcriber.` };
+  }
+  if (error instanceof RangeError && /memory|alloc|length/i.test(error.message)) {
+    return { code: 'memory', message: 'Memory ran out; close other tabs or choose a smaller model.' };
   }
   return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
 }

@@ -56,26 +56,39 @@ function lines(segments: readonly FormatSegment[]): { start: number; end: number
 
 const cueText = (text: string): string => text.replaceAll('-->', '->');
 
-export const toTxt = ({ segments }: FormatTranscript): string => lines(segments).map(({ text }) => `${text}\n`).join('');
+export const toTxt = ({ segments }: FormatTranscript): string =>
+  lines(segments)
+    .map(({ text }) => `${text}\n`)
+    .join('');
 
 /** What the command prints where no format is asked for. */
 export const toLines = ({ segments }: FormatTranscript): string => segments.map(toLine).join('');
 
 /** One segment as a line; "" where there is nothing to read. */
 export const toLine = (segment: FormatSegment): string =>
-  lines([segment]).map(({ start, end, text }) => `[${formatTime(start)} --> ${formatTime(end)}]  ${text}\n`).join('');
+  lines([segment])
+    .map(({ start, end, text }) => `[${formatTime(start)} --> ${formatTime(end)}]  ${text}\n`)
+    .join('');
 
 export const toSrt = ({ segments }: FormatTranscript): string =>
   lines(segments)
-    .map(({ start, end, text }, i) => `${i + 1}\n${formatTime(start, true, ',')} --> ${formatTime(end, true, ',')}\n${cueText(text)}\n\n`)
+    .map(
+      ({ start, end, text }, i) =>
+        `${i + 1}\n${formatTime(start, true, ',')} --> ${formatTime(end, true, ',')}\n${cueText(text)}\n\n`,
+    )
     .join('');
 
 export const toVtt = ({ segments }: FormatTranscript): string =>
-  'WEBVTT\n\n' + lines(segments).map(({ start, end, text }) => `${formatTime(start)} --> ${formatTime(end)}\n${cueText(text)}\n\n`).join('');
+  'WEBVTT\n\n' +
+  lines(segments)
+    .map(({ start, end, text }) => `${formatTime(start)} --> ${formatTime(end)}\n${cueText(text)}\n\n`)
+    .join('');
 
 export const toTsv = ({ segments }: FormatTranscript): string =>
   'start\tend\ttext\n' +
-  lines(segments).map(({ start, end, text }) => `${wholeMs(start)}\t${wholeMs(end)}\t${text.replaceAll('\t', ' ')}\n`).join('');
+  lines(segments)
+    .map(({ start, end, text }) => `${wholeMs(start)}\t${wholeMs(end)}\t${text.replaceAll('\t', ' ')}\n`)
+    .join('');
 
 export const toLrc = ({ segments }: FormatTranscript): string =>
   lines(segments)
@@ -106,16 +119,20 @@ export function toObject(transcript: FormatTranscript, extras: JsonExtras = {}):
       avg_logprob: rounded(s.avgLogprob),
       compression_ratio: rounded(s.compressionRatio),
     })),
-    ...(timings && { timings: Object.fromEntries(Object.entries(timings).map(([key, value]) => [key, rounded(value, 1e3)])) }),
+    ...(timings && {
+      timings: Object.fromEntries(Object.entries(timings).map(([key, value]) => [key, rounded(value, 1e3)])),
+    }),
     ...(peak_memory_bytes !== undefined && { peak_memory_bytes }),
   };
 }
 
 /** Indented, to read and to keep. */
-export const toJson = (transcript: FormatTranscript, extras?: JsonExtras): string => JSON.stringify(toObject(transcript, extras), null, 2) + '\n';
+export const toJson = (transcript: FormatTranscript, extras?: JsonExtras): string =>
+  JSON.stringify(toObject(transcript, extras), null, 2) + '\n';
 
 /** On one line, for other programs. */
-export const toJsonLine = (transcript: FormatTranscript, extras?: JsonExtras): string => JSON.stringify(toObject(transcript, extras)) + '\n';
+export const toJsonLine = (transcript: FormatTranscript, extras?: JsonExtras): string =>
+  JSON.stringify(toObject(transcript, extras)) + '\n';
 
 const WRITERS: Record<Format, (transcript: FormatTranscript, extras?: JsonExtras) => string> = {
   txt: toTxt,
@@ -126,4 +143,5 @@ const WRITERS: Record<Format, (transcript: FormatTranscript, extras?: JsonExtras
   json: toJson,
 };
 
-export const format = (transcript: FormatTranscript, as: Format, extras?: JsonExtras): string => WRITERS[as](transcript, extras);
+export const format = (transcript: FormatTranscript, as: Format, extras?: JsonExtras): string =>
+  WRITERS[as](transcript, extras);

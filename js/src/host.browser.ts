@@ -10,7 +10,10 @@ const absolute = (address: string): string => new URL(address, globalThis.docume
 /** Decoded by the browser straight to 16 kHz, where it can. */
 async function decode(file: Blob): Promise<AudioBuffer> {
   if (typeof OfflineAudioContext === 'undefined') {
-    throw new SottoError('unsupported', 'Only WAV can be read here: this place has no Web Audio to decode other files; decode it on the page.');
+    throw new SottoError(
+      'unsupported',
+      'Only WAV can be read here: this place has no Web Audio to decode other files; decode it on the page.',
+    );
   }
   const bytes = await file.arrayBuffer();
   let context: OfflineAudioContext;
@@ -22,17 +25,23 @@ async function decode(file: Blob): Promise<AudioBuffer> {
   return context.decodeAudioData(bytes).catch(() => {
     const name = file instanceof File ? ` ${file.name}` : '';
     const type = file.type ? ` (${file.type})` : '';
-    throw new SottoError('format', `The file${name}${type} holds no sound that this browser can decode; convert it to WAV or MP3.`);
+    throw new SottoError(
+      'format',
+      `The file${name}${type} holds no sound that this browser can decode; convert it to WAV or MP3.`,
+    );
   });
 }
 
 export const host: Host = {
   start(onMessage, onError) {
     const worker = startWorker(new URL('./worker.js', import.meta.url), (url) =>
-      url ? new Worker(url, { type: 'module' }) : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
+      url
+        ? new Worker(url, { type: 'module' })
+        : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
     );
     worker.onmessage = (event: MessageEvent<FromWorker>) => onMessage(event.data);
-    worker.onerror = (event) => onError(event.message || "its worker could not be started; is the package's worker.js served?");
+    worker.onerror = (event) =>
+      onError(event.message || "its worker could not be started; is the package's worker.js served?");
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer),
       hold: () => {},
@@ -43,7 +52,8 @@ export const host: Host = {
   absolute,
   async openAudio(address) {
     const response = await fetch(absolute(address));
-    if (!response.ok) throw new SottoError('network', `${address} could not be fetched (HTTP status ${response.status}).`);
+    if (!response.ok)
+      throw new SottoError('network', `${address} could not be fetched (HTTP status ${response.status}).`);
     return response.blob();
   },
   decode,

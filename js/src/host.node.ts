@@ -11,7 +11,8 @@ import { plainDownload, type Host } from './host.js';
 import type { FromWorker } from './protocol.js';
 
 const isUrl = (address: string): boolean => /^(https?|data|blob):/.test(address);
-const pathOf = (address: string): string => path.resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
+const pathOf = (address: string): string =>
+  path.resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
 
 export const host: Host = {
   start(onMessage, onError) {
@@ -27,9 +28,13 @@ export const host: Host = {
   modelAt: (address) => (isUrl(address) ? plainDownload(address) : { kind: 'file', path: pathOf(address) }),
   absolute: (address) => (isUrl(address) ? address : pathToFileURL(pathOf(address)).href),
   async openAudio(address) {
-    if (!isUrl(address)) return Readable.toWeb(createReadStream(pathOf(address), { highWaterMark: 1 << 18 })) as ReadableStream<Uint8Array>;
+    if (!isUrl(address))
+      return Readable.toWeb(
+        createReadStream(pathOf(address), { highWaterMark: 1 << 18 }),
+      ) as ReadableStream<Uint8Array>;
     const response = await fetch(address);
-    if (!response.ok) throw new SottoError('network', `${address} could not be fetched (HTTP status ${response.status}).`);
+    if (!response.ok)
+      throw new SottoError('network', `${address} could not be fetched (HTTP status ${response.status}).`);
     return response.blob();
   },
   decode,

@@ -8,7 +8,7 @@ export { detect } from './detect.js';
 export type { Features, Variant } from './detect.js';
 export { models, defaultModel } from './models.js';
 export type { ManifestModel, ManifestSource } from './models.js';
-export type { AudioInput, AudioOptions, ModelInput, ModelOptions } from './input.js';
+export type { AudioBufferLike, AudioInput, AudioOptions, ModelInput, ModelOptions } from './input.js';
 export type { DecodeOptions } from './options.js';
 export type { EngineInfo, ModelInfo, Outcome, Progress, Segment, TensorInfo, Timings, Token } from './protocol.js';
 export { VERSION } from './models.gen.js';

@@ -37,13 +37,26 @@ export interface ResolvedModel {
 
 const PIECE_BYTES = 1 << 20;
 
-export async function resolveModel(model: ModelInput, { sources = [], cache = true }: ModelOptions, signal?: AbortSignal): Promise<ResolvedModel> {
+export async function resolveModel(
+  model: ModelInput,
+  { sources = [], cache = true }: ModelOptions,
+  signal?: AbortSignal,
+): Promise<ResolvedModel> {
   if (typeof model === 'string') {
     const known = findModel(model);
     if (!known) return { spec: host.modelAt(model) };
-    const given = sources.map((source) => host.absolute(String(source).endsWith('/') ? String(source) + known.file : String(source)));
+    const given = sources.map((source) =>
+      host.absolute(String(source).endsWith('/') ? String(source) + known.file : String(source)),
+    );
     const urls = [...given, ...known.sources.flatMap(urlsOf)];
-    const download = { name: known.id, file: known.file, urls, size: known.size_bytes, sha256: known.sha256 ?? undefined, cache };
+    const download = {
+      name: known.id,
+      file: known.file,
+      urls,
+      size: known.size_bytes,
+      sha256: known.sha256 ?? undefined,
+      cache,
+    };
     return { spec: { kind: 'download', download } };
   }
   if (model instanceof URL) return { spec: host.modelAt(model.href) };
@@ -67,14 +80,18 @@ export async function resolveModel(model: ModelInput, { sources = [], cache = tr
 }
 
 function fromResponse(response: Response): ResolvedModel {
-  if (!response.ok) throw new SottoError('network', `The model could not be fetched: ${response.url}: HTTP status ${response.status}.`);
-  if (!response.body) throw new SottoError('argument', 'The Response of the model has no body, or it was read already.');
+  if (!response.ok)
+    throw new SottoError('network', `The model could not be fetched: ${response.url}: HTTP status ${response.status}.`);
+  if (!response.body)
+    throw new SottoError('argument', 'The Response of the model has no body, or it was read already.');
   const size = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
   return { spec: { kind: 'pulled', size: size || undefined }, pieces: streamOf(response.body) };
 }
 
 async function* bytePieces(data: ArrayBuffer | ArrayBufferView): Pieces<Uint8Array> {
-  const all = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+  const all = ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
   for (let at = 0; at < all.length; at += PIECE_BYTES) yield all.subarray(at, at + PIECE_BYTES);
 }
 
@@ -94,7 +111,8 @@ async function* streamOf<T>(stream: ReadableStream<T>): Pieces<T> {
 
 async function* checkedBytes(pieces: Pieces<Uint8Array>): Pieces<Uint8Array> {
   for await (const piece of pieces) {
-    if (!(piece instanceof Uint8Array)) throw new SottoError('argument', 'A stream with a model must give Uint8Arrays.');
+    if (!(piece instanceof Uint8Array))
+      throw new SottoError('argument', 'A stream with a model must give Uint8Arrays.');
     yield piece;
   }
 }
@@ -108,7 +126,7 @@ export type AudioInput =
   | Uint8Array
   /** Samples in [-1, 1]; needs the option sampleRate. */
   | Float32Array
-  | AudioBuffer
+  | AudioBufferLike
   /** Samples as they come (needs sampleRate), or the bytes of a file. */
   | ReadableStream<Float32Array | Uint8Array>
   | AsyncIterable<Float32Array | Uint8Array>
@@ -116,6 +134,15 @@ export type AudioInput =
   | string
   | URL
   | Response;
+
+/** What of an AudioBuffer is used; spelled out, as Node's types have none. */
+export interface AudioBufferLike {
+  readonly sampleRate: number;
+  readonly length: number;
+  readonly duration: number;
+  readonly numberOfChannels: number;
+  getChannelData(channel: number): Float32Array;
+}
 
 export interface AudioOptions {
   /** Of Float32Array samples, in Hz. */
@@ -133,7 +160,8 @@ export interface ResolvedAudio {
 const PIECE_SAMPLES = 1 << 18;
 
 export async function resolveAudio(audio: AudioInput, options: AudioOptions): Promise<ResolvedAudio> {
-  if (typeof audio === 'string' || audio instanceof URL) return resolveAudio(await host.openAudio(String(audio)), options);
+  if (typeof audio === 'string' || audio instanceof URL)
+    return resolveAudio(await host.openAudio(String(audio)), options);
   if (typeof Response !== 'undefined' && audio instanceof Response) {
     if (!audio.ok) throw new SottoError('network', `${audio.url} could not be fetched (HTTP status ${audio.status}).`);
     return resolveAudio(await audio.blob(), options);
@@ -147,18 +175,23 @@ export async function resolveAudio(audio: AudioInput, options: AudioOptions): Pr
   }
   if (audio instanceof Blob) {
     if (audio.size === 0) throw empty();
-    if (isWav(new Uint8Array(await audio.slice(0, 12).arrayBuffer()))) return { spec: { kind: 'wavBlob', blob: audio } };
+    if (isWav(new Uint8Array(await audio.slice(0, 12).arrayBuffer())))
+      return { spec: { kind: 'wavBlob', blob: audio } };
     return decoded(await host.decode(audio));
   }
   if (isAudioBuffer(audio)) return wholeBuffer(audio);
   if (audio instanceof ReadableStream) return resolveStream(streamOf(audio), options);
-  if (typeof audio === 'object' && audio !== null && Symbol.asyncIterator in audio) return resolveStream(audio, options);
-  throw new SottoError('argument', 'audio must be a Blob, an AudioBuffer, a Float32Array, the bytes of a file, a stream or an address.');
+  if (typeof audio === 'object' && audio !== null && Symbol.asyncIterator in audio)
+    return resolveStream(audio, options);
+  throw new SottoError(
+    'argument',
+    'audio must be a Blob, an AudioBuffer, a Float32Array, the bytes of a file, a stream or an address.',
+  );
 }
 
 const empty = (): SottoError => new SottoError('format', 'The recording is empty.');
 
-const isAudioBuffer = (audio: unknown): audio is AudioBuffer =>
+const isAudioBuffer = (audio: unknown): audio is AudioBufferLike =>
   typeof audio === 'object' && audio !== null && 'getChannelData' in audio && 'sampleRate' in audio;
 
 function isWav(head: Uint8Array): boolean {
@@ -167,21 +200,29 @@ function isWav(head: Uint8Array): boolean {
 }
 
 function rateOf({ sampleRate, channels = 1 }: AudioOptions): { rate: number; channels: number } {
-  if (sampleRate === undefined) throw new SottoError('argument', 'Float32Array samples need the option sampleRate, in Hz.');
-  if (!(sampleRate >= 1000 && sampleRate <= 768000)) throw new SottoError('argument', 'sampleRate must be 1000 to 768000 Hz.');
-  if (!Number.isInteger(channels) || channels < 1 || channels > 32) throw new SottoError('argument', 'channels must be 1 to 32.');
+  if (sampleRate === undefined)
+    throw new SottoError('argument', 'Float32Array samples need the option sampleRate, in Hz.');
+  if (!(sampleRate >= 1000 && sampleRate <= 768000))
+    throw new SottoError('argument', 'sampleRate must be 1000 to 768000 Hz.');
+  if (!Number.isInteger(channels) || channels < 1 || channels > 32)
+    throw new SottoError('argument', 'channels must be 1 to 32.');
   return { rate: sampleRate, channels };
 }
 
 function samples(audio: Float32Array, options: AudioOptions): ResolvedAudio {
   const { rate, channels } = rateOf(options);
-  return { spec: { kind: 'pcm', rate, channels, duration: audio.length / channels / rate }, pieces: samplePieces(audio, channels) };
+  return {
+    spec: { kind: 'pcm', rate, channels, duration: audio.length / channels / rate },
+    pieces: samplePieces(audio, channels),
+  };
 }
 
 const decoded = (sound: Decoded): ResolvedAudio =>
-  'pieces' in sound ? { spec: { kind: 'pcm', rate: sound.rate, channels: 1 }, pieces: sound.pieces } : wholeBuffer(sound);
+  'pieces' in sound
+    ? { spec: { kind: 'pcm', rate: sound.rate, channels: 1 }, pieces: sound.pieces }
+    : wholeBuffer(sound);
 
-const wholeBuffer = (buffer: AudioBuffer): ResolvedAudio => ({
+const wholeBuffer = (buffer: AudioBufferLike): ResolvedAudio => ({
   spec: { kind: 'pcm', rate: buffer.sampleRate, channels: 1, duration: buffer.duration },
   pieces: bufferPieces(buffer),
 });
@@ -192,7 +233,7 @@ async function* samplePieces(audio: Float32Array, channels: number): Pieces<Floa
 }
 
 /** Mono: the mean of the channels. */
-async function* bufferPieces(buffer: AudioBuffer): Pieces<Float32Array> {
+async function* bufferPieces(buffer: AudioBufferLike): Pieces<Float32Array> {
   const n = buffer.numberOfChannels;
   for (let at = 0; at < buffer.length; at += PIECE_SAMPLES) {
     const mono = new Float32Array(Math.min(PIECE_SAMPLES, buffer.length - at));
@@ -205,7 +246,10 @@ async function* bufferPieces(buffer: AudioBuffer): Pieces<Float32Array> {
 }
 
 /** The first pieces tell samples from files, and WAV from other files. */
-async function resolveStream(stream: AsyncIterable<Float32Array | Uint8Array>, options: AudioOptions): Promise<ResolvedAudio> {
+async function resolveStream(
+  stream: AsyncIterable<Float32Array | Uint8Array>,
+  options: AudioOptions,
+): Promise<ResolvedAudio> {
   const iterator = stream[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) throw empty();
@@ -213,7 +257,8 @@ async function resolveStream(stream: AsyncIterable<Float32Array | Uint8Array>, o
     const { rate, channels } = rateOf(options);
     return { spec: { kind: 'pcm', rate, channels }, pieces: withHead([first.value], iterator) };
   }
-  if (!(first.value instanceof Uint8Array)) throw new SottoError('argument', 'A stream with audio must give Float32Arrays or Uint8Arrays.');
+  if (!(first.value instanceof Uint8Array))
+    throw new SottoError('argument', 'A stream with audio must give Float32Arrays or Uint8Arrays.');
   const head: Uint8Array[] = [first.value];
   let n = first.value.length;
   const take = async (): Promise<boolean> => {

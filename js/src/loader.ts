@@ -236,7 +236,7 @@ async function* fetchPieces(
   signal: AbortSignal,
   sized: (total: number) => void,
 ): AsyncGenerator<Uint8Array> {
-  for (let tries = 0; ; ) {
+  for (let tries = 0; ;) {
     let broken: unknown;
     try {
       const response = await fetch(url, { signal, headers: offset > 0 ? { Range: `bytes=${offset}-` } : {} });

@@ -29,9 +29,14 @@ export const platform: Platform = {
     const response = await fetch(url).catch((error) => {
       throw new SottoError('environment', `The engine could not be fetched from ${url} (${error.message}).`);
     });
-    if (!response.ok) throw new SottoError('environment', `The engine could not be fetched from ${url} (HTTP status ${response.status}).`);
+    if (!response.ok)
+      throw new SottoError(
+        'environment',
+        `The engine could not be fetched from ${url} (HTTP status ${response.status}).`,
+      );
     // Servers that do not know .wasm send another type, which the streaming compiler refuses.
-    if (/^application\/wasm\b/.test(response.headers.get('content-type') ?? '')) return WebAssembly.compileStreaming(response);
+    if (/^application\/wasm\b/.test(response.headers.get('content-type') ?? ''))
+      return WebAssembly.compileStreaming(response);
     return WebAssembly.compile(await response.arrayBuffer());
   },
 
@@ -39,7 +44,9 @@ export const platform: Platform = {
 
   startThread(seat) {
     const worker = startWorker(new URL('./thread.js', import.meta.url), (url) =>
-      url ? new Worker(url, { type: 'module' }) : new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }),
+      url
+        ? new Worker(url, { type: 'module' })
+        : new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }),
     );
     worker.postMessage(seat);
     return { stop: () => worker.terminate() };

@@ -1,12 +1,12 @@
 // Node around the engine's worker.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parentPort, Worker } from 'node:worker_threads';
 import { openCache } from './cache.node.js';
 import { SottoError } from './errors.js';
 import type { Platform } from './platform.js';
+import { readFile } from './read-file.node.js';
 
 const port = parentPort!;
 
@@ -33,10 +33,13 @@ export const platform: Platform = {
 
   async openFile(path) {
     const stat = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {
-      throw new SottoError('argument', error.code === 'ENOENT' ? `There is no file ${path}.` : `The file ${path} cannot be read (${error.code}).`);
+      throw new SottoError(
+        'argument',
+        error.code === 'ENOENT' ? `There is no file ${path}.` : `The file ${path} cannot be read (${error.code}).`,
+      );
     });
     if (!stat.isFile()) throw new SottoError('argument', `${path} is not a file.`);
-    return { size: stat.size, pieces: createReadStream(path, { highWaterMark: 1 << 20 }) };
+    return { size: stat.size, pieces: readFile(path) };
   },
 
   sha256() {

@@ -8,7 +8,17 @@ import { abortError, SottoError, toErrorData } from './errors.js';
 import { loadModel, streamPieces } from './loader.js';
 import type { OptionValue } from './options.js';
 import type { Platform, Thread } from './platform.js';
-import type { AudioSpec, EngineInfo, Language, LoadMessage, ModelInfo, Outcome, Segment, TensorInfo, ToWorker } from './protocol.js';
+import type {
+  AudioSpec,
+  EngineInfo,
+  Language,
+  LoadMessage,
+  ModelInfo,
+  Outcome,
+  Segment,
+  TensorInfo,
+  ToWorker,
+} from './protocol.js';
 import { Wasm, type Pointer } from './wasm.js';
 
 const STARVED = 3;
@@ -96,7 +106,9 @@ class Server {
         break;
       }
       case 'piece': {
-        const piece = message.error ? Object.assign(new Error(message.error.message), { data: message.error }) : message.data;
+        const piece = message.error
+          ? Object.assign(new Error(message.error.message), { data: message.error })
+          : message.data;
         if (message.id === 0) this.#modelPull.give(piece as Uint8Array | null | Error);
         else this.#jobs.get(message.id)?.pull.give(piece);
         break;
@@ -133,7 +145,9 @@ class Server {
       engine: this.#engine,
       platform: this.#platform,
       pulled: () => this.#modelPull,
-      report: this.#throttled((loaded: number, total: number) => this.#platform.post({ type: 'download', loaded, total })),
+      report: this.#throttled((loaded: number, total: number) =>
+        this.#platform.post({ type: 'download', loaded, total }),
+      ),
       signal: this.#closing.signal,
     });
     this.#model = model;
@@ -162,12 +176,22 @@ class Server {
     };
   }
 
-  async #open({ variant: wanted, threads: wantedThreads }: LoadMessage): Promise<{ variant: Variant; threads: number; whySingle?: string }> {
+  async #open({
+    variant: wanted,
+    threads: wantedThreads,
+  }: LoadMessage): Promise<{ variant: Variant; threads: number; whySingle?: string }> {
     const features = detect();
     if (!features.simd) {
-      throw new SottoError('environment', 'This browser cannot run the engine: it lacks WebAssembly SIMD (needs Chrome 91, Firefox 89, Safari 16.4, Node 20 or later).');
+      throw new SottoError(
+        'environment',
+        'This browser cannot run the engine: it lacks WebAssembly SIMD (needs Chrome 91, Firefox 89, Safari 16.4, Node 20 or later).',
+      );
     }
-    const instructions = wanted ? (wanted.split('-')[0] as 'simd' | 'relaxed') : features.relaxedSimd ? 'relaxed' : 'simd';
+    const instructions = wanted
+      ? (wanted.split('-')[0] as 'simd' | 'relaxed')
+      : features.relaxedSimd
+        ? 'relaxed'
+        : 'simd';
     const cores = this.#platform.cores();
     let nThreads = Math.min(wantedThreads ?? Math.min(cores, MOST_THREADS), 64);
     let whySingle: string | undefined;
@@ -175,7 +199,8 @@ class Server {
     else if (nThreads > 1 && !features.threads) [nThreads, whySingle] = [1, features.whySingle];
     else if (nThreads === 1 && wantedThreads === undefined) whySingle = 'this device has one processor';
 
-    const tryVariant = async (variant: Variant): Promise<Wasm | undefined> => Wasm.instantiate(await this.#platform.compile(variant));
+    const tryVariant = async (variant: Variant): Promise<Wasm | undefined> =>
+      Wasm.instantiate(await this.#platform.compile(variant));
     let variant: Variant = `${instructions}-${nThreads > 1 || wanted?.endsWith('threads') ? 'threads' : 'single'}`;
     let wasm = await tryVariant(variant);
     if (!wasm) {
@@ -206,7 +231,8 @@ class Server {
   #describe(): ModelInfo {
     const { values } = this.#wasm.row(17, (out) => this.#wasm.x.sotto_wasm_model_describe(this.#model, out));
     const [architecture, name, weightType] = values.slice(0, 3).map((p) => this.#wasm.text(p));
-    const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] = values.slice(3);
+    const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] =
+      values.slice(3);
     const [multilingual, nTensors, nParameters, weightBytes] = values.slice(13);
     // Each language is a token beside those that every multilingual model has.
     const languages = this.#languages().slice(0, multilingual ? nVocab - COMMON_TOKENS : 1);
@@ -220,9 +246,15 @@ class Server {
   #tensors(): TensorInfo[] {
     const tensors: TensorInfo[] = [];
     for (let index = 0; ; index++) {
-      const { values, result: rank } = this.#wasm.row(6, (out) => this.#wasm.x.sotto_wasm_model_tensor(this.#model, index, out));
+      const { values, result: rank } = this.#wasm.row(6, (out) =>
+        this.#wasm.x.sotto_wasm_model_tensor(this.#model, index, out),
+      );
       if (rank === 0) return tensors;
-      tensors.push({ name: this.#wasm.text(values[0]), type: this.#wasm.text(values[1]), shape: values.slice(2, 2 + rank) });
+      tensors.push({
+        name: this.#wasm.text(values[0]),
+        type: this.#wasm.text(values[1]),
+        shape: values.slice(2, 2 + rank),
+      });
     }
   }
 
@@ -250,7 +282,8 @@ class Server {
       const o = hold(x.sotto_wasm_options());
       if (o === 0) throw new SottoError('memory', 'Memory ran out.');
       const set = (name: string, value: number): void => {
-        if (!x.sotto_wasm_option(o, hold(wasm.put(name)), value)) throw new SottoError('argument', `There is no option ${name}.`);
+        if (!x.sotto_wasm_option(o, hold(wasm.put(name)), value))
+          throw new SottoError('argument', `There is no option ${name}.`);
       };
       for (const [name, value] of options) {
         if (typeof value === 'string') set(name, hold(wasm.put(value)));
@@ -263,7 +296,11 @@ class Server {
         }
       }
       const t = x.sotto_wasm_transcription_open(this.#model, o);
-      if (t === 0) throw new SottoError('argument', wasm.text(x.sotto_wasm_error(this.#engine)) || 'The transcription could not be opened: memory ran out.');
+      if (t === 0)
+        throw new SottoError(
+          'argument',
+          wasm.text(x.sotto_wasm_error(this.#engine)) || 'The transcription could not be opened: memory ran out.',
+        );
       return t;
     } finally {
       held.forEach((p) => wasm.free(p));
@@ -329,7 +366,9 @@ class Server {
       reader.duration = input.duration;
       return reader.pcm(job.pull as AsyncIterable<Float32Array>, input.rate, input.channels);
     }
-    return reader.wav(input.kind === 'wav' ? (job.pull as AsyncIterable<Uint8Array>) : streamPieces(input.blob.stream()));
+    return reader.wav(
+      input.kind === 'wav' ? (job.pull as AsyncIterable<Uint8Array>) : streamPieces(input.blob.stream()),
+    );
   }
 
   #segments(t: Pointer): Segment[] {
@@ -356,10 +395,16 @@ class Server {
   }
 
   #report(t: Pointer, job: Job, reader: AudioReader): void {
-    const [received, done, fraction] = this.#wasm.row(3, (out) => this.#wasm.x.sotto_wasm_transcription_progress(t, out)).values;
+    const [received, done, fraction] = this.#wasm.row(3, (out) =>
+      this.#wasm.x.sotto_wasm_transcription_progress(t, out),
+    ).values;
     const { duration } = reader;
     const share = duration && duration > received ? (fraction * received) / duration : fraction;
-    this.#platform.post({ type: 'progress', id: job.id, progress: { done, received, duration, fraction: Math.min(share, 1) } });
+    this.#platform.post({
+      type: 'progress',
+      id: job.id,
+      progress: { done, received, duration, fraction: Math.min(share, 1) },
+    });
   }
 
   #outcome(t: Pointer, start: number): Outcome {
@@ -369,10 +414,20 @@ class Server {
       .map(({ code }, index) => ({ language: code, probability: wasm.x.sotto_wasm_transcription_language_p(t, index) }))
       .filter(({ probability }) => probability > 0);
     languages.sort((a, b) => b.probability - a.probability).splice(LIKELIEST);
-    const [melMs, encodeMs, decodeMs, nEncode, nDecode] = wasm.row(5, (out) => wasm.x.sotto_wasm_transcription_timings(t, out)).values;
+    const [melMs, encodeMs, decodeMs, nEncode, nDecode] = wasm.row(5, (out) =>
+      wasm.x.sotto_wasm_transcription_timings(t, out),
+    ).values;
     return {
       ...{ language, languageProbability, languages },
-      timings: { loadMs: this.#loadMs, melMs, encodeMs, decodeMs, totalMs: performance.now() - start, nEncode, nDecode },
+      timings: {
+        loadMs: this.#loadMs,
+        melMs,
+        encodeMs,
+        decodeMs,
+        totalMs: performance.now() - start,
+        nEncode,
+        nDecode,
+      },
       memoryBytes: wasm.memory.buffer.byteLength,
     };
   }

@@ -4,7 +4,15 @@ import type { Variant } from './detect.js';
 import { VARIANTS } from './detect.js';
 import { abortError, fromErrorData, SottoError, toErrorData } from './errors.js';
 import type { Port } from './host.js';
-import { resolveAudio, resolveModel, type AudioInput, type AudioOptions, type ModelInput, type ModelOptions, type Pieces } from './input.js';
+import {
+  resolveAudio,
+  resolveModel,
+  type AudioInput,
+  type AudioOptions,
+  type ModelInput,
+  type ModelOptions,
+  type Pieces,
+} from './input.js';
 import { defaultModel } from './models.js';
 import { engineOptions, type DecodeOptions } from './options.js';
 import type { EngineInfo, FromWorker, LoadMessage, Progress, TensorInfo } from './protocol.js';
@@ -24,8 +32,16 @@ export class DownloadProgressEvent extends Event {
 }
 
 export interface Monitor extends Omit<EventTarget, 'addEventListener'> {
-  addEventListener(type: 'downloadprogress', listener: (event: DownloadProgressEvent) => void, options?: AddEventListenerOptions | boolean): void;
-  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(
+    type: 'downloadprogress',
+    listener: (event: DownloadProgressEvent) => void,
+    options?: AddEventListenerOptions | boolean,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: AddEventListenerOptions | boolean,
+  ): void;
 }
 
 export interface CreateOptions extends ModelOptions {
@@ -72,7 +88,8 @@ export class Transcriber {
     if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
       throw new SottoError('argument', 'threads must be a whole number, 1 or more.');
     }
-    if (variant !== undefined && !VARIANTS.includes(variant)) throw new SottoError('argument', `variant must be one of ${VARIANTS.join(', ')}.`);
+    if (variant !== undefined && !VARIANTS.includes(variant))
+      throw new SottoError('argument', `variant must be one of ${VARIANTS.join(', ')}.`);
     const { spec, pieces } = await resolveModel(model, options, signal);
     const target = new EventTarget();
     monitor?.(target as Monitor);
@@ -105,7 +122,8 @@ export class Transcriber {
   /** Removes a model from the cache. */
   static async remove(model: string | { url: string | URL; sha256: string }): Promise<void> {
     const { spec } = await resolveModel(model, {});
-    if (spec.kind === 'download' && spec.download.sha256) await host.removeCached(spec.download.sha256, spec.download.file);
+    if (spec.kind === 'download' && spec.download.sha256)
+      await host.removeCached(spec.download.sha256, spec.download.file);
   }
 
   /** Several calls queue. Buffers are read while it runs and stay the caller's. */
@@ -216,13 +234,19 @@ class Engine {
         this.#end(id, (t) => t._reject(error));
       }
     };
-    const gone = new Promise<void>((resolve) => transcription.then(() => resolve(), () => resolve()));
+    const gone = new Promise<void>((resolve) =>
+      transcription.then(
+        () => resolve(),
+        () => resolve(),
+      ),
+    );
     this.#prepared = this.#prepared.then(() => Promise.race([begin(), gone]));
     return transcription;
   }
 
   tensors(): Promise<TensorInfo[]> {
-    if (this.#destroyed || this.#broken) return Promise.reject(this.#broken ?? new SottoError('closed', 'This Transcriber was destroyed.'));
+    if (this.#destroyed || this.#broken)
+      return Promise.reject(this.#broken ?? new SottoError('closed', 'This Transcriber was destroyed.'));
     return new Promise((resolve) => {
       this.#onTensors = resolve;
       this.#port.hold(true);
@@ -286,7 +310,9 @@ class Engine {
         void this.#sendPiece(message.id);
         break;
       case 'segments':
-        this.#active.get(message.id)?.transcription._add(message.segments, message.language, message.languageProbability);
+        this.#active
+          .get(message.id)
+          ?.transcription._add(message.segments, message.language, message.languageProbability);
         break;
       case 'progress':
         this.#active.get(message.id)?.onProgress?.(message.progress);

@@ -71,7 +71,7 @@ export class Transcription implements PromiseLike<Transcript>, AsyncIterable<Seg
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Segment, void, undefined> {
-    for (let i = 0; ; ) {
+    for (let i = 0; ;) {
       while (i < this.segments.length) yield this.segments[i++];
       if (this.#ended) break;
       await new Promise<void>((resolve) => this.#news.push(resolve));
@@ -82,4 +82,7 @@ export class Transcription implements PromiseLike<Transcript>, AsyncIterable<Seg
 
 /** The segments' texts one after the other, without white space at both ends. */
 export const textOf = (segments: readonly { text: string }[]): string =>
-  segments.map((segment) => segment.text).join('').replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '');
+  segments
+    .map((segment) => segment.text)
+    .join('')
+    .replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '');

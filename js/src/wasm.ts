@@ -37,10 +37,24 @@ interface Exports {
   sotto_wasm_transcription_timings(t: Pointer, out: Pointer): void;
   sotto_wasm_resampler_open(rate: number, channels: number): Pointer;
   sotto_wasm_resampler_close(r: Pointer): void;
-  sotto_wasm_resampler_run(r: Pointer, frames: Pointer, nFrames: number, out: Pointer, samples: Pointer, capacity: number): number;
+  sotto_wasm_resampler_run(
+    r: Pointer,
+    frames: Pointer,
+    nFrames: number,
+    out: Pointer,
+    samples: Pointer,
+    capacity: number,
+  ): number;
   sotto_wasm_wav_open(): Pointer;
   sotto_wasm_wav_close(w: Pointer): void;
-  sotto_wasm_wav_read(w: Pointer, bytes: Pointer, size: number, out: Pointer, frames: Pointer, capacity: number): number;
+  sotto_wasm_wav_read(
+    w: Pointer,
+    bytes: Pointer,
+    size: number,
+    out: Pointer,
+    frames: Pointer,
+    capacity: number,
+  ): number;
   sotto_wasm_wav_format(w: Pointer, out: Pointer): number;
   sotto_wasm_wav_error(w: Pointer): Pointer;
   sotto_wasm_sha256_open(): Pointer;
@@ -170,6 +184,9 @@ export class Wasm {
   }
 
   fail(status: number, engine: Pointer): never {
-    throw new SottoError(codeOfStatus(status), this.text(this.x.sotto_wasm_error(engine)) || `The engine failed with status ${status}.`);
+    throw new SottoError(
+      codeOfStatus(status),
+      this.text(this.x.sotto_wasm_error(engine)) || `The engine failed with status ${status}.`,
+    );
   }
 }

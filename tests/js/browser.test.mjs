@@ -6,7 +6,9 @@ import path from 'node:path';
 import test, { after } from 'node:test';
 import { BUILT, JFK_WORDS, MODEL, needs, root, serve, words } from './support.mjs';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file)) ?? '/usr/bin/chromium';
+const CHROMIUM =
+  ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file)) ??
+  '/usr/bin/chromium';
 const ready = needs(MODEL, 'js/dist/index.js', 'node_modules/playwright-core/package.json', ...BUILT);
 if (!ready.skip && !existsSync(CHROMIUM)) Object.assign(ready, { skip: 'Chromium is not there' });
 if (ready.skip) console.log(`skip: ${ready.skip}`);
@@ -17,13 +19,19 @@ const asked = [];
 /** Serves the package, the model and the recordings; pages under /isolated/ are cross-origin isolated. */
 function answer(request, response, name) {
   asked.push(name);
-  const isolated = /isolated=1/.test(request.url + (request.headers.referer ?? '')) || request.headers.cookie?.includes('isolated');
-  const headers = isolated ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' } : {};
+  const isolated =
+    /isolated=1/.test(request.url + (request.headers.referer ?? '')) || request.headers.cookie?.includes('isolated');
+  const headers = isolated
+    ? { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
+    : {};
   if (name === '/') {
-    return response.writeHead(200, { ...headers, 'content-type': 'text/html', ...(isolated && { 'set-cookie': 'isolated=1' }) }).end('<!doctype html><title>test</title>');
+    return response
+      .writeHead(200, { ...headers, 'content-type': 'text/html', ...(isolated && { 'set-cookie': 'isolated=1' }) })
+      .end('<!doctype html><title>test</title>');
   }
   const file = path.join(root, name);
-  if (!/^\/(js\/dist|models|tests\/fixtures\/audio)\//.test(name) || !existsSync(file)) return response.writeHead(404).end();
+  if (!/^\/(js\/dist|models|tests\/fixtures\/audio)\//.test(name) || !existsSync(file))
+    return response.writeHead(404).end();
   const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
   response.writeHead(200, { ...headers, 'content-type': type, 'content-length': statSync(file).size });
   createReadStream(file).pipe(response);
@@ -31,7 +39,12 @@ function answer(request, response, name) {
 
 const browser = ready.skip
   ? undefined
-  : await (await import('playwright-core')).chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'] });
+  : await (
+      await import('playwright-core')
+    ).chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', '--disable-quic', '--disable-background-networking'],
+    });
 after(() => browser?.close());
 
 async function open(t, isolated) {
@@ -43,7 +56,8 @@ async function open(t, isolated) {
   await page.goto(`${base}/${isolated ? '?isolated=1' : ''}`);
   await page.evaluate(async () => {
     window.sotto = await import('/js/dist/index.js');
-    window.load = (options = {}) => window.sotto.Transcriber.create({ model: 'tiny-q5_1', sources: ['/models/'], ...options });
+    window.load = (options = {}) =>
+      window.sotto.Transcriber.create({ model: 'tiny-q5_1', sources: ['/models/'], ...options });
     window.clip = async (name) => (await fetch(`/tests/fixtures/audio/${name}`)).blob();
   });
   return page;
@@ -53,7 +67,9 @@ test('isolated: threads; files, AudioBuffer, samples; segments as they come; abo
   const page = await open(t, true);
   const r = await page.evaluate(async () => {
     const progress = [];
-    const transcriber = await window.load({ monitor: (m) => m.addEventListener('downloadprogress', (e) => progress.push([e.loaded, e.total])) });
+    const transcriber = await window.load({
+      monitor: (m) => m.addEventListener('downloadprogress', (e) => progress.push([e.loaded, e.total])),
+    });
     const out = { info: transcriber.info, progress: progress.at(-1), texts: {} };
     const wav = await window.clip('jfk.wav');
     const running = transcriber.transcribe(wav);
@@ -63,14 +79,24 @@ test('isolated: threads; files, AudioBuffer, samples; segments as they come; abo
     out.texts.wav = whole.text;
     out.timings = whole.timings;
     out.texts.mp3 = (await transcriber.transcribe(await window.clip('jfk.mp3'))).text;
-    const buffer = await new OfflineAudioContext(1, 1, 44100).decodeAudioData(await (await window.clip('jfk.ogg')).arrayBuffer());
+    const buffer = await new OfflineAudioContext(1, 1, 44100).decodeAudioData(
+      await (await window.clip('jfk.ogg')).arrayBuffer(),
+    );
     out.rate = buffer.sampleRate;
     out.texts.buffer = (await transcriber.transcribe(buffer)).text;
-    out.texts.samples = (await transcriber.transcribe(buffer.getChannelData(0), { sampleRate: buffer.sampleRate })).text;
+    out.texts.samples = (
+      await transcriber.transcribe(buffer.getChannelData(0), { sampleRate: buffer.sampleRate })
+    ).text;
     const controller = new AbortController();
     setTimeout(() => controller.abort(), 100);
-    out.abort = await transcriber.transcribe(wav, { signal: controller.signal }).then(() => 'done', (e) => e.name);
-    out.junk = await transcriber.transcribe(new Blob(['no sound in here'])).then(() => 'done', (e) => [e.name, e.code, e.message]);
+    out.abort = await transcriber.transcribe(wav, { signal: controller.signal }).then(
+      () => 'done',
+      (e) => e.name,
+    );
+    out.junk = await transcriber.transcribe(new Blob(['no sound in here'])).then(
+      () => 'done',
+      (e) => [e.name, e.code, e.message],
+    );
     out.texts.after = (await transcriber.transcribe(wav)).text;
     await transcriber.destroy();
     return out;
@@ -83,7 +109,9 @@ test('isolated: threads; files, AudioBuffer, samples; segments as they come; abo
   for (const [name, text] of Object.entries(r.texts)) assert.deepEqual(words(text), JFK_WORDS, name);
   assert.equal(r.abort, 'AbortError');
   assert.deepEqual(r.junk.slice(0, 2), ['SottoError', 'format']);
-  t.diagnostic(`${r.info.variant}, load ${r.info.loadMs.toFixed(0)} ms, encode ${r.timings.encodeMs.toFixed(0)} ms, decode ${(r.timings.decodeMs / r.timings.nDecode).toFixed(1)} ms a token, in all ${r.timings.totalMs.toFixed(0)} ms`);
+  t.diagnostic(
+    `${r.info.variant}, load ${r.info.loadMs.toFixed(0)} ms, encode ${r.timings.encodeMs.toFixed(0)} ms, decode ${(r.timings.decodeMs / r.timings.nDecode).toFixed(1)} ms a token, in all ${r.timings.totalMs.toFixed(0)} ms`,
+  );
 });
 
 test('the model is kept, checked when it is taken out, and can be removed', ready, async (t) => {
@@ -113,9 +141,14 @@ test('the model is kept, checked when it is taken out, and can be removed', read
     return out;
   });
   assert.deepEqual([r.before, r.kept, r.after], ['downloadable', 'available', 'downloadable']);
-  assert.deepEqual(r.loads.map(([cached]) => cached), [false, true, true, false, true]);
+  assert.deepEqual(
+    r.loads.map(([cached]) => cached),
+    [false, true, true, false, true],
+  );
   assert.equal(asked.filter((name) => name.startsWith('/models/')).length, 2);
-  t.diagnostic(`first ${r.loads[0][1].toFixed(0)} ms, from the cache ${Math.min(r.loads[1][1], r.loads[2][1]).toFixed(0)} ms`);
+  t.diagnostic(
+    `first ${r.loads[0][1].toFixed(0)} ms, from the cache ${Math.min(r.loads[1][1], r.loads[2][1]).toFixed(0)} ms`,
+  );
 });
 
 test('not isolated: one thread, and it says why', ready, async (t) => {

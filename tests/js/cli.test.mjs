@@ -82,10 +82,35 @@ test('--json: the object that the contract says', ready, async () => {
   assert.equal(stderr, '');
   assert.equal(stdout.indexOf('\n'), stdout.length - 1, 'one line');
   const r = JSON.parse(stdout);
-  assert.deepEqual(Object.keys(r), ['file', 'language', 'language_probability', 'text', 'segments', 'timings', 'peak_memory_bytes']);
-  assert.deepEqual(Object.keys(r.segments[0]), ['start', 'end', 'text', 'tokens', 'no_speech_prob', 'temperature', 'avg_logprob', 'compression_ratio']);
+  assert.deepEqual(Object.keys(r), [
+    'file',
+    'language',
+    'language_probability',
+    'text',
+    'segments',
+    'timings',
+    'peak_memory_bytes',
+  ]);
+  assert.deepEqual(Object.keys(r.segments[0]), [
+    'start',
+    'end',
+    'text',
+    'tokens',
+    'no_speech_prob',
+    'temperature',
+    'avg_logprob',
+    'compression_ratio',
+  ]);
   assert.deepEqual(Object.keys(r.segments[0].tokens[0]), ['id', 'text', 'p']);
-  assert.deepEqual(Object.keys(r.timings), ['load_ms', 'mel_ms', 'encode_ms', 'decode_ms', 'total_ms', 'n_encode', 'n_decode']);
+  assert.deepEqual(Object.keys(r.timings), [
+    'load_ms',
+    'mel_ms',
+    'encode_ms',
+    'decode_ms',
+    'total_ms',
+    'n_encode',
+    'n_decode',
+  ]);
   assert.equal(r.file, JFK);
   assert.equal(r.language, 'en');
   assert.deepEqual(words(r.text), JFK_WORDS);
@@ -97,9 +122,24 @@ test('formats to files; standard input; several files', ready, async (t) => {
   const second = path.join(folder, 'second.wav');
   copyFileSync(JFK, second);
   const out = path.join(folder, 'out');
-  const { code, stdout, stderr } = await transcribe(['-q', '-l', 'en', '-f', 'srt,vtt', '-f', 'txt,json', '-o', out, JFK, second]);
+  const { code, stdout, stderr } = await transcribe([
+    '-q',
+    '-l',
+    'en',
+    '-f',
+    'srt,vtt',
+    '-f',
+    'txt,json',
+    '-o',
+    out,
+    JFK,
+    second,
+  ]);
   assert.deepEqual([code, stdout], [0, ''], stderr);
-  assert.deepEqual(readdirSync(out).sort(), ['jfk', 'second'].flatMap((name) => ['json', 'srt', 'txt', 'vtt'].map((f) => `${name}.${f}`)));
+  assert.deepEqual(
+    readdirSync(out).sort(),
+    ['jfk', 'second'].flatMap((name) => ['json', 'srt', 'txt', 'vtt'].map((f) => `${name}.${f}`)),
+  );
   assert.match(readFileSync(path.join(out, 'jfk.srt'), 'utf8'), /^1\n00:00:00,000 --> 00:00:\d\d,\d{3}\n/);
   assert.match(readFileSync(path.join(out, 'jfk.vtt'), 'utf8'), /^WEBVTT\n\n00:00\.000 --> /);
   assert.deepEqual(words(readFileSync(path.join(out, 'second.txt'), 'utf8')), JFK_WORDS);
@@ -110,7 +150,11 @@ test('formats to files; standard input; several files', ready, async (t) => {
 });
 
 test('mp3, ogg and flac', { ...ready, ...needs('js/dist/audio-decoders.wasm') }, async () => {
-  for (const [file, count] of [['jfk.mp3', 22], ['jfk.ogg', 22], ['jfk_4s.flac', 5]]) {
+  for (const [file, count] of [
+    ['jfk.mp3', 22],
+    ['jfk.ogg', 22],
+    ['jfk_4s.flac', 5],
+  ]) {
     const { code, stdout, stderr } = await transcribe(['-q', '-l', 'en', '-f', 'txt', `tests/fixtures/audio/${file}`]);
     assert.equal(code, 0, stderr);
     assert.deepEqual(words(stdout).slice(0, 5), JFK_WORDS.slice(0, 5), file);
@@ -122,7 +166,9 @@ test('an interrupt ends it with 130, what is final is kept', ready, async (t) =>
   const { spawn } = await import('node:child_process');
   const long = 'tests/fixtures/audio/radio_address_127s.wav';
   if (!existsSync(long)) return t.skip(`${long} is not there`);
-  const child = spawn(process.execPath, ['js/bin/sotto.js', 'transcribe', '-q', '-m', MODEL, '-l', 'en', long], { cwd: root });
+  const child = spawn(process.execPath, ['js/bin/sotto.js', 'transcribe', '-q', '-m', MODEL, '-l', 'en', long], {
+    cwd: root,
+  });
   let stdout = '';
   child.stdout.on('data', (text) => {
     if (stdout === '') child.kill('SIGINT');
@@ -139,12 +185,19 @@ test('info', ready, async () => {
   const r = JSON.parse(stdout);
   assert.equal(r.name, 'tiny');
   assert.equal(r.languages.length, 99);
-  assert.equal(r.n_tensors, r.types.reduce((sum, { n_tensors }) => sum + n_tensors, 0));
+  assert.equal(
+    r.n_tensors,
+    r.types.reduce((sum, { n_tensors }) => sum + n_tensors, 0),
+  );
   assert.ok(r.weight_bytes < r.file_bytes);
 });
 
 test('the native command says the same', { ...ready, ...needs(NATIVE) }, async () => {
-  for (const args of [['info', MODEL], ['info', '--json', MODEL], ['transcribe', '--help']]) {
+  for (const args of [
+    ['info', MODEL],
+    ['info', '--json', MODEL],
+    ['transcribe', '--help'],
+  ]) {
     const [ours, native] = await Promise.all([run(args), runProgram(NATIVE, args)]);
     assert.deepEqual([ours.code, native.code], [0, 0]);
     if (args[1] !== '--help') assert.equal(ours.stdout, native.stdout);
@@ -153,10 +206,17 @@ test('the native command says the same', { ...ready, ...needs(NATIVE) }, async (
   const args = ['transcribe', '-q', '-m', MODEL, '--json', JFK, 'tests/fixtures/audio/de.wav'];
   const [ours, native] = [await run(args), await runProgram(NATIVE, args)];
   assert.deepEqual([ours.code, native.code], [0, 0]);
-  const read = ({ stdout }) => stdout.trim().split('\n').map((line) => JSON.parse(line));
+  const read = ({ stdout }) =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
   read(ours).forEach((r, i) => {
     const n = read(native)[i];
     assert.deepEqual([r.file, r.language, r.text], [n.file, n.language, n.text]);
-    assert.deepEqual(r.segments.map(({ start, end, text }) => [start, end, text]), n.segments.map(({ start, end, text }) => [start, end, text]));
+    assert.deepEqual(
+      r.segments.map(({ start, end, text }) => [start, end, text]),
+      n.segments.map(({ start, end, text }) => [start, end, text]),
+    );
   });
 });

@@ -20,10 +20,14 @@ const transcript = {
 };
 
 for (const name of ['txt', 'srt', 'vtt', 'tsv', 'lrc', 'json']) {
-  test(name, built, () => assert.equal(writers.format(transcript, name, { file: raw.file }), fixture(`expected.${name}`)));
+  test(name, built, () =>
+    assert.equal(writers.format(transcript, name, { file: raw.file }), fixture(`expected.${name}`)),
+  );
 }
 
-test('json lines', built, () => assert.equal(writers.toJsonLine(transcript, { file: raw.file }), fixture('expected.jsonl')));
+test('json lines', built, () =>
+  assert.equal(writers.toJsonLine(transcript, { file: raw.file }), fixture('expected.jsonl')),
+);
 
 test('lines with times', built, () => {
   assert.equal(writers.toLines(transcript), fixture('expected.default.txt'));
@@ -31,7 +35,10 @@ test('lines with times', built, () => {
 });
 
 test('timings come last, rounded to microseconds; what is no number is null', built, () => {
-  const object = writers.toObject({ segments: [{ start: 0, end: 1, text: ' a', avgLogprob: NaN }] }, { timings: { load_ms: 1.23456789 }, peak_memory_bytes: 5 });
+  const object = writers.toObject(
+    { segments: [{ start: 0, end: 1, text: ' a', avgLogprob: NaN }] },
+    { timings: { load_ms: 1.23456789 }, peak_memory_bytes: 5 },
+  );
   assert.deepEqual(Object.keys(object).slice(-2), ['timings', 'peak_memory_bytes']);
   assert.deepEqual(object.timings, { load_ms: 1.235 });
   assert.equal(object.segments[0].avg_logprob, null);

@@ -24,7 +24,11 @@ async function load(model, { restarts = false, ...options } = {}) {
   assert.equal(info.model.name, 'tiny');
   assert.equal(info.model.weightType, 'q5_1');
   assert.deepEqual(progress.at(-1), [file.length, file.length]);
-  if (!restarts) assert.ok(progress.every(([loaded], i) => i === 0 || loaded >= progress[i - 1][0]), 'progress goes forwards');
+  if (!restarts)
+    assert.ok(
+      progress.every(([loaded], i) => i === 0 || loaded >= progress[i - 1][0]),
+      'progress goes forwards',
+    );
   return { info, progress };
 }
 
@@ -51,7 +55,8 @@ test('by path, file URL, Blob, buffers, streams of all piece sizes, Response', r
 });
 
 test('what is no model, or not all of one, is refused in a sentence', ready, async () => {
-  const refused = (model, message) => assert.rejects(load(model), (error) => error.code === 'format' && message.test(error.message));
+  const refused = (model, message) =>
+    assert.rejects(load(model), (error) => error.code === 'format' && message.test(error.message));
   await refused(Buffer.from('<!doctype html><title>Not found</title>'), /./);
   await refused(Buffer.alloc(0), /./);
   for (const size of [3, 40, 1000, 400_000, file.length - 1]) await refused(file.subarray(0, size), /./);
@@ -79,10 +84,15 @@ test('an address', ready, async (t) => {
 /** Answers with the file, or the range that is asked for; `cut` says after how many bytes of an answer to break off. */
 function respond(request, response, { cut = Infinity, ranges = true } = {}) {
   const from = ranges ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
-  const headers = { 'content-length': file.length - from, 'content-range': `bytes ${from}-${file.length - 1}/${file.length}` };
+  const headers = {
+    'content-length': file.length - from,
+    'content-range': `bytes ${from}-${file.length - 1}/${file.length}`,
+  };
   response.writeHead(from > 0 ? 206 : 200, headers);
   const end = Math.min(file.length, from + cut);
-  response.write(file.subarray(from, end), () => (end < file.length ? setTimeout(() => response.destroy(), 50) : response.end()));
+  response.write(file.subarray(from, end), () =>
+    end < file.length ? setTimeout(() => response.destroy(), 50) : response.end(),
+  );
 }
 
 test('a connection that breaks is taken up where it broke, with and without ranges', ready, async (t) => {
@@ -102,8 +112,13 @@ test('a connection that breaks is taken up where it broke, with and without rang
 test('a wrong hash is refused', ready, async (t) => {
   const changed = Buffer.from(file);
   changed[changed.length - 1000] ^= 1; // within a weight: only the hash can tell
-  const base = await serve(t, (_, response) => response.writeHead(200, { 'content-length': changed.length }).end(changed));
-  await assert.rejects(load({ url: `${base}/x.bin`, sha256: MODEL_SHA256 }, { cache: false }), { code: 'network', message: /SHA-256/ });
+  const base = await serve(t, (_, response) =>
+    response.writeHead(200, { 'content-length': changed.length }).end(changed),
+  );
+  await assert.rejects(load({ url: `${base}/x.bin`, sha256: MODEL_SHA256 }, { cache: false }), {
+    code: 'network',
+    message: /SHA-256/,
+  });
 });
 
 /** Loads the manifest's model from `sources` alone, with a cache of its own. */
@@ -122,7 +137,8 @@ test('a model of the manifest: sources in order, the bad ones left out, then fro
     asked.push(name);
     if (name === '/gone') return response.writeHead(404).end();
     if (name === '/page') return response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
-    if (name === '/short/ggml-tiny-q5_1.bin') return response.writeHead(200, { 'content-length': 1000 }).end(file.subarray(0, 1000));
+    if (name === '/short/ggml-tiny-q5_1.bin')
+      return response.writeHead(200, { 'content-length': 1000 }).end(file.subarray(0, 1000));
     respond(request, response);
   });
   const options = { sources: [`${base}/gone`, `${base}/page`, `${base}/short/`, `${base}/good.bin`] };
@@ -167,8 +183,11 @@ test('a download that was given up goes on from there the next time', ready, asy
   });
   const options = { sources: [`${base}/good.bin`] };
   const controller = new AbortController();
-  const monitor = (m) => m.addEventListener('downloadprogress', (e) => e.loaded >= 4 << 20 && setTimeout(() => controller.abort(), 100));
-  await assert.rejects(Transcriber.create({ model: 'tiny-q5_1', ...options, signal: controller.signal, monitor }), { name: 'AbortError' });
+  const monitor = (m) =>
+    m.addEventListener('downloadprogress', (e) => e.loaded >= 4 << 20 && setTimeout(() => controller.abort(), 100));
+  await assert.rejects(Transcriber.create({ model: 'tiny-q5_1', ...options, signal: controller.signal, monitor }), {
+    name: 'AbortError',
+  });
   const part = path.join(folder, 'ggml-tiny-q5_1.bin.part');
   assert.ok(existsSync(part));
   const { utimesSync } = await import('node:fs');
@@ -182,7 +201,10 @@ test('when every source fails, each is named with its reason', ready, async (t) 
   withManifest(t);
   const base = await serve(t, (_, response, name) => response.writeHead(name === '/a' ? 404 : 410).end());
   const given = { url: `${base}/a`, sha256: MODEL_SHA256, size: file.length };
-  await assert.rejects(load(given), (error) => error.code === 'network' && error.message.includes(`${base}/a: HTTP status 404`));
+  await assert.rejects(
+    load(given),
+    (error) => error.code === 'network' && error.message.includes(`${base}/a: HTTP status 404`),
+  );
 });
 
 test('create can be aborted at any moment', ready, async () => {

@@ -21,14 +21,18 @@ export function needs(...files) {
   if (file) console.log(`skip: ${file} is not there`);
   return file ? { skip: `${file} is not there` } : {};
 }
-export const WASM = ['simd-single', 'simd-threads', 'relaxed-single', 'relaxed-threads'].map((variant) => `js/dist/sotto-${variant}.wasm`);
+export const WASM = ['simd-single', 'simd-threads', 'relaxed-single', 'relaxed-threads'].map(
+  (variant) => `js/dist/sotto-${variant}.wasm`,
+);
 export const BUILT = ['js/dist/index.node.js', ...WASM];
 
 export const sotto = existsSync(path.join(root, BUILT[0])) ? await import(path.join(root, BUILT[0])) : {};
 
 /** Words in small letters, without punctuation. */
 export const words = (text) => text.toLowerCase().match(/[\p{L}\p{N}']+/gu) ?? [];
-export const JFK_WORDS = words('And so my fellow Americans ask not what your country can do for you ask what you can do for your country');
+export const JFK_WORDS = words(
+  'And so my fellow Americans ask not what your country can do for you ask what you can do for your country',
+);
 
 /** Samples of a 16-bit mono WAV file, as the test itself reads them. */
 export function readSamples(file) {
@@ -47,8 +51,11 @@ export function temporaryFolder(t) {
 /** Runs a program; never rejects. */
 export const runProgram = (file, args, { input, ...options } = {}) =>
   new Promise((resolve) => {
-    const child = execFile(file, args, { cwd: root, timeout: 120_000, maxBuffer: 1 << 26, ...options }, (error, stdout, stderr) =>
-      resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr }),
+    const child = execFile(
+      file,
+      args,
+      { cwd: root, timeout: 120_000, maxBuffer: 1 << 26, ...options },
+      (error, stdout, stderr) => resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr }),
     );
     if (input) child.stdin.end(input);
     else child.stdin.end();
@@ -56,7 +63,9 @@ export const runProgram = (file, args, { input, ...options } = {}) =>
 
 /** Starts a server on a free port that ends with the test; `handle` gets (request, response, pathname). */
 export async function serve(t, handle) {
-  const server = createServer((request, response) => handle(request, response, new URL(request.url, 'http://x').pathname));
+  const server = createServer((request, response) =>
+    handle(request, response, new URL(request.url, 'http://x').pathname),
+  );
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => {
     server.closeAllConnections();
