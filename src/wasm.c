@@ -58,11 +58,23 @@ void EXPORT(sotto_wasm_model_describe)(const sotto_model *model, double *out) {
   sotto_model_info info;
   sotto_model_describe(model, &info);
   const double row[] = {
-      (double)(size_t)info.architecture, (double)(size_t)info.name, (double)(size_t)info.weight_type,
-      info.n_vocab, info.n_mel,
-      info.n_audio_ctx, info.n_audio_state, info.n_audio_head, info.n_audio_layer,
-      info.n_text_ctx, info.n_text_state, info.n_text_head, info.n_text_layer,
-      info.multilingual, info.n_tensors, (double)info.n_parameters, (double)info.weight_bytes,
+      (double)(size_t)info.architecture,
+      (double)(size_t)info.name,
+      (double)(size_t)info.weight_type,
+      info.n_vocab,
+      info.n_mel,
+      info.n_audio_ctx,
+      info.n_audio_state,
+      info.n_audio_head,
+      info.n_audio_layer,
+      info.n_text_ctx,
+      info.n_text_state,
+      info.n_text_head,
+      info.n_text_layer,
+      info.multilingual,
+      info.n_tensors,
+      (double)info.n_parameters,
+      (double)info.weight_bytes,
   };
   memcpy(out, row, sizeof row);
 }
@@ -72,8 +84,8 @@ int32_t EXPORT(sotto_wasm_model_tensor)(const sotto_model *model, int32_t index,
   const char *name = NULL, *type = NULL;
   int64_t dims[4] = {0};
   int32_t rank = sotto_model_tensor(model, index, &name, &type, dims);
-  const double row[] = {(double)(size_t)name, (double)(size_t)type, (double)dims[0], (double)dims[1], (double)dims[2],
-                        (double)dims[3]};
+  const double row[] = {(double)(size_t)name, (double)(size_t)type, (double)dims[0],
+                        (double)dims[1],      (double)dims[2],      (double)dims[3]};
   memcpy(out, row, sizeof row);
   return rank;
 }
@@ -97,7 +109,8 @@ typedef struct option {
   option_kind kind;
 } option;
 
-#define OPTION(field, kind) {#field, offsetof(sotto_transcribe_options, field), kind}
+#define OPTION(field, kind) \
+  { #field, offsetof(sotto_transcribe_options, field), kind }
 
 static const option option_table[] = {
     OPTION(language, OPTION_POINTER),
@@ -138,10 +151,18 @@ int32_t EXPORT(sotto_wasm_option)(sotto_transcribe_options *options, const char 
     if (strcmp(option_table[i].name, name) != 0) continue;
     char *field = (char *)options + option_table[i].offset;
     switch (option_table[i].kind) {
-      case OPTION_I32: memcpy(field, &(int32_t){(int32_t)value}, sizeof(int32_t)); break;
-      case OPTION_F32: memcpy(field, &(float){(float)value}, sizeof(float)); break;
-      case OPTION_U64: memcpy(field, &(uint64_t){(uint64_t)value}, sizeof(uint64_t)); break;
-      case OPTION_POINTER: memcpy(field, &(void *){(void *)(size_t)value}, sizeof(void *)); break;
+      case OPTION_I32:
+        memcpy(field, &(int32_t){(int32_t)value}, sizeof(int32_t));
+        break;
+      case OPTION_F32:
+        memcpy(field, &(float){(float)value}, sizeof(float));
+        break;
+      case OPTION_U64:
+        memcpy(field, &(uint64_t){(uint64_t)value}, sizeof(uint64_t));
+        break;
+      case OPTION_POINTER:
+        memcpy(field, &(void *){(void *)(size_t)value}, sizeof(void *));
+        break;
     }
     return 1;
   }
@@ -170,16 +191,9 @@ int32_t EXPORT(sotto_wasm_transcription_step)(sotto_transcription *t) { return s
 int32_t EXPORT(sotto_wasm_segment)(sotto_transcription *t, double *out) {
   const sotto_segment *s = sotto_transcription_segment(t);
   if (s == NULL) return 0;
-  const double row[] = {s->start_s,
-                        s->end_s,
-                        (double)(size_t)s->text,
-                        (double)(size_t)s->tokens,
-                        s->n_tokens,
-                        s->window,
-                        s->no_speech_prob,
-                        s->temperature,
-                        s->avg_logprob,
-                        s->compression_ratio};
+  const double row[] = {
+      s->start_s,        s->end_s,       (double)(size_t)s->text, (double)(size_t)s->tokens, s->n_tokens, s->window,
+      s->no_speech_prob, s->temperature, s->avg_logprob,          s->compression_ratio};
   memcpy(out, row, sizeof row);
   return 1;
 }
