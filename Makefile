@@ -148,6 +148,31 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 	@echo CC $@
 	@$(CC) -O1 -g -fsanitize=address -fwrapv -w -MMD -MP $(CFLAGS) -c $< -o $@
 
+# The C tests that compute, in WebAssembly: tests/wasm/ has what they need of a C library, and runs them.
+WASM_TESTS := audio golden kernels quant rules
+WASM_TESTS_simd-threads := pool
+WASM_TESTS_relaxed-threads := pool
+WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)
+WASM_TEST_FLAGS := -isystem tests/wasm/include -Dmain=test_main
+WASM_TEST_LDFLAGS_simd-threads := -Wl,--wrap=pool_open,--wrap=pool_close
+WASM_TEST_LDFLAGS_relaxed-threads := $(WASM_TEST_LDFLAGS_simd-threads)
+
+define WASM_TEST_VARIANT
+build/wasm-tests/$1/%.o: %.c build/wasm/compiler
+	@mkdir -p $$(@D)
+	@echo WASM $$@
+	@$$(WASM_CC) $$(WASM_TEST_FLAGS) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
+
+build/wasm-tests/$1/test_%.wasm: build/wasm-tests/$1/tests/native/test_%.o $$(WASM_TEST_SHIM:%.c=build/wasm-tests/$1/%.o) \
+    $$(patsubst %.c,build/wasm/$1/%.o,$$(filter-out src/wasm.c,$$(WASM)))
+	@echo LINK $$@
+	@$$(WASM_CC) $$(WASM_LDFLAGS) $$(WASM_LDFLAGS_$1) $$(WASM_TEST_LDFLAGS_$1) $$^ -o $$@
+endef
+$(foreach variant,$(WASM_VARIANTS),$(eval $(call WASM_TEST_VARIANT,$(variant))))
+
+.PHONY: wasm-tests
+wasm-tests: $(foreach variant,$(WASM_VARIANTS),$(patsubst %,build/wasm-tests/$(variant)/test_%.wasm,$(WASM_TESTS) $(WASM_TESTS_$(variant))))
+
 build/bench/%: build/release/bench/%.o build/release/libsotto.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
@@ -186,7 +211,7 @@ fuzzers: $(FUZZERS)
 
 test: setup setup-tests models-for-tests ## every test, the page's in browsers included; the last line counts them
 	@$(MAKE) --no-print-directory -j2 native native-tests fuzzers
-	@$(MAKE) --no-print-directory -j2 wasm
+	@$(MAKE) --no-print-directory -j2 wasm wasm-tests
 	@$(MAKE) --no-print-directory app
 	@node tools/run-tests.mjs $(ONLY)
 

@@ -3,6 +3,7 @@
 //
 //   build/asan/test_*          native unit tests; their last line has the counts
 //   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS from its seeds; one count each
+//   build/wasm-tests/VARIANT/test_*.wasm   the same tests in WebAssembly, as counted
 //   tests/{js,cli,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
 //
 // node tools/run-tests.mjs [WORD...] runs those whose name contains one of the words. Exits 1 when a test fails.
@@ -50,6 +51,9 @@ function fuzz(file) {
 const selected = (test) => words.length === 0 || words.some((word) => test.name.includes(word));
 const side_by_side = [
   ...list('build/asan', /^test_\w+$/).map((file) => ({ name: file, command: file, args: [], counts: countsOfLastLine })),
+  ...list('build/wasm-tests', /-(single|threads)$/)
+    .flatMap((folder) => list(folder, /^test_\w+\.wasm$/))
+    .map((file) => ({ name: file, command: node, args: ['tests/wasm/run.mjs', file], counts: countsOfLastLine })),
   ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
 ].filter(selected);
 if (words.includes('build/arm64')) side_by_side.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
