@@ -11,6 +11,8 @@ const CODES = [
 
 const TAGS: Record<string, string> = { jw: 'jv' }; // where Whisper's code is not the BCP 47 tag
 
+const RARE: Record<string, string> = { ba: 'Bashkir', bo: 'Tibetan' }; // browsers that are cut short lack these
+
 const names = new Intl.DisplayNames('en', { type: 'language' });
 
 /** BCP 47 tag of a language code, for `lang` attributes. */
@@ -20,9 +22,10 @@ export function tagOf(code: string): string {
 
 export function languageName(code: string): string {
   try {
-    return names.of(tagOf(code)) ?? code;
+    const name = names.of(tagOf(code));
+    return name && name !== code ? name : (RARE[code] ?? code);
   } catch {
-    return code;
+    return code; // not a language tag
   }
 }
 

@@ -70,8 +70,21 @@ export const playing = computed(() => {
   return at > 0 ? segments.value.findIndex((s) => at >= s.start && at < s.end) : -1;
 });
 
-/** Says something to people who hear the page. */
+/** What people who hear the page are told. */
 export const announcement = signal('');
+
+const PAUSE_MS = 1000; // between announcements of new text
+
+let unsaid: string[] = [];
+
+/** Announces new text; what comes within a second is said together. */
+function announceText(text: string): void {
+  if (unsaid.push(text) > 1) return;
+  setTimeout(() => {
+    announcement.value = unsaid.join(' ');
+    unsaid = [];
+  }, PAUSE_MS);
+}
 
 export function modelEntry(): ModelEntry | null {
   return MODELS.find((m) => m.id === settings.value.model) ?? null;
@@ -145,14 +158,11 @@ export async function stopRecording(): Promise<void> {
   recorder.value = null;
   const recording = await running.stop();
   const when = new Date().toLocaleString('sv').slice(0, 16).replace(':', '.');
-  const name = `Recording ${when}.wav`;
-  try {
-    // As WAV the player can seek in it, and a person can save it.
-    const { samples } = await decode(recording, 'the recording');
-    await take(wav(samples), name, true);
-  } catch (error) {
-    intakeError.value = sentence(error);
-  }
+  const name = `Recording ${when}`;
+  // As WAV the player can seek in it, and other programs read it. What cannot be decoded can still be saved.
+  const decoded = await decode(recording, name).catch(() => null);
+  if (decoded) await take(wav(decoded.samples), `${name}.wav`, true);
+  else await take(recording, `${name}.${/mp4/.test(recording.type) ? 'm4a' : 'webm'}`, true);
 }
 
 export function discardRecording(): void {
@@ -247,7 +257,7 @@ async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<voi
     onSegment: (segment) => {
       if (signal.aborted) return;
       segments.value = [...segments.value, segment];
-      announcement.value = segment.text;
+      announceText(segment.text);
       keepSoon();
     },
   });
@@ -260,10 +270,11 @@ async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<voi
       `${clock(from.duration)} of sound in ${elapsed(took)} · ${(from.duration / took).toFixed(1)}× real time` +
       (detected ? ` · ${languageName(result.language)} detected` : '');
     work.value = { at: 'rest' };
-    announcement.value =
+    announceText(
       segments.value.length === 0
         ? 'Done. No speech was found.'
-        : `Done: ${segments.value.length} segments from ${spoken(from.duration)} of sound.`;
+        : `Done: ${segments.value.length} segments from ${spoken(from.duration)} of sound.`,
+    );
   });
 }
 

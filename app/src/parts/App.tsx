@@ -78,7 +78,7 @@ function Foot() {
       {!isolated && (
         <p>
           Single-threaded, because this page is served without the COOP and COEP headers that let a browser use several
-          threads. All works, only slower.
+          threads. Everything works, only slower.
         </p>
       )}
     </footer>

@@ -1,20 +1,27 @@
 /* What is going on, how far it is, and what went wrong. */
 
-import { cancel, facts, modelEntry, source, summary, transcribe, work } from '../state.ts';
+import { cancel, facts, modelEntry, segments, source, summary, transcribe, work } from '../state.ts';
 import { elapsed, megabytes } from '../time.ts';
 import { CheckIcon, WarnIcon } from './icons.tsx';
 
 export function Progress() {
   const now = work.value;
+  const some = segments.value.length > 0;
   switch (now.at) {
     case 'rest':
-      return summary.value ? (
-        <p class="done" data-testid="summary">
-          <CheckIcon /> <span>{summary}</span>
-        </p>
-      ) : null;
-    case 'cancelled':
-      return <Notice kind="mild" text="Cancelled. What was transcribed so far is kept." action="Start again" />;
+      if (summary.value) {
+        return (
+          <p class="done" data-testid="summary">
+            <CheckIcon /> <span>{summary}</span>
+          </p>
+        );
+      }
+      // The page was closed while it worked.
+      return some ? <Notice kind="mild" text="This transcript is not complete." action="Start again" /> : null;
+    case 'cancelled': {
+      const text = some ? 'Cancelled. What was transcribed so far is kept.' : 'Cancelled.';
+      return <Notice kind="mild" text={text} action="Start again" />;
+    }
     case 'failed':
       return <Notice kind="bad" text={now.why} action="Try again" />;
     case 'reading':
