@@ -158,7 +158,7 @@ export interface LoadMessage {
 export type ToWorker =
   | LoadMessage
   | { type: 'transcribe'; id: number; options: [string, OptionValue][]; input: AudioSpec }
-  | { type: 'piece'; id: number; data: Float32Array | Uint8Array | null; error?: ErrorData | undefined }
+  | { type: 'piece'; id: number; data: Float32Array | Uint8Array | null }
   | { type: 'cancel'; id: number }
   | { type: 'tensors'; id: number }
   | { type: 'close' };

@@ -105,14 +105,10 @@ class Server {
         this.#last = this.#last.then(() => this.#run(job));
         break;
       }
-      case 'piece': {
-        const piece = message.error
-          ? Object.assign(new Error(message.error.message), { data: message.error })
-          : message.data;
-        if (message.id === 0) this.#modelPull.give(piece as Uint8Array | null | Error);
-        else this.#jobs.get(message.id)?.pull.give(piece);
+      case 'piece':
+        if (message.id === 0) this.#modelPull.give(message.data as Uint8Array | null);
+        else this.#jobs.get(message.id)?.pull.give(message.data);
         break;
-      }
       case 'cancel': {
         const job = this.#jobs.get(message.id);
         if (!job) break;
@@ -266,8 +262,7 @@ class Server {
       const outcome = await this.#transcribe(job);
       this.#platform.post({ type: 'done', id: job.id, outcome });
     } catch (error) {
-      const data = (error as { data?: ReturnType<typeof toErrorData> }).data ?? toErrorData(error);
-      this.#platform.post({ type: 'failed', id: job.id, error: data });
+      this.#platform.post({ type: 'failed', id: job.id, error: toErrorData(error) });
     } finally {
       this.#jobs.delete(job.id);
     }

@@ -2,7 +2,7 @@
 import { host } from '@host';
 import type { Variant } from './detect.js';
 import { VARIANTS } from './detect.js';
-import { abortError, fromErrorData, SottoError, toErrorData } from './errors.js';
+import { abortError, fromErrorData, SottoError } from './errors.js';
 import type { Port } from './host.js';
 import {
   resolveAudio,
@@ -343,11 +343,13 @@ class Engine {
         this.#port.post({ type: 'piece', id, data }, [data.buffer as ArrayBuffer]);
       }
     } catch (error) {
-      // What the caller's own stream threw goes to the caller as it is.
-      if (id === 0) this.#loading?.reject(error);
-      else this.#end(id, (t) => t._reject(error));
-      if (!this.#destroyed) this.#port.post({ type: 'piece', id, data: null, error: toErrorData(error) });
-      if (id !== 0) this.#port.post({ type: 'cancel', id });
+      // What the caller's own stream threw goes to the caller as it is; a model that failed takes its worker along.
+      if (id === 0) {
+        this.#loading?.reject(error);
+      } else {
+        this.#end(id, (t) => t._reject(error));
+        if (!this.#destroyed) this.#port.post({ type: 'cancel', id });
+      }
     }
   }
 }
