@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The public class: starts the engine in a worker, gives it a model, and hands recordings to it.
 import { host } from '@host';
 import type { Variant } from './detect.js';
@@ -31,17 +32,14 @@ export class DownloadProgressEvent extends Event {
   }
 }
 
-export interface Monitor extends Omit<EventTarget, 'addEventListener'> {
+/** An EventTarget, spelled out as not every place has the types. */
+export interface Monitor {
   addEventListener(
     type: 'downloadprogress',
     listener: (event: DownloadProgressEvent) => void,
-    options?: AddEventListenerOptions | boolean,
+    options?: { once?: boolean; signal?: AbortSignal },
   ): void;
-  addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: AddEventListenerOptions | boolean,
-  ): void;
+  removeEventListener(type: 'downloadprogress', listener: (event: DownloadProgressEvent) => void): void;
 }
 
 export interface CreateOptions extends ModelOptions {
@@ -92,7 +90,7 @@ export class Transcriber {
       throw new SottoError('argument', `variant must be one of ${VARIANTS.join(', ')}.`);
     const { spec, pieces } = await resolveModel(model, options, signal);
     const target = new EventTarget();
-    monitor?.(target as Monitor);
+    monitor?.(target as unknown as Monitor);
     const engine = new Engine();
     try {
       const info = await engine.load({ type: 'load', model: spec, threads, variant }, pieces, signal, (loaded, total) =>

@@ -1,0 +1,42 @@
+// The types as a caller's compiler sees them, with and without those of the web.
+import assert from 'node:assert/strict';
+import { symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { needs, root, runProgram, temporaryFolder } from './support.mjs';
+
+const TSC = 'node_modules/typescript/bin/tsc';
+const ready = needs('js/dist/types/index.d.ts', 'node_modules/sotto/package.json', TSC);
+
+const caller = `
+import { detect, models, SottoError, Transcriber, type Transcript } from 'sotto';
+import { format } from 'sotto/format';
+const transcriber = await Transcriber.create({
+  model: models[0]!.id,
+  monitor: (m) => m.addEventListener('downloadprogress', (e) => console.log(e.loaded / e.total)),
+});
+const running = transcriber.transcribe(new Float32Array(1), { sampleRate: 16000, onProgress: (p) => console.log(p.fraction) });
+for await (const segment of running) console.log(segment.start, segment.text, segment.tokens[0]?.p);
+const whole: Transcript = await running;
+console.log(format(whole, 'srt'), detect().threads, SottoError);
+// @ts-expect-error no such task
+transcriber.transcribe(new Uint8Array(1), { task: 'sing' });
+await transcriber.destroy();
+`;
+
+const places = {
+  Node: { lib: ['es2023'], types: ['node'], module: 'nodenext', moduleResolution: 'nodenext' },
+  'a bundler': { lib: ['es2022', 'dom', 'dom.iterable'], types: [], module: 'esnext', moduleResolution: 'bundler' },
+};
+for (const [place, options] of Object.entries(places)) {
+  test(`in ${place}`, ready, async (t) => {
+    const folder = temporaryFolder(t);
+    symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
+    writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }');
+    writeFileSync(path.join(folder, 'caller.ts'), caller);
+    const compilerOptions = { strict: true, noEmit: true, target: 'es2022', exactOptionalPropertyTypes: true, ...options };
+    writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['caller.ts'] }));
+    const { code, stdout } = await runProgram(process.execPath, [path.join(root, TSC), '-p', folder]);
+    assert.equal(code, 0, stdout);
+  });
+}
