@@ -301,20 +301,21 @@ static const uint32_t sha256_k[64] = {
 
 static inline uint32_t rotate_right(uint32_t x, int n) { return x >> n | x << (32 - n); }
 
+/* The message schedule is made as it is used, in a ring of 16 words, so that all lives in registers. */
 static void sha256_block(uint32_t state[8], const uint8_t *bytes) {
-  uint32_t w[64], v[8];
+  uint32_t w[16], v[8];
   for (int i = 0; i < 16; i++) w[i] = __builtin_bswap32(load_u32(bytes + 4 * i));
-  for (int i = 16; i < 64; i++) {
-    uint32_t a = w[i - 15], b = w[i - 2];
-    w[i] = w[i - 16] + (rotate_right(a, 7) ^ rotate_right(a, 18) ^ a >> 3) + w[i - 7] +
-           (rotate_right(b, 17) ^ rotate_right(b, 19) ^ b >> 10);
-  }
   memcpy(v, state, sizeof v);
-#pragma clang loop unroll_count(8)
+#pragma clang loop unroll(full)
   for (int i = 0; i < 64; i++) {
+    if (i >= 16) {
+      uint32_t a = w[(i - 15) & 15], b = w[(i - 2) & 15];
+      w[i & 15] += (rotate_right(a, 7) ^ rotate_right(a, 18) ^ a >> 3) + w[(i - 7) & 15] +
+                   (rotate_right(b, 17) ^ rotate_right(b, 19) ^ b >> 10);
+    }
     uint32_t a = v[0], e = v[4];
     uint32_t t1 = v[7] + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) +
-                  (v[6] ^ (e & (v[5] ^ v[6]))) + sha256_k[i] + w[i];
+                  (v[6] ^ (e & (v[5] ^ v[6]))) + sha256_k[i] + w[i & 15];
     uint32_t t2 = (rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22)) + ((a & v[1]) | (v[2] & (a | v[1])));
     v[7] = v[6], v[6] = v[5], v[5] = e, v[4] = v[3] + t1;
     v[3] = v[2], v[2] = v[1], v[1] = a, v[0] = t1 + t2;
