@@ -42,6 +42,11 @@ export async function isStored({ id }: ModelEntry): Promise<boolean> {
   return (await Transcriber.availability({ model: id })) === 'available';
 }
 
+/** Frees the room that a kept model takes. */
+export function removeStored({ id }: ModelEntry): Promise<void> {
+  return Transcriber.remove(id);
+}
+
 /* ---- an engine with a model ---- */
 
 const VARIANTS: Record<Variant, string> = {

@@ -6,7 +6,7 @@
 
 import { batch, computed, effect, signal } from '@preact/signals';
 import { decode, SAMPLE_RATE, Told, wav, type Sound } from './audio.ts';
-import { Engine, isStored, MODELS, type ModelEntry, type Segment } from './engine.ts';
+import { Engine, isStored, MODELS, removeStored, type ModelEntry, type Segment } from './engine.ts';
 import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, type Settings } from './keep.ts';
 import { languageName } from './languages.ts';
 import { Recorder } from './recorder.ts';
@@ -396,6 +396,15 @@ export async function begin(): Promise<void> {
   addEventListener('beforeunload', (event) => {
     if (recorder.value) event.preventDefault();
   });
+}
+
+/** Removes the chosen model from this device. */
+export async function forgetModel(): Promise<void> {
+  const entry = modelEntry();
+  if (!entry) return;
+  await removeStored(entry);
+  await refreshStored();
+  announcement.value = `The ${entry.label} model was removed from this device.`;
 }
 
 async function refreshStored(): Promise<void> {

@@ -1,8 +1,10 @@
 // What the end-to-end tests stand on: a browser of this machine, the built page, and the model it uses.
 
+import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serve } from '../../tools/serve.mjs';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 export const clip = (name) => join(root, 'tests/fixtures/audio', name);
@@ -32,7 +34,7 @@ export function whyNot(kind) {
   return undefined;
 }
 
-export const CHROMIUM_FLAGS = [
+const CHROMIUM_FLAGS = [
   '--headless=new',
   '--no-sandbox',
   '--disable-quic',
@@ -42,3 +44,78 @@ export const CHROMIUM_FLAGS = [
   '--disable-sync',
   '--autoplay-policy=no-user-gesture-required',
 ];
+
+export const WORDS = /ask not what your country can do for you/i;
+export const SOON = 10_000; // ms
+export const LONG = 120_000; // ms, for a transcription on a busy machine
+
+/** Chromium, and the page served both ways: with the headers that isolate it, and without. */
+export class Pages {
+  isolated;
+  plain;
+  #browser;
+
+  async start() {
+    const { chromium } = await import('playwright-core');
+    this.#browser = await chromium.launch({
+      executablePath: findBrowser('chromium'),
+      args: [
+        ...CHROMIUM_FLAGS,
+        '--use-fake-device-for-media-stream',
+        '--use-fake-ui-for-media-stream',
+        `--use-file-for-fake-audio-capture=${clip('jfk.wav')}`,
+      ],
+    });
+    this.isolated = await serve({ port: 0 });
+    this.plain = await serve({ port: 0, isolated: false });
+  }
+
+  async stop() {
+    await this.#browser?.close();
+    await this.isolated?.close();
+    await this.plain?.close();
+  }
+
+  /** Runs `steps` on a fresh page, then asks that nothing was logged as an error and nothing else was contacted. */
+  async onPage({ server = this.isolated, path = '', expectErrors = false, ...options }, steps) {
+    const context = await this.#browser.newContext({
+      serviceWorkers: 'block', // requests that it answers cannot be seen
+      permissions: ['microphone', 'clipboard-read', 'clipboard-write'],
+      ...options,
+    });
+    const page = await context.newPage();
+    const errors = [];
+    const strangers = [];
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    page.on('pageerror', (error) => errors.push(String(error)));
+    page.on('request', (request) => {
+      const url = request.url();
+      if (!url.startsWith(server.url) && !/^(blob|data):/.test(url)) strangers.push(url);
+    });
+    page.setDefaultTimeout(SOON);
+    try {
+      await page.goto(server.url + path);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await steps(page, context);
+      if (!expectErrors) {
+        assert.deepEqual(errors, [], 'errors on the console');
+        assert.deepEqual(strangers, [], 'requests to other origins');
+      }
+    } finally {
+      await context.close();
+    }
+  }
+}
+
+/* ---- steps that many tests take ---- */
+
+export const summary = (page) => page.getByTestId('summary');
+export const rows = (page) => page.locator('.seg');
+export const allText = async (page) => (await page.locator('.seg-text').allInnerTexts()).join(' ');
+export const takeFile = (page, file) => page.getByTestId('file').setInputFiles(file);
+export const letter = { name: 'letter.mp3', mimeType: 'audio/mpeg', buffer: Buffer.from('Dear reader,') }; // no sound
+
+export async function sample(page) {
+  await page.getByRole('button', { name: 'Try the sample' }).click();
+  await summary(page).waitFor({ timeout: LONG });
+}

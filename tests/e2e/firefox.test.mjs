@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { serve } from '../../tools/serve.mjs';
-import { findBrowser, whyNot } from './browser.mjs';
+import { findBrowser, LONG, whyNot, WORDS } from './browser.mjs';
 
 const missing = whyNot('firefox');
 if (missing) console.log(`skip: ${missing}`);
@@ -29,9 +29,9 @@ describe('the page in Firefox', { skip: missing, timeout: 300_000 }, () => {
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     await page.goto(server.url);
     await page.locator('::-p-text(Try the sample)').click();
-    await page.waitForSelector('[data-testid=summary]', { timeout: 120_000 });
+    await page.waitForSelector('[data-testid=summary]', { timeout: LONG });
     const text = await page.$$eval('.seg-text', (rows) => rows.map((row) => row.textContent).join(' '));
-    assert.match(text, /ask not what your country can do for you/i);
+    assert.match(text, WORDS);
     const engine = await page.$eval('[data-testid=engine]', (element) => element.textContent);
     const cores = await page.evaluate(() => navigator.hardwareConcurrency);
     if (cores > 1) assert.match(engine, /\d+ threads/);

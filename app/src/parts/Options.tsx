@@ -3,7 +3,18 @@
 import { useMemo, useRef } from 'preact/hooks';
 import { MODELS } from '../engine.ts';
 import { languageGroups, languageName } from '../languages.ts';
-import { busy, change, modelEntry, notKept, ownModel, settings, source, storedModels, transcribe } from '../state.ts';
+import {
+  busy,
+  change,
+  forgetModel,
+  modelEntry,
+  notKept,
+  ownModel,
+  settings,
+  source,
+  storedModels,
+  transcribe,
+} from '../state.ts';
 import { megabytes } from '../time.ts';
 
 export function Options() {
@@ -136,6 +147,11 @@ function ModelChoice() {
           </optgroup>
         </select>
         <small id="model-hint">{hint}</small>
+        {entry && here(entry.id) && !busy.value && (
+          <button type="button" class="link small" onClick={() => void forgetModel()}>
+            Remove it from this device
+          </button>
+        )}
       </div>
       <input
         ref={input}
