@@ -148,10 +148,12 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 	@echo CC $@
 	@$(CC) -O1 -g -fsanitize=address -fwrapv -w -MMD -MP $(CFLAGS) -c $< -o $@
 
-# The C tests that compute, in WebAssembly: tests/wasm/ has what they need of a C library, and runs them.
+# The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Those that compute run in all
+# variants, what handles sizes in one of them, the pool where there are threads.
 WASM_TESTS := audio golden kernels quant rules
+WASM_TESTS_simd-single := base ggml_bin transcribe vocab wav
 WASM_TESTS_simd-threads := pool
-WASM_TESTS_relaxed-threads := pool
+WASM_TESTS_relaxed-threads := pool model_types
 WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)
 WASM_TEST_FLAGS := -isystem tests/wasm/include -Dmain=test_main
 WASM_TEST_LDFLAGS_simd-threads := -Wl,--wrap=pool_open,--wrap=pool_close

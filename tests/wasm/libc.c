@@ -21,6 +21,17 @@ int test_main(void);
 __attribute__((export_name("test_run"))) int test_run(void) { return test_main(); }
 
 double fmod(double x, double y) { return host_fmod(x, y); }
+
+/* Of finite numbers, one is a step in the bits away. */
+float nextafterf(float from, float to) {
+  int32_t bits;
+  if (from == to) return to;
+  if (from == 0) return copysignf(0x1p-149f, to);
+  memcpy(&bits, &from, sizeof bits);
+  bits += (from < to) == (from > 0) ? 1 : -1;
+  memcpy(&from, &bits, sizeof bits);
+  return from;
+}
 void exit(int code) { host_exit(code); }
 
 /* ---- files and printing ---- */

@@ -5,5 +5,6 @@
 #include_next <math.h>
 
 double fmod(double x, double y);
+float nextafterf(float from, float to);
 
 #endif
