@@ -5,13 +5,14 @@
  *
  *     q [block, d] ─quantize─> left panels · key panels ─> scores [block, places] ─softmax─> int16 left panels · value panels ─> y
  *
- * The scores of a block fit the second cache. Probabilities are quantized by chunks of places with their own units, so that one place which
+ * The scores of a block fit the second cache. Probabilities have a unit for each stretch of places, so that one place which
  * takes nearly all of the weight does not blur the many others.
  *
  * KV_SLOTS keeps int16 rows with one unit each, [head][place][d]; a query reads its places through a table. */
 #include "cpu.h"
 
 #define BLOCK_PANELS 4     /* left panels of queries in an item */
+#define KEY_PANELS 16      /* panels of keys that all of these pass before the next come */
 #define SLOT_DIMS 64       /* a head's rows in KV_SLOTS are padded to multiples of this */
 
 struct kv {
@@ -35,10 +36,10 @@ static bool open_whole(cpu *c, kv *a) {
   a->v = mem_alloc(heads, value_size(a) * sizeof(int16_t));
   a->k_scale = mem_alloc(heads, (size_t)a->padded_slots * sizeof(float));
   a->v_scale = mem_alloc(heads, (size_t)a->padded_dim * sizeof(float));
-  /* Scratch of an item: see block_scratch. */
-  const size_t rows = (size_t)(BLOCK_PANELS * mr);
-  return cpu_grow_scratch(c, 5 * 64 + rows * (8 + (size_t)a->head_dim * 2 + 2 + (size_t)a->padded_slots * 4 + (size_t)UNIT_LENGTH * 2 +
-                                              (size_t)a->padded_dim * 4));
+  /* Scratch of an item, as whole_item takes it. */
+  const size_t rows = (size_t)(BLOCK_PANELS * mr), stretches = (size_t)divide_up(max_i32(a->n_slots, a->head_dim), UNIT_LENGTH);
+  return cpu_grow_scratch(c, 4 * 64 + rows * (stretches * 4 + ((size_t)max_i32(a->n_slots, a->head_dim) + 1) * 2 +
+                                              (size_t)a->padded_slots * 4 + (size_t)a->padded_dim * 4));
 }
 
 static bool open_slots(cpu *c, kv *a) {
@@ -149,40 +150,42 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
   const size_t slots = (size_t)a->padded_slots, dims = (size_t)a->padded_dim;
 
   char *at = cpu_scratch(j->c, thread);
-  float *unit = take(&at, (size_t)rows * sizeof *unit);                             /* of q, then of probabilities */
-  float *inverse = take(&at, (size_t)rows * sizeof *inverse);                       /* 1 / sum */
-  int16_t *left = take(&at, (size_t)rows * (size_t)max_i32(2 * d_pairs, UNIT_LENGTH) * 2); /* q, then probabilities */
-  float *scores = take(&at, (size_t)rows * slots * sizeof *scores);                 /* [rows, slots] */
-  float *out = take(&at, (size_t)rows * dims * sizeof *out);                        /* [rows, dims] */
+  const int32_t stretches = divide_up(max_i32(a->n_slots, a->head_dim), UNIT_LENGTH);
+  float *unit = take(&at, (size_t)(stretches * rows) * sizeof *unit);                       /* of q, then of probabilities */
+  int16_t *left = take(&at, (size_t)rows * 4 * (size_t)max_i32(d_pairs, divide_up(a->n_slots, 2))); /* q, then probabilities */
+  float *scores = take(&at, (size_t)rows * slots * sizeof *scores);                         /* [rows, slots] */
+  float *out = take(&at, (size_t)rows * dims * sizeof *out);                                /* [rows, dims] */
 
   for (int32_t i = 0; i < rows; i++) {
     const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
-    unit[i] = quantize_left(kernel, tensor_at(j->q, first + i) + column, a->head_dim,
-                            left + (size_t)top * (size_t)d_pairs * 2 + 2 * (i - top), (size_t)m);
+    for (int32_t d = 0; d < a->head_dim; d += UNIT_LENGTH)
+      unit[d / UNIT_LENGTH * rows + i] =
+          quantize_left(kernel, tensor_at(j->q, first + i) + column + d, min_i32(UNIT_LENGTH, a->head_dim - d),
+                        left + (size_t)top * (size_t)d_pairs * 2 + 2 * (i - top) + d * m, (size_t)m);
   }
   const int16_t *keys = a->k + (size_t)head * key_size(a);
   const float *k_scale = a->k_scale + (size_t)head * slots;
-  for (int32_t s = 0; s < a->padded_slots; s += nr, keys += 2 * d_pairs * nr) {
+  for (int32_t s = 0; s < a->padded_slots; s += KEY_PANELS * nr, keys += KEY_PANELS * nr * 2 * d_pairs) {
+    const int32_t n_panels = min_i32(KEY_PANELS, (a->padded_slots - s) / nr);
     for (int32_t top = 0; top < rows; top += mr)
-      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)d_pairs * 2, keys, d_pairs,
-                                                 scores + (size_t)top * slots + s, slots, unit + top, k_scale + s, false);
+      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)d_pairs * 2, unit + top, (size_t)rows, keys, k_scale + s,
+                                                a->head_dim, n_panels, scores + (size_t)top * slots + s, slots);
   }
-  for (int32_t i = 0; i < rows; i++) inverse[i] = 1.0f / kernel->exp_sum(scores + (size_t)i * slots, a->n_slots, j->scale);
-
-  const size_t value_panel = (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)nr;
-  for (int32_t s = 0; s < a->n_slots; s += UNIT_LENGTH) {
-    const int32_t n = min_i32(UNIT_LENGTH, a->n_slots - s), pairs = divide_up(n, 2);
-    for (int32_t i = 0; i < rows; i++) {
-      const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
-      unit[i] = inverse[i] * quantize_left(kernel, scores + (size_t)i * slots + s, n,
-                                           left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top), (size_t)m);
-    }
-    const int16_t *values = a->v + (size_t)head * value_size(a) + (size_t)s * (size_t)nr;
-    for (int32_t d = 0; d < a->padded_dim; d += nr, values += value_panel) {
-      for (int32_t top = 0; top < rows; top += mr)
-        kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)pairs * 2, values, pairs, out + (size_t)top * dims + d,
-                                                   dims, unit + top, a->v_scale + (size_t)head * dims + d, s > 0);
-    }
+  const int32_t pairs = divide_up(a->n_slots, 2);
+  for (int32_t i = 0; i < rows; i++) {
+    const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
+    float *p = scores + (size_t)i * slots;
+    const float inverse = 1.0f / kernel->exp_sum(p, a->n_slots, j->scale);
+    for (int32_t s = 0; s < a->n_slots; s += UNIT_LENGTH)
+      unit[s / UNIT_LENGTH * rows + i] =
+          inverse * quantize_left(kernel, p + s, min_i32(UNIT_LENGTH, a->n_slots - s),
+                                     left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top) + s * m, (size_t)m);
+  }
+  const int16_t *values = a->v + (size_t)head * value_size(a);
+  for (int32_t d = 0; d < a->padded_dim; d += nr, values += (size_t)pairs * 2 * (size_t)nr) {
+    for (int32_t top = 0; top < rows; top += mr)
+      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)pairs * 2, unit + top, (size_t)rows, values,
+                                                a->v_scale + (size_t)head * dims + d, a->n_slots, 1, out + (size_t)top * dims + d, dims);
   }
   for (int32_t i = 0; i < rows; i++)
     memcpy(tensor_at(j->y, first + i) + column, out + (size_t)i * dims, (size_t)a->head_dim * sizeof(float));

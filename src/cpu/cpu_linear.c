@@ -84,13 +84,7 @@ static void tile_item(void *context, int32_t item, int32_t thread) {
   for (int32_t top = begin; top < end; top += mr) {
     const int32_t m = min_i32(mr, end - top);
     const int16_t *left = c->left + (size_t)top * (size_t)pairs * 2;
-    for (int32_t p = 0; p < n_panels; p++) {
-      const int16_t *right = panels + (size_t)p * panel_size;
-      for (int32_t k = 0; k < w->in; k += UNIT_LENGTH)
-        c->k->tile[m - 1](left + (size_t)k * (size_t)m, right + (size_t)k * (size_t)nr, divide_up(min_i32(UNIT_LENGTH, w->in - k), 2),
-                          strip + p * nr, (size_t)width, c->left_scales + (size_t)(k / UNIT_LENGTH) * (size_t)j->rows + top,
-                          scales + p * nr, k > 0);
-    }
+    c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels, scales, w->in, n_panels, strip, (size_t)width);
     for (int32_t i = 0; i < m; i++) {
       const int32_t row = j->first + top + i;
       c->k->finish(tensor_at(j->y, row) + first_column, strip + i * width, columns, j->bias ? j->bias + first_column : NULL,

@@ -44,9 +44,10 @@ typedef struct kernels {
   int32_t mr, nr; /* rows and columns of a tile */
   int32_t vw;     /* lanes: rows of a packed group */
 
-  /* c[m, nr] = (a · b) * scale_a * scale_b, or added to it; tile[m - 1], m in [1, mr]. a, b: panels of k2 pairs; c: row stride ldc. */
-  void (*tile[MAX_TILE_ROWS])(const int16_t *a, const int16_t *b, int32_t k2, float *c, size_t ldc, const float *scale_a,
-                              const float *scale_b, bool accumulate);
+  /* c[m, n_panels * nr] = (a · b) in units; tile[m - 1], m in [1, mr]. a: a left panel of n elements along k, with units of
+   * stretch s at unit_a[s * unit_stride]; b: right panels, one after the other, with a unit for each column; c: row stride ldc. */
+  void (*tile[MAX_TILE_ROWS])(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b, const float *unit_b,
+                              int32_t n, int32_t n_panels, float *c, size_t ldc);
 
   /* |x[n]|, and the largest magnitude; NaN when an element is not finite. */
   float (*norm)(const float *x, int32_t n, float *largest);

@@ -14,36 +14,44 @@
 #define NO_UNROLL
 #endif
 
-static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const int16_t *b, int32_t k2, float *c,
-                                                            size_t ldc, const float *scale_a, const float *scale_b,
-                                                            bool accumulate) {
-  vi sum[MR][2];
-  UNROLL for (int i = 0; i < m; i++) sum[i][0] = sum[i][1] = vi_zero();
-  NO_UNROLL for (int32_t k = 0; k < k2; k++) {
-    const vi b0 = vi_load(b), b1 = vi_load(b + NR);
-    UNROLL for (int i = 0; i < m; i++) {
-      const vi x = vi_splat32(a + 2 * i);
-      sum[i][0] = vi_dot16_add(sum[i][0], x, b0);
-      sum[i][1] = vi_dot16_add(sum[i][1], x, b1);
+static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const float *unit_a, size_t unit_stride,
+                                                            const int16_t *b, const float *unit_b, int32_t n, int32_t n_panels,
+                                                            float *c, size_t ldc) {
+  NO_UNROLL for (int32_t p = 0; p < n_panels; p++, unit_b += NR, c += NR) {
+    const int16_t *left = a;
+    const float *units = unit_a;
+    NO_UNROLL for (int32_t k = 0; k < n; k += UNIT_LENGTH, units += unit_stride) {
+      const int32_t pairs = (min_i32(UNIT_LENGTH, n - k) + 1) / 2;
+      vi sum[MR][2];
+      UNROLL for (int i = 0; i < m; i++) sum[i][0] = sum[i][1] = vi_zero();
+      const int16_t *end = left + (size_t)pairs * 2 * (size_t)m;
+      NO_UNROLL while (left != end) {
+        const vi b0 = vi_load(b), b1 = vi_load(b + NR);
+        UNROLL for (int i = 0; i < m; i++) {
+          const vi x = vi_splat32(left + 2 * i);
+          sum[i][0] = vi_dot16_add(sum[i][0], x, b0);
+          sum[i][1] = vi_dot16_add(sum[i][1], x, b1);
+        }
+        left += 2 * m;
+        b += 2 * NR;
+      }
+      const vf u0 = vf_load(unit_b), u1 = vf_load(unit_b + VW);
+      UNROLL for (int i = 0; i < m; i++) {
+        const vf u = vf_splat(units + i);
+        float *y = c + (size_t)i * ldc;
+        vf y0 = vf_mul(vf_mul(vi_to_vf(sum[i][0]), u), u0), y1 = vf_mul(vf_mul(vi_to_vf(sum[i][1]), u), u1);
+        if (k > 0) y0 = vf_add(y0, vf_load(y)), y1 = vf_add(y1, vf_load(y + VW));
+        vf_store(y, y0);
+        vf_store(y + VW, y1);
+      }
     }
-    a += 2 * m;
-    b += 2 * NR;
-  }
-  const vf s0 = vf_load(scale_b), s1 = vf_load(scale_b + VW);
-  UNROLL for (int i = 0; i < m; i++) {
-    const vf s = vf_set1(scale_a[i]);
-    float *y = c + (size_t)i * ldc;
-    vf y0 = vf_mul(vf_mul(vi_to_vf(sum[i][0]), s), s0), y1 = vf_mul(vf_mul(vi_to_vf(sum[i][1]), s), s1);
-    if (accumulate) y0 = vf_add(y0, vf_load(y)), y1 = vf_add(y1, vf_load(y + VW));
-    vf_store(y, y0);
-    vf_store(y + VW, y1);
   }
 }
 
-#define TILE(m)                                                                                                           \
-  static void tile_##m(const int16_t *a, const int16_t *b, int32_t k2, float *c, size_t ldc, const float *scale_a,        \
-                       const float *scale_b, bool accumulate) {                                                           \
-    tile_rows(m, a, b, k2, c, ldc, scale_a, scale_b, accumulate);                                                         \
+#define TILE(m)                                                                                                            \
+  static void tile_##m(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b, const float *unit_b,   \
+                       int32_t n, int32_t n_panels, float *c, size_t ldc) {                                                \
+    tile_rows(m, a, unit_a, unit_stride, b, unit_b, n, n_panels, c, ldc);                                                  \
   }
 TILE(1)
 TILE(2)
@@ -157,7 +165,7 @@ static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t c
 static inline __attribute__((always_inline)) void dot_rows(const packing p, const int n, const uint8_t *w, int32_t blocks,
                                                            const int16_t *x, size_t stride, const void *sums, float *out) {
   const bool has_m = packed_m(p), eight = packed_bits(p) == 8, five = packed_bits(p) == 5;
-  const vi nibble = vi_set8(15), fifth = vi_set8(16);
+  const vi nibble = vi_held8(15), fifth = vi_held8(16);
   vf total[5];
   UNROLL for (int i = 0; i < n; i++) total[i] = vf_set1(0);
   NO_UNROLL for (int32_t b = 0; b < blocks; b++) {
@@ -205,35 +213,70 @@ DOTS(dot_8, PACK_8)
 
 /* -- elementwise -- */
 
-/* exp(x), x <= 88, relative error below 2e-7: 2^n by the exponent's bits, n the nearest integer to x / log 2, times a polynomial
+/* Constants of exp and gelu, made before a loop: compilers and V8 would make them again in each round. */
+typedef struct exp_constants {
+  vf lowest, magic, log2_e, ln2_high, ln2_low, c5, c4, c3, c2, c1;
+} exp_constants;
+
+static inline exp_constants exp_prepare(void) {
+  return (exp_constants){
+      .lowest = vf_held(-87.0f),
+      .magic = vf_held(12582912.0f), /* 1.5 * 2^23 */
+      .log2_e = vf_held(1.44269504f),
+      .ln2_high = vf_held(-0.693145752f),
+      .ln2_low = vf_held(-1.42860677e-6f),
+      .c5 = vf_held(8.369148491e-3f),
+      .c4 = vf_held(4.191750725e-2f),
+      .c3 = vf_held(0.1666650526f),
+      .c2 = vf_held(0.4999886938f),
+      .c1 = vf_held(1.0f),
+  };
+}
+
+/* exp(x), x <= 88, relative error below 3e-7: 2^n by the exponent's bits, n the nearest integer to x / log 2, times a polynomial
  * on [-log 2 / 2, log 2 / 2]. Below -87 it is 1e-38. */
-static inline vf vf_exp(vf x) {
-  x = vf_max(x, vf_set1(-87.0f));
-  const vf magic = vf_set1(12582912.0f);
-  const vf shifted = vf_fma(x, vf_set1(1.44269504f), magic), n = vf_sub(shifted, magic);
-  const vf r = vf_fma(n, vf_set1(-1.42860677e-6f), vf_fma(n, vf_set1(-0.693145752f), x));
-  vf p = vf_set1(1.3888889e-3f);
-  p = vf_fma(p, r, vf_set1(8.3333333e-3f));
-  p = vf_fma(p, r, vf_set1(4.1666667e-2f));
-  p = vf_fma(p, r, vf_set1(1.6666667e-1f));
-  p = vf_fma(p, r, vf_set1(0.5f));
-  p = vf_fma(p, r, vf_set1(1.0f));
-  p = vf_fma(p, r, vf_set1(1.0f));
+static inline __attribute__((always_inline)) vf vf_exp(vf x, const exp_constants *e) {
+  x = vf_max(x, e->lowest);
+  const vf shifted = vf_fma(x, e->log2_e, e->magic), n = vf_sub(shifted, e->magic);
+  const vf r = vf_fma(n, e->ln2_low, vf_fma(n, e->ln2_high, x));
+  vf p = vf_fma(e->c5, r, e->c4);
+  p = vf_fma(p, r, e->c3);
+  p = vf_fma(p, r, e->c2);
+  p = vf_fma(p, r, e->c1);
+  p = vf_fma(p, r, e->c1);
   return vf_from_bits(vi_add(vf_bits(p), vi_shl(vf_bits(shifted), 23)));
 }
 
-/* 0.5 x (1 + erf(x / sqrt 2)), absolute error below 5e-7 * max(1, |x|): Abramowitz and Stegun 7.1.26 for erf. */
-static inline vf vf_gelu(vf x) {
-  const vf one = vf_set1(1.0f), z = vf_mul(vf_abs(x), vf_set1(0.70710678f));
-  const vf t = vf_div(one, vf_fma(z, vf_set1(0.3275911f), one));
-  vf p = vf_set1(1.061405429f);
-  p = vf_fma(p, t, vf_set1(-1.453152027f));
-  p = vf_fma(p, t, vf_set1(1.421413741f));
-  p = vf_fma(p, t, vf_set1(-0.284496736f));
-  p = vf_fma(p, t, vf_set1(0.254829592f));
-  const vf far = vf_mul(vf_mul(p, t), vf_exp(vf_sub(vf_set1(0), vf_mul(z, z)))); /* 1 - erf(z) */
-  const vf erf = vf_copysign(vf_sub(one, far), x), half = vf_mul(x, vf_set1(0.5f));
-  return vf_fma(half, erf, half);
+typedef struct gelu_constants {
+  exp_constants exp;
+  vf half, root_half, p, a1, a2, a3, a4, a5;
+} gelu_constants;
+
+static inline gelu_constants gelu_prepare(void) {
+  return (gelu_constants){
+      .exp = exp_prepare(),
+      .half = vf_held(0.5f),
+      .root_half = vf_held(0.70710678f),
+      .p = vf_held(0.3275911f),
+      .a1 = vf_held(0.254829592f),
+      .a2 = vf_held(-0.284496736f),
+      .a3 = vf_held(1.421413741f),
+      .a4 = vf_held(-1.453152027f),
+      .a5 = vf_held(1.061405429f),
+  };
+}
+
+/* 0.5 x (1 + erf(x / sqrt 2)), absolute error below 1e-6 * max(1, |x|): Abramowitz and Stegun 7.1.26 for erf. */
+static inline __attribute__((always_inline)) vf vf_gelu(vf x, const gelu_constants *g) {
+  const vf one = g->exp.c1, z = vf_mul(vf_abs(x), g->root_half);
+  const vf t = vf_div(one, vf_fma(z, g->p, one));
+  vf p = vf_fma(g->a5, t, g->a4);
+  p = vf_fma(p, t, g->a3);
+  p = vf_fma(p, t, g->a2);
+  p = vf_fma(p, t, g->a1);
+  const vf far = vf_mul(vf_mul(p, t), vf_exp(vf_mul(vf_sub(vf_set1(0), z), z), &g->exp)); /* 1 - erf(z) */
+  const vf half = vf_mul(x, g->half);
+  return vf_fma(vf_abs(half), vf_sub(one, far), half);
 }
 
 static float exp_sum(float *x, int32_t n, float factor) {
@@ -244,9 +287,10 @@ static float exp_sum(float *x, int32_t n, float factor) {
   for (int32_t j = i; j < n; j++) largest = x[j] > largest ? x[j] : largest;
   /* exp(factor * x - factor * largest); the difference first: it is exact where it matters */
   const vf f = vf_set1(factor), m = vf_set1(largest);
+  const exp_constants constants = exp_prepare();
   vf sum = vf_set1(0);
   for (i = 0; i + VW <= n; i += VW) {
-    const vf e = vf_exp(vf_mul(vf_sub(vf_load(x + i), m), f));
+    const vf e = vf_exp(vf_mul(vf_sub(vf_load(x + i), m), f), &constants);
     vf_store(x + i, e);
     sum = vf_add(sum, e);
   }
@@ -254,32 +298,40 @@ static float exp_sum(float *x, int32_t n, float factor) {
   if (i < n) {
     float tail[VW] = {0};
     memcpy(tail, x + i, (size_t)(n - i) * sizeof *x);
-    vf_store(tail, vf_exp(vf_mul(vf_sub(vf_load(tail), m), f)));
+    vf_store(tail, vf_exp(vf_mul(vf_sub(vf_load(tail), m), f), &constants));
     memcpy(x + i, tail, (size_t)(n - i) * sizeof *x);
     for (int32_t j = 0; j < n - i; j++) total += tail[j];
   }
   return total;
 }
 
-static inline vf finish_vector(vf x, vf bias, bool gelu, vf residual) {
-  x = vf_add(x, bias);
-  if (gelu) x = vf_gelu(x);
-  return vf_add(x, residual);
+static inline __attribute__((always_inline)) void finish_rows(float *y, const float *x, int32_t n, const float *bias,
+                                                              const gelu_constants *gelu, const float *residual) {
+  for (int32_t i = 0; i < n; i += VW) {
+    vf v = vf_load(x + i);
+    if (bias) v = vf_add(v, vf_load(bias + i));
+    if (gelu) v = vf_gelu(v, gelu);
+    vf_store(y + i, residual ? vf_add(v, vf_load(residual + i)) : v);
+  }
 }
 
 static void finish(float *y, const float *x, int32_t n, const float *bias, bool gelu, const float *residual) {
-  const vf zero = vf_set1(0);
-  int32_t i = 0;
-  for (; i + VW <= n; i += VW)
-    vf_store(y + i, finish_vector(vf_load(x + i), bias ? vf_load(bias + i) : zero, gelu, residual ? vf_load(residual + i) : zero));
-  if (i < n) {
-    const size_t bytes = (size_t)(n - i) * sizeof *x;
+  const int32_t whole = n / VW * VW, rest = n - whole;
+  gelu_constants constants;
+  if (gelu) {
+    constants = gelu_prepare();
+    finish_rows(y, x, whole, bias, &constants, residual);
+  } else {
+    finish_rows(y, x, whole, bias, NULL, residual);
+  }
+  if (rest > 0) {
+    const size_t bytes = (size_t)rest * sizeof *x;
     float a[VW] = {0}, b[VW] = {0}, r[VW] = {0};
-    memcpy(a, x + i, bytes);
-    if (bias) memcpy(b, bias + i, bytes);
-    if (residual) memcpy(r, residual + i, bytes);
-    vf_store(a, finish_vector(vf_load(a), vf_load(b), gelu, vf_load(r)));
-    memcpy(y + i, a, bytes);
+    memcpy(a, x + whole, bytes);
+    if (bias) memcpy(b, bias + whole, bytes);
+    if (residual) memcpy(r, residual + whole, bytes);
+    finish_rows(a, a, VW, b, gelu ? &constants : NULL, r);
+    memcpy(y + whole, a, bytes);
   }
 }
 

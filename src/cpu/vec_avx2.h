@@ -15,6 +15,8 @@ typedef __m256i vi;
 static inline vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 static inline vf vf_set1(float x) { return _mm256_set1_ps(x); }
+static inline vf vf_splat(const float *p) { return _mm256_broadcast_ss(p); }
+static inline vf vf_held(float x) { return _mm256_set1_ps(x); }
 static inline vf vf_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 static inline vf vf_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 static inline vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
@@ -23,10 +25,6 @@ static inline vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
 static inline vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
 static inline vf vf_abs(vf a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-static inline vf vf_copysign(vf magnitude, vf sign) {
-  const vf s = _mm256_set1_ps(-0.0f);
-  return _mm256_or_ps(_mm256_andnot_ps(s, magnitude), _mm256_and_ps(s, sign));
-}
 static inline vi vf_bits(vf a) { return _mm256_castps_si256(a); }
 static inline vf vf_from_bits(vi a) { return _mm256_castsi256_ps(a); }
 
@@ -43,7 +41,7 @@ static inline vi vi_shl(vi a, int n) { return _mm256_slli_epi32(a, n); }
 static inline vf vi_to_vf(vi a) { return _mm256_cvtepi32_ps(a); }
 static inline vi vi_and(vi a, vi b) { return _mm256_and_si256(a, b); }
 static inline vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
-static inline vi vi_set8(int x) { return _mm256_set1_epi8((char)x); }
+static inline vi vi_held8(int x) { return _mm256_set1_epi8((char)x); }
 static inline vi vi_shl16(vi a, int n) { return _mm256_slli_epi16(a, n); }
 static inline vi vi_shr16(vi a, int n) { return _mm256_srli_epi16(a, n); }
 static inline vi vi_low8(vi a) { return _mm256_unpacklo_epi8(a, _mm256_setzero_si256()); }

@@ -15,6 +15,8 @@ typedef int32x4_t vi;
 static inline vf vf_load(const float *p) { return vld1q_f32(p); }
 static inline void vf_store(float *p, vf a) { vst1q_f32(p, a); }
 static inline vf vf_set1(float x) { return vdupq_n_f32(x); }
+static inline vf vf_splat(const float *p) { return vld1q_dup_f32(p); }
+static inline vf vf_held(float x) { return vdupq_n_f32(x); }
 static inline vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
 static inline vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
 static inline vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
@@ -23,7 +25,6 @@ static inline vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
 static inline vf vf_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 static inline vf vf_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 static inline vf vf_abs(vf a) { return vabsq_f32(a); }
-static inline vf vf_copysign(vf magnitude, vf sign) { return vbslq_f32(vdupq_n_u32(0x80000000u), sign, magnitude); }
 static inline vi vf_bits(vf a) { return vreinterpretq_s32_f32(a); }
 static inline vf vf_from_bits(vi a) { return vreinterpretq_f32_s32(a); }
 
@@ -40,7 +41,7 @@ static inline vi vi_shl(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(n)); }
 static inline vf vi_to_vf(vi a) { return vcvtq_f32_s32(a); }
 static inline vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
 static inline vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
-static inline vi vi_set8(int x) { return vreinterpretq_s32_s8(vdupq_n_s8((int8_t)x)); }
+static inline vi vi_held8(int x) { return vreinterpretq_s32_s8(vdupq_n_s8((int8_t)x)); }
 static inline vi vi_shl16(vi a, int n) {
   return vreinterpretq_s32_u16(vshlq_u16(vreinterpretq_u16_s32(a), vdupq_n_s16((int16_t)n)));
 }

@@ -24,6 +24,8 @@ typedef struct vi {
 static inline vf vf_load(const float *p) { vf r; memcpy(&r, p, sizeof r); return r; }
 static inline void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
 static inline vf vf_set1(float x) { VEC_LANES(vf, .f[l] = x); }
+static inline vf vf_splat(const float *p) { return vf_set1(*p); }
+static inline vf vf_held(float x) { return vf_set1(x); } /* a constant to keep in a register */
 static inline vf vf_add(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] + b.f[l]); }
 static inline vf vf_sub(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] - b.f[l]); }
 static inline vf vf_mul(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] * b.f[l]); }
@@ -33,7 +35,6 @@ static inline vf vf_fma(vf a, vf b, vf c) { VEC_LANES(vf, .f[l] = a.f[l] * b.f[l
 static inline vf vf_max(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] > b.f[l] ? a.f[l] : b.f[l]); }
 static inline vf vf_min(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] < b.f[l] ? a.f[l] : b.f[l]); }
 static inline vf vf_abs(vf a) { VEC_LANES(vf, .f[l] = fabsf(a.f[l])); }
-static inline vf vf_copysign(vf magnitude, vf sign) { VEC_LANES(vf, .f[l] = copysignf(magnitude.f[l], sign.f[l])); }
 static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
 static inline vf vf_from_bits(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; }
 
@@ -47,7 +48,7 @@ static inline vf vi_to_vf(vi a) { VEC_LANES(vf, .f[l] = (float)a.i[l]); }
 
 static inline vi vi_and(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] & b.i[l]); }
 static inline vi vi_or(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] | b.i[l]); }
-static inline vi vi_set8(int x) { VEC_LANES(vi, .i[l] = x * 0x01010101); } /* x < 128, to each byte */
+static inline vi vi_held8(int x) { VEC_LANES(vi, .i[l] = x * 0x01010101); } /* x < 128, to each byte */
 static inline vi vi_shl16(vi a, int n) { /* each int16 */
   VEC_LANES(vi, .i[l] = (int32_t)(((uint32_t)a.i[l] << n & 0xffffu) | (((uint32_t)a.i[l] & 0xffff0000u) << n)));
 }

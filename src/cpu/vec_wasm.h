@@ -18,6 +18,13 @@ typedef v128_t vi;
 static inline vf vf_load(const float *p) { return wasm_v128_load(p); }
 static inline void vf_store(float *p, vf a) { wasm_v128_store(p, a); }
 static inline vf vf_set1(float x) { return wasm_f32x4_splat(x); }
+static inline vf vf_splat(const float *p) { return wasm_v128_load32_splat(p); }
+/* A constant that is to stay in a register: V8 makes a plain one from two immediates wherever it is used. */
+static inline vf vf_held(float x) {
+  vf v = wasm_f32x4_splat(x);
+  __asm__("" : "+r"(v));
+  return v;
+}
 static inline vf vf_add(vf a, vf b) { return wasm_f32x4_add(a, b); }
 static inline vf vf_sub(vf a, vf b) { return wasm_f32x4_sub(a, b); }
 static inline vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
@@ -32,9 +39,6 @@ static inline vf vf_fma(vf a, vf b, vf c) {
 static inline vf vf_max(vf a, vf b) { return wasm_f32x4_pmax(b, a); }
 static inline vf vf_min(vf a, vf b) { return wasm_f32x4_pmin(b, a); }
 static inline vf vf_abs(vf a) { return wasm_f32x4_abs(a); }
-static inline vf vf_copysign(vf magnitude, vf sign) {
-  return wasm_v128_bitselect(sign, magnitude, wasm_i32x4_splat(INT32_MIN));
-}
 static inline vi vf_bits(vf a) { return a; }
 static inline vf vf_from_bits(vi a) { return a; }
 
@@ -47,7 +51,11 @@ static inline vi vi_shl(vi a, int n) { return wasm_i32x4_shl(a, (uint32_t)n); }
 static inline vf vi_to_vf(vi a) { return wasm_f32x4_convert_i32x4(a); }
 static inline vi vi_and(vi a, vi b) { return wasm_v128_and(a, b); }
 static inline vi vi_or(vi a, vi b) { return wasm_v128_or(a, b); }
-static inline vi vi_set8(int x) { return wasm_i8x16_splat((int8_t)x); }
+static inline vi vi_held8(int x) {
+  vi v = wasm_i8x16_splat((int8_t)x);
+  __asm__("" : "+r"(v));
+  return v;
+}
 static inline vi vi_shl16(vi a, int n) { return wasm_i16x8_shl(a, (uint32_t)n); }
 static inline vi vi_shr16(vi a, int n) { return wasm_u16x8_shr(a, (uint32_t)n); }
 static inline vi vi_low8(vi a) { return wasm_u16x8_extend_low_u8x16(a); }

@@ -14,31 +14,32 @@ static void *need(size_t count, size_t size) {
 /* -- kernels by themselves -- */
 
 static void test_tile(const kernels *k) {
-  static const int32_t lengths[] = {1, 2, 3, 17, 64};
+  static const int32_t lengths[] = {1, 2, 3, 33, 64, UNIT_LENGTH, UNIT_LENGTH + 1, 3 * UNIT_LENGTH - 5};
+  enum { PANELS = 3, STRETCHES = 3 };
   for (int32_t m = 1; m <= k->mr; m++) {
     for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
-      const int32_t k2 = lengths[l], nr = k->nr;
-      int16_t *a = need((size_t)(k2 * m * 2), sizeof *a), *b = need((size_t)(k2 * nr * 2), sizeof *b);
-      float *c = need((size_t)(m * (nr + 3)), sizeof *c), scale_a[MAX_TILE_ROWS], *scale_b = need((size_t)nr, sizeof *scale_b);
+      const int32_t n = lengths[l], k2 = (n + 1) / 2, nr = k->nr, width = PANELS * nr, ldc = width + 3;
+      int16_t *a = need((size_t)(k2 * m * 2), sizeof *a), *b = need((size_t)(k2 * width * 2), sizeof *b);
+      float *c = need((size_t)(m * ldc), sizeof *c), unit_a[STRETCHES * 9], *unit_b = need((size_t)width, sizeof *unit_b);
       for (int32_t i = 0; i < k2 * m * 2; i++) a[i] = (int16_t)((int32_t)random_below(&rng, 4001) - 2000);
-      for (int32_t i = 0; i < k2 * nr * 2; i++) b[i] = (int16_t)((int32_t)random_below(&rng, 8001) - 4000);
-      random_fill(&rng, scale_a, MAX_TILE_ROWS, 0.5f, 2);
-      random_fill(&rng, scale_b, (size_t)nr, 0.5f, 2);
-      for (int pass = 1; pass <= 2; pass++) {
-        k->tile[m - 1](a, b, k2, c, (size_t)nr + 3, scale_a, scale_b, pass == 2);
-        bool ok = true;
-        for (int32_t i = 0; i < m; i++) {
-          for (int32_t j = 0; j < nr; j++) {
-            int64_t sum = 0;
-            for (int32_t p = 0; p < k2; p++)
-              for (int e = 0; e < 2; e++) sum += a[(p * m + i) * 2 + e] * b[(p * nr + j) * 2 + e];
-            const double expected = (double)pass * (double)sum * scale_a[i] * scale_b[j];
-            ok = ok && fabs(c[i * (nr + 3) + j] - expected) <= 1e-6 * fabs(expected) + 1e-3;
+      for (int32_t i = 0; i < k2 * width * 2; i++) b[i] = (int16_t)((int32_t)random_below(&rng, 8001) - 4000);
+      random_fill(&rng, unit_a, STRETCHES * 9, 0.5f, 2);
+      random_fill(&rng, unit_b, (size_t)width, 0.5f, 2);
+      k->tile[m - 1](a, unit_a, 9, b, unit_b, n, PANELS, c, (size_t)ldc);
+      bool ok = true;
+      for (int32_t i = 0; i < m; i++) {
+        for (int32_t j = 0; j < width; j++) {
+          double sum = 0, size = 0;
+          for (int32_t e = 0; e < 2 * k2; e++) {
+            const double product = (double)a[(e / 2 * m + i) * 2 + e % 2] * b[((j / nr * k2 + e / 2) * nr + j % nr) * 2 + e % 2] *
+                                   unit_a[e / UNIT_LENGTH * 9 + i] * unit_b[j];
+            sum += product, size += fabs(product);
           }
+          ok = ok && fabs(c[i * ldc + j] - sum) <= 1e-6 * size;
         }
-        CHECK(ok);
       }
-      mem_free(a), mem_free(b), mem_free(c), mem_free(scale_b);
+      CHECK(ok);
+      mem_free(a), mem_free(b), mem_free(c), mem_free(unit_b);
     }
   }
 }
