@@ -217,9 +217,12 @@ test: setup setup-tests models-for-tests ## every test, the page's in browsers i
 	@$(MAKE) --no-print-directory app
 	@node tools/run-tests.mjs $(ONLY)
 
-.PHONY: test-native
+.PHONY: test-native test-wasm
 test-native: native-tests ## the native unit tests alone
 	@node tools/run-tests.mjs build/asan
+
+test-wasm: wasm-tests ## the unit tests that run in WebAssembly alone
+	@node tools/run-tests.mjs build/wasm-tests
 
 fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
 	@node tools/run-tests.mjs build/fuzz
