@@ -301,7 +301,22 @@ static bool is_silence(const transcribe *t, const verdict *v) {
   return o->no_speech_threshold < 1 && v->no_speech > o->no_speech_threshold;
 }
 
-/* Makes the segments of an accepted window; returns whether there are any. */
+/* A letter or a number is in the tokens' text. */
+static bool has_word(transcribe *t, const int32_t *tokens, int32_t n) {
+  size_t bytes, used;
+  const char *text = whisper_output_text(t->output, tokens, n, t->special->eot, &bytes);
+  for (; bytes > 0; text += used, bytes -= used) {
+    uint32_t character;
+    bool valid;
+    used = utf8_read(text, bytes, &character, &valid);
+    const unicode_class class = unicode_class_of(character);
+    if (class == UNICODE_LETTER || class == UNICODE_NUMBER) return true;
+  }
+  return false;
+}
+
+/* Makes the segments of an accepted window; returns whether there are any. Two kinds that openai/whisper keeps are left out: what lies behind the
+ * end of the audio, and mere punctuation in a window that no temperature could make trustworthy (noise, mostly). */
 static bool accept(transcribe *t, const verdict *v, float temperature) {
   const sotto_segment common = {.window = t->n_windows,
                                 .no_speech_prob = v->no_speech,
@@ -310,6 +325,7 @@ static bool accept(transcribe *t, const verdict *v, float temperature) {
                                 .compression_ratio = v->compression_ratio};
   whisper_output_begin(t->output, &common);
   int32_t advance = t->n_window;
+  const bool trusted = is_trusted(t, v);
   bool any = false;
   if (!is_silence(t, v)) {
     int32_t n = whisper_segments_cut(v->tokens, v->n, t->special->first_timestamp, t->frames_per_step, t->n_window,
@@ -317,9 +333,12 @@ static bool accept(transcribe *t, const verdict *v, float temperature) {
     bool repeats = false;
     for (int32_t i = 0; i < n; i++) {
       const whisper_slice *slice = &t->slices[i];
+      if (slice->begin_frame >= t->n_window) continue;
+      if (!trusted && !has_word(t, v->tokens + slice->first, slice->n)) continue;
+      const int32_t end_frame = min_i32(slice->end_frame, t->n_window);
       const char *text = whisper_output_add(t->output, v->tokens + slice->first, v->p + slice->first, slice->n,
                                             (double)(t->seek + slice->begin_frame) * SECONDS_PER_FRAME,
-                                            (double)(t->seek + slice->end_frame) * SECONDS_PER_FRAME);
+                                            (double)(t->seek + end_frame) * SECONDS_PER_FRAME);
       if (text == NULL) continue;
       any = true;
       whisper_context_add(&t->context, v->tokens + slice->first, slice->n);

@@ -484,6 +484,23 @@ static void test_prompts(void) {
   CHECK(net->prompts[0].tokens[224] == SOT && net->prompts[0].n == MAX_TOKENS - 1);
   o.max_tokens = 0;
 
+  /* Punctuation alone is no speech where nothing can be trusted; elsewhere it stays. */
+  static const int32_t dots[] = {T0, '.', '.', T0 + 80, 0};
+  net->scripts[0] = dots;
+  o.initial_prompt = o.prefix = NULL;
+  net->n_calls = 0;
+  transcript t = run(net, &o, 5);
+  CHECK(strcmp(t.text, "[0.00 1.60]..") == 0);
+  o.compression_ratio_threshold = 0.01f; /* no text passes */
+  net->n_calls = 0;
+  t = run(net, &o, 5);
+  CHECK(strcmp(t.text, "") == 0);
+  net->scripts[0] = hello;
+  net->n_calls = 0;
+  t = run(net, &o, 5);
+  CHECK(strcmp(t.text, "") != 0);
+  o.compression_ratio_threshold = plain().compression_ratio_threshold;
+
   /* The first window's text begins with the prefix. */
   static const int32_t world[] = {'w', T0 + 80, 0};
   net->scripts[0] = world;
@@ -491,8 +508,8 @@ static void test_prompts(void) {
   o.initial_prompt = NULL;
   o.prefix = "he ";
   net->n_calls = 0;
-  transcript t = run(net, &o, 31);
-  CHECK(strcmp(t.text, "[0.00 1.60] hew[30.00 32.00]hi") == 0);
+  t = run(net, &o, 31);
+  CHECK(strcmp(t.text, "[0.00 1.60] hew[30.00 31.00]hi" /* the end of the audio */) == 0);
   const int32_t given[] = {SOT, EN, TRANSCRIBE, T0, ' ', 'h', 'e'};
   CHECK(net->prompts[0].n == 7 && memcmp(net->prompts[0].tokens, given, sizeof given) == 0);
   net->n_calls = 0;
