@@ -5,6 +5,8 @@
  * The file may end only at TENSOR, with nothing collected. All numbers are little-endian. */
 #include "ggml_bin.h"
 
+#include "foreign.h"
+
 #include <math.h>
 
 enum {
@@ -45,65 +47,10 @@ struct ggml_bin {
   error err;
 };
 
-/* ---- what else the file might be ---- */
-
-#define GET_ANOTHER \
-  "; Whisper models are read from whisper.cpp's ggml-*.bin files (huggingface.co/ggerganov/whisper.cpp)"
-
-typedef struct foreign {
-  size_t at, n;
-  const char *bytes, *what;
-} foreign;
-
-static const foreign foreigners[] = {
-    {0, 4, "GGUF", "this is a GGUF file" GET_ANOTHER},
-    {0, 4, "tjgg", "this is a language model in an old llama.cpp format" GET_ANOTHER},
-    {0, 4, "fmgg", "this is a language model in an old llama.cpp format" GET_ANOTHER},
-    {0, 4, "ggml", "this ggml file has its bytes in big-endian order" GET_ANOTHER},
-    {0, 4, "PK\3\4", "this is a zip archive, perhaps a PyTorch checkpoint (.pt, pytorch_model.bin)" GET_ANOTHER},
-    {0, 2, "\x80\2", "this is a PyTorch checkpoint" GET_ANOTHER},
-    {4, 4, "TFL3", "this is a TensorFlow Lite model" GET_ANOTHER},
-    {0, 7, "\x89HDF\r\n\x1a", "this is an HDF5 file" GET_ANOTHER},
-    {0, 2, "\x1f\x8b", "this file is compressed with gzip; unpack it and give what was inside"},
-    {0, 4, "\x28\xb5\x2f\xfd", "this file is compressed with zstd; unpack it and give what was inside"},
-    {0, 12, "version http",
-     "this is a Git LFS pointer, not the model itself; run `git lfs pull`, or download the file"},
-    {0, 4, "RIFF", "this is a sound file, not a model; were the two swapped?"},
-    {0, 4, "OggS", "this is a sound file, not a model; were the two swapped?"},
-    {0, 4, "fLaC", "this is a sound file, not a model; were the two swapped?"},
-    {0, 3, "ID3", "this is a sound file, not a model; were the two swapped?"},
-    {4, 4, "ftyp", "this is a sound or video file, not a model; were the two swapped?"},
-};
-
-/* Says in words what the first bytes look like. */
 static sotto_status refuse_foreign(const uint8_t *p, size_t n, error *err) {
-  if (n == 0) return fail(err, SOTTO_ERR_FORMAT, "the model file is empty; download it again");
-  for (size_t i = 0; i < sizeof foreigners / sizeof *foreigners; i++) {
-    const foreign *f = &foreigners[i];
-    if (n >= f->at + f->n && memcmp(p + f->at, f->bytes, f->n) == 0) return fail(err, SOTTO_ERR_FORMAT, "%s", f->what);
-  }
-
-  size_t i = n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* byte order mark */
-  while (i < n && (p[i] == ' ' || p[i] == '\n' || p[i] == '\r' || p[i] == '\t')) i++;
-  if (i < n && p[i] == '<')
-    return fail(err, SOTTO_ERR_FORMAT,
-                "this is a web page, not a model; the address led to a page or an error: download the file itself");
-  if (i < n && (p[i] == '{' || p[i] == '['))
-    return fail(err, SOTTO_ERR_FORMAT, "this is JSON text, not a model" GET_ANOTHER);
-  if (n >= 10 && p[8] == '{' && p[5] == 0 && p[6] == 0 && p[7] == 0) /* length of the JSON that follows */
-    return fail(err, SOTTO_ERR_FORMAT, "this is a safetensors file" GET_ANOTHER);
-  if (n >= 4 && p[0] == 8 && p[1] > 0 && p[1] < 32 && (p[2] == 0x12 || p[2] == 0x1a || p[2] == 0x3a))
-    return fail(err, SOTTO_ERR_FORMAT, "this is an ONNX model" GET_ANOTHER); /* protobuf: IR version, then a string */
-
-  size_t zeros = 0;
-  while (zeros < n && p[zeros] == 0) zeros++;
-  if (zeros == n)
-    return fail(err, SOTTO_ERR_FORMAT,
-                "the model file begins with zeros: its download did not finish; download it again");
-  uint8_t head[4] = {0};
-  memcpy(head, p, min_size(n, 4));
-  return fail(err, SOTTO_ERR_FORMAT, "this is not a ggml file (it begins with %02x %02x %02x %02x)" GET_ANOTHER,
-              head[0], head[1], head[2], head[3]);
+  return foreign_refuse(
+      p, n, "ggml",
+      "Whisper models are read from whisper.cpp's ggml-*.bin files (huggingface.co/ggerganov/whisper.cpp)", err);
 }
 
 /* ---- the states ---- */
@@ -245,7 +192,7 @@ static sotto_status read_tensor(ggml_bin *b) {
         &b->err, SOTTO_ERR_FORMAT,
         "after %s comes a tensor of %d dimensions with a name of %u bytes: the file is corrupt; download it again",
         after, (int)rank, (unsigned)name_bytes);
-  if (dtype_block_elements(type) == 0)
+  if (type > DTYPE_Q6_K || dtype_block_elements(type) == 0) /* later types came with GGUF */
     return fail(&b->err, SOTTO_ERR_UNSUPPORTED,
                 "after %s comes a tensor of type %u, which is not known here; use an f16, q5_1 or q8_0 file", after,
                 (unsigned)type);

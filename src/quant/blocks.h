@@ -1,7 +1,7 @@
 /* The block formats behind quant.h: one pair of functions a type, for one block.
  *
  * unpack: block -> 32 integers with scale and offset.   quantize: f32 -> block.
- * Legacy blocks hold 32 elements; k-quant blocks hold 256, and `group` of [0, 8) picks 32 of them. */
+ * Legacy blocks and iq4_nl hold 32 elements; k-quant and iq4_xs blocks hold 256, and `group` of [0, 8) picks 32 of them. */
 #ifndef SOTTO_QUANT_BLOCKS_H
 #define SOTTO_QUANT_BLOCKS_H
 
@@ -19,6 +19,9 @@ void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 
+void iq4_nl_unpack(const uint8_t *block, qblock32 *restrict out);
+void iq4_xs_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
+
 void q4_0_quantize(const float *x /* [32] */, uint8_t *block);
 void q4_1_quantize(const float *x, uint8_t *block);
 void q5_0_quantize(const float *x, uint8_t *block);
@@ -30,6 +33,9 @@ void q3_k_quantize(const float *x, uint8_t *block);
 void q4_k_quantize(const float *x, uint8_t *block);
 void q5_k_quantize(const float *x, uint8_t *block);
 void q6_k_quantize(const float *x, uint8_t *block);
+
+void iq4_nl_quantize(const float *x /* [32] */, uint8_t *block);
+void iq4_xs_quantize(const float *x /* [256] */, uint8_t *block);
 
 static inline float load_f16(const uint8_t *p) { return f16_to_f32(load_u16(p)); }
 

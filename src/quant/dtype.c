@@ -9,7 +9,7 @@ typedef void (*quantize_block)(const float *x, uint8_t *block);
 typedef struct dtype_traits {
   const char *name;
   uint16_t block_elements, block_bytes;
-  quantize_block quantize; /* NULL for f32, f16 */
+  quantize_block quantize; /* NULL for f32, f16, bf16 */
 } dtype_traits;
 
 static const dtype_traits traits[DTYPE_COUNT] = {
@@ -25,6 +25,9 @@ static const dtype_traits traits[DTYPE_COUNT] = {
     [DTYPE_Q4_K] = {"q4_K", 256, 144, q4_k_quantize},
     [DTYPE_Q5_K] = {"q5_K", 256, 176, q5_k_quantize},
     [DTYPE_Q6_K] = {"q6_K", 256, 210, q6_k_quantize},
+    [DTYPE_IQ4_NL] = {"iq4_nl", 32, 18, iq4_nl_quantize},
+    [DTYPE_IQ4_XS] = {"iq4_xs", 256, 136, iq4_xs_quantize},
+    [DTYPE_BF16] = {"bf16", 1, 2, NULL},
 };
 
 static const dtype_traits unknown = {"unknown", 0, 0, NULL};
@@ -77,6 +80,12 @@ void qblock_unpack(uint32_t type, const void *row, size_t index, qblock32 *out) 
     case DTYPE_Q6_K:
       q6_k_unpack(p + index / 8 * 210, index % 8, out);
       break;
+    case DTYPE_IQ4_NL:
+      iq4_nl_unpack(p + index * 18, out);
+      break;
+    case DTYPE_IQ4_XS:
+      iq4_xs_unpack(p + index / 8 * 136, index % 8, out);
+      break;
     default:
       memset(out, 0, sizeof *out);
   }
@@ -90,6 +99,11 @@ void dequantize_row(uint32_t type, const void *row, float *dst, size_t n) {
   if (type == DTYPE_F16) {
     const uint8_t *p = row;
     for (size_t i = 0; i < n; i++) dst[i] = load_f16(p + 2 * i);
+    return;
+  }
+  if (type == DTYPE_BF16) {
+    const uint8_t *p = row;
+    for (size_t i = 0; i < n; i++) dst[i] = bf16_to_f32(load_u16(p + 2 * i));
     return;
   }
   qblock32 b;
@@ -110,6 +124,11 @@ bool quantize_row(uint32_t type, const float *src, void *row, size_t n) {
     memcpy(p, src, n * sizeof *src);
   } else if (type == DTYPE_F16) {
     for (size_t i = 0; i < n; i++) store_f16(p + 2 * i, src[i]);
+  } else if (type == DTYPE_BF16) {
+    for (size_t i = 0; i < n; i++) {
+      uint16_t h = f32_to_bf16(src[i]);
+      memcpy(p + 2 * i, &h, 2);
+    }
   } else {
     for (size_t i = 0; i < n; i += t->block_elements, p += t->block_bytes) t->quantize(src + i, p);
   }

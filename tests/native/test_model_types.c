@@ -69,7 +69,7 @@ int main(void) {
   byte_list first = model_random(h, DTYPE_F16, 8);
   model_file plain = model_file_of((char *)first.bytes, first.size);
   if (!CHECK(plain.bytes != NULL)) return check_end();
-  for (uint32_t type = DTYPE_F16; type < DTYPE_COUNT; type++) {
+  for (uint32_t type = DTYPE_F16; type <= DTYPE_Q6_K; type++) {
     if (dtype_block_elements(type) == 0) continue;
     byte_list typed = model_requantize(&plain, type);
     outcome is = run(be, &typed, frames);

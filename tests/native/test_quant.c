@@ -6,8 +6,8 @@
 
 #include <float.h>
 
-static const uint32_t block_types[] = {DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0,
-                                       DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K};
+static const uint32_t block_types[] = {DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0,   DTYPE_Q2_K,
+                                       DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K, DTYPE_IQ4_NL, DTYPE_IQ4_XS};
 enum { N_BLOCK_TYPES = sizeof block_types / sizeof *block_types, MAX_BLOCK_BYTES = 210 };
 
 /* ---- the second description: one element of one block, from its bits ---- */
@@ -22,6 +22,13 @@ static double half(const uint8_t *p) {
   int fraction = bits(p, 0, 10), exponent = bits(p, 10, 5), sign = bits(p, 15, 1) ? -1 : 1;
   if (exponent == 31) return fraction ? (double)NAN : sign * (double)INFINITY;
   return sign * (exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24));
+}
+
+static int iq4_value(int index) { /* as published: closer together around 0 */
+  const int steps[16] = {-127, 23, 21, 18, 16, 14, 13, 12, 11, 12, 12, 13, 15, 16, 20, 24};
+  int v = 0;
+  for (int i = 0; i <= index; i++) v += steps[i];
+  return v;
 }
 
 typedef struct element {
@@ -77,6 +84,15 @@ static element element_of(uint32_t type, const uint8_t *b, size_t e) {
       r = (element){half(b + 208) * scale, 0, bits(b, low, 4) + 16 * bits(b + 128, pair, 2) - 32};
       break;
     }
+    case DTYPE_IQ4_NL:
+      r = (element){half(b), 0, iq4_value(bits(b + 2, nibble, 4))};
+      break;
+    case DTYPE_IQ4_XS: {
+      int scale = bits(b + 4, 4 * g, 4) + 16 * bits(b + 2, 2 * g, 2) - 32;
+      size_t low = 8 * (16 * g + j % 16) + (j < 16 ? 0 : 4);
+      r = (element){half(b) * scale, 0, iq4_value(bits(b + 8, low, 4))};
+      break;
+    }
   }
   return r;
 }
@@ -95,9 +111,10 @@ static void test_sizes(void) {
     uint32_t type;
     const char *name;
     size_t elements, bytes;
-  } known[] = {{0, "f32", 1, 4},       {1, "f16", 1, 2},       {2, "q4_0", 32, 18},    {3, "q4_1", 32, 20},
-               {6, "q5_0", 32, 22},    {7, "q5_1", 32, 24},    {8, "q8_0", 32, 34},    {10, "q2_K", 256, 84},
-               {11, "q3_K", 256, 110}, {12, "q4_K", 256, 144}, {13, "q5_K", 256, 176}, {14, "q6_K", 256, 210}};
+  } known[] = {{0, "f32", 1, 4},       {1, "f16", 1, 2},         {2, "q4_0", 32, 18},    {3, "q4_1", 32, 20},
+               {6, "q5_0", 32, 22},    {7, "q5_1", 32, 24},      {8, "q8_0", 32, 34},    {10, "q2_K", 256, 84},
+               {11, "q3_K", 256, 110}, {12, "q4_K", 256, 144},   {13, "q5_K", 256, 176}, {14, "q6_K", 256, 210},
+               {20, "iq4_nl", 32, 18}, {23, "iq4_xs", 256, 136}, {30, "bf16", 1, 2}};
   size_t n_known = sizeof known / sizeof *known;
   for (size_t i = 0; i < n_known; i++) {
     CHECK(strcmp(dtype_name(known[i].type), known[i].name) == 0);
@@ -205,6 +222,15 @@ static void test_hand_made_blocks(void) {
   memset(b, 0, sizeof b); /* element 226 = 128 + 3 * 32 + 2: low 64 + 32 + 2, upper nibble; high 32 + 2, top bits */
   b[209] = 0x38, b[192 + 14] = 0xfd, b[98] = 0xd0, b[128 + 34] = 0x40;
   CHECK(one(DTYPE_Q6_K, b, 226) == 0.5f * -3 * (13 + 16 - 32) && one(DTYPE_Q6_K, b, 227) == 0.5f * -3 * -32);
+
+  memset(b, 0, sizeof b);
+  b[1] = 0x38, b[2] = 0x1f, b[17] = 0x80;
+  CHECK(one(DTYPE_IQ4_NL, b, 0) == 56.5f && one(DTYPE_IQ4_NL, b, 16) == -52.0f && one(DTYPE_IQ4_NL, b, 31) == 0.5f);
+
+  memset(b, 0, sizeof b); /* group 7: scale 0b110101 - 32 = 21; group 0: 0 - 32 */
+  b[1] = 0x38, b[7] = 0x50, b[3] = 0xc0, b[8 + 16 * 7 + 3] = 0x97;
+  CHECK(one(DTYPE_IQ4_XS, b, 227) == 0.5f * 21 * -10 && one(DTYPE_IQ4_XS, b, 243) == 0.5f * 21 * 13);
+  CHECK(one(DTYPE_IQ4_XS, b, 5) == 0.5f * -32 * -127);
 }
 
 /* A legacy block by the rule in words: the integers first, then every bit put in its place. */
@@ -265,13 +291,41 @@ static void test_quantize_by_rule(void) {
   }
 }
 
+/* iq4_nl by the rule in words: the largest element is -127, the others the nearest, and the scale is the best for them where errors
+ * count by the square of the element. In double: a scale may round to the half beside. */
+static void test_quantize_iq4_nl(void) {
+  random_state random = {9};
+  for (int round = 0; round < 500; round++) {
+    float x[32], largest = 0;
+    uint8_t b[18];
+    random_fill(&random, x, 32, -1, 1);
+    if (round % 4 == 1) x[round % 32] = -3;
+    if (round % 4 == 2) x[round % 32] = 3;
+    for (int j = 0; j < 32; j++)
+      if (fabsf(x[j]) > fabsf(largest)) largest = x[j];
+    CHECK(quantize_row(DTYPE_IQ4_NL, x, b, 32));
+    double along = 0, norm = 0;
+    int n_wrong = 0;
+    for (size_t j = 0; j < 32; j++) {
+      double at = x[j] / (double)largest * -127;
+      int q = element_of(DTYPE_IQ4_NL, b, j).q;
+      for (int i = 0; i < 16; i++) n_wrong += fabs(at - iq4_value(i)) < fabs(at - q) - 1e-4;
+      along += (double)x[j] * x[j] * x[j] * q;
+      norm += (double)x[j] * x[j] * q * q;
+    }
+    CHECK(n_wrong == 0);
+    CHECK_NEAR(half(b), along / norm, fabs(along / norm) / 1000);
+  }
+}
+
 /* Error after quantizing and back, as root mean square over that of the values: of normal values, as weights are. The bounds
  * lie a tenth above what was measured. */
 static void test_error(void) {
   enum { N = 64 * 256 };
   static float x[N], y[N];
   static uint8_t row[N / 32 * 34];
-  const double bound[N_BLOCK_TYPES] = {0.094, 0.085, 0.047, 0.041, 0.0058, 0.36, 0.17, 0.085, 0.042, 0.021};
+  const double bound[N_BLOCK_TYPES] = {0.094, 0.085, 0.047, 0.041, 0.0058, 0.36,
+                                       0.17,  0.085, 0.042, 0.021, 0.086,  0.086};
   random_state random = {3};
   for (int i = 0; i < N; i++) {
     float sum = 0;
@@ -312,6 +366,25 @@ static void test_plain_types(void) {
       double should = half((const uint8_t *)&halves[i]);
       n_wrong += isnan(should) ? !isnan(values[i]) || (back[i] & 0x7fff) <= 0x7c00
                                : values[i] != should || back[i] != halves[i];
+    }
+  }
+  CHECK(n_wrong == 0);
+
+  n_wrong = 0;
+  for (uint32_t u = 0; u < 65536; u++) { /* every bf16, and its neighbours in f32 */
+    uint16_t h = (uint16_t)u, again;
+    uint32_t wide = u << 16, next;
+    float v, w;
+    memcpy(&v, &wide, 4);
+    dequantize_row(DTYPE_BF16, &h, &w, 1);
+    quantize_row(DTYPE_BF16, &v, &again, 1);
+    n_wrong += isnan(v) ? !isnan(w) || (again & 0x7fff) <= 0x7f80 : memcmp(&v, &w, 4) != 0 || again != h;
+    if (!isfinite(v)) continue;
+    for (uint32_t low = 0x7fff; low <= 0x8001; low++) { /* a little less than half, half (to even), a little more */
+      next = wide | low;
+      memcpy(&v, &next, 4);
+      quantize_row(DTYPE_BF16, &v, &again, 1);
+      n_wrong += again != (uint16_t)(u + (low > 0x8000 || (low == 0x8000 && (u & 1))));
     }
   }
   CHECK(n_wrong == 0);
@@ -363,6 +436,7 @@ int main(void) {
   test_layouts();
   test_hand_made_blocks();
   test_quantize_by_rule();
+  test_quantize_iq4_nl();
   test_error();
   test_plain_types();
   test_hostile_values();
