@@ -17,6 +17,8 @@ const FEED_BYTES = 1 << 20;
 /** Times to take up a broken connection without any progress between. */
 const RETRIES = 4;
 const RETRY_MS = 400;
+/** A connection that is silent for so long counts as broken. */
+const SILENCE_MS = 30_000;
 
 export interface LoadContext {
   wasm: Wasm;
@@ -238,8 +240,12 @@ async function* fetchPieces(
 ): AsyncGenerator<Uint8Array> {
   for (let tries = 0; ;) {
     let broken: unknown;
+    const watch = new Watch(signal);
     try {
-      const response = await fetch(url, { signal, headers: offset > 0 ? { Range: `bytes=${offset}-` } : {} });
+      const response = await fetch(url, {
+        signal: watch.signal,
+        headers: offset > 0 ? { Range: `bytes=${offset}-` } : {},
+      });
       if (offset > 0 && response.status === 416 && offset === size) return;
       if (!response.ok) throw new HttpError(response.status);
       const resumed = response.status === 206;
@@ -253,6 +259,7 @@ async function* fetchPieces(
       if (!response.body) throw new Error('no body');
       for await (let bytes of streamPieces(response.body)) {
         if (signal.aborted) throw abortError();
+        watch.heard();
         if (skip > 0) {
           const n = Math.min(skip, bytes.length);
           bytes = bytes.subarray(n);
@@ -274,9 +281,40 @@ async function* fetchPieces(
       if (error instanceof SottoError) throw error;
       if (error instanceof HttpError && !error.passing) throw new SottoError('network', error.message);
       broken = error;
+    } finally {
+      watch.close();
     }
     if (offset === 0 || ++tries > RETRIES) throw new SottoError('network', reasonOf(broken));
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** (tries - 1)));
+  }
+}
+
+/** Ends a connection that is silent for too long, or when the caller says so. */
+class Watch {
+  readonly #controller = new AbortController();
+  readonly #caller: AbortSignal;
+  readonly #end = (): void => this.#controller.abort();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(caller: AbortSignal) {
+    this.#caller = caller;
+    caller.addEventListener('abort', this.#end, { once: true });
+    this.heard();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  heard(): void {
+    clearTimeout(this.#timer);
+    const silence = new Error(`nothing came for ${SILENCE_MS / 1000} s`);
+    this.#timer = setTimeout(() => this.#controller.abort(silence), SILENCE_MS);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#caller.removeEventListener('abort', this.#end);
   }
 }
 

@@ -163,7 +163,11 @@ test('a stream of audio that fails passes its own error on', ready, async () => 
   };
   await assert.rejects(shared.transcribe(stream(), { sampleRate: 16000 }), (e) => e === error);
   await new Promise((resolve) => setTimeout(resolve, 100));
-  assert.equal((await shared.transcribe(new Float32Array(0), { sampleRate: 16000 })).text, '', 'and the next one works');
+  assert.equal(
+    (await shared.transcribe(new Float32Array(0), { sampleRate: 16000 })).text,
+    '',
+    'and the next one works',
+  );
 });
 
 test('abort at any moment; what comes next is right', ready, async () => {

@@ -34,7 +34,13 @@ for (const [place, options] of Object.entries(places)) {
     symlinkSync(path.join(root, 'node_modules'), path.join(folder, 'node_modules'));
     writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }');
     writeFileSync(path.join(folder, 'caller.ts'), caller);
-    const compilerOptions = { strict: true, noEmit: true, target: 'es2022', exactOptionalPropertyTypes: true, ...options };
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: 'es2022',
+      exactOptionalPropertyTypes: true,
+      ...options,
+    };
     writeFileSync(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['caller.ts'] }));
     const { code, stdout } = await runProgram(process.execPath, [path.join(root, TSC), '-p', folder]);
     assert.equal(code, 0, stdout);
