@@ -12,13 +12,13 @@ function add(name) {
   const bytes = readFileSync(name);
   // That file system does not know "..": includes are named from the root.
   const fromRoot = (all, file) => `#include "${path.join(path.dirname(name), file)}"`;
-  at[parts.at(-1)] = /\.[ch]$/.test(name) ? bytes.toString().replace(/^#include "(\.\.\/[^"]+)"/gm, fromRoot) : bytes;
+  at[parts.at(-1)] = /\.(c|h|inc)$/.test(name) ? bytes.toString().replace(/^#include "(\.\.\/[^"]+)"/gm, fromRoot) : bytes;
 }
 function addFolder(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const name = path.join(folder, entry.name);
     if (entry.isDirectory()) addFolder(name);
-    else if (/\.[ch]$/.test(name)) add(name);
+    else if (/\.(c|h|inc)$/.test(name)) add(name);
   }
 }
 function write(tree, folder, before) {
@@ -41,8 +41,8 @@ if (args.includes('--version')) {
 }
 const { runClang, Exit } = await import(bundle);
 if (args.includes('-c')) {
-  addFolder('src');
-  addFolder('include');
+  const source = args.find((arg) => arg.endsWith('.c')) ?? '';
+  for (const folder of new Set(['src', 'include', path.normalize(source).split('/')[0]])) if (folder) addFolder(folder);
 }
 for (const arg of args) if (arg.endsWith('.o') && args[args.indexOf(arg) - 1] !== '-o') add(arg);
 const out = args.indexOf('-o') < 0 ? null : args[args.indexOf('-o') + 1];
