@@ -13,6 +13,12 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #define NO_UNROLL
 #endif
+/* Two sums stay in registers, row after row: gcc would take the loads of all rows to the front and spill the sums. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__AVX2__)
+#define KEEP(a, b) __asm__ volatile("" : "+x"(a), "+x"(b))
+#else
+#define KEEP(a, b) (void)0
+#endif
 
 static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const float *unit_a, size_t unit_stride,
                                                             const int16_t *b, const float *unit_b, int32_t n, int32_t n_panels,
@@ -31,6 +37,7 @@ static inline __attribute__((always_inline)) void tile_rows(const int m, const i
           const vi x = vi_splat32(left + 2 * i);
           sum[i][0] = vi_dot16_add(sum[i][0], x, b0);
           sum[i][1] = vi_dot16_add(sum[i][1], x, b1);
+          KEEP(sum[i][0], sum[i][1]);
         }
         left += 2 * m;
         b += 2 * NR;

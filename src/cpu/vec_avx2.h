@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define VW 8
-#define MR 6
+#define MR 5 /* 6 leave no register for a product */
 
 typedef __m256 vf;
 typedef __m256i vi;
