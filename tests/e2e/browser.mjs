@@ -34,7 +34,7 @@ export function whyNot(kind) {
   return undefined;
 }
 
-const CHROMIUM_FLAGS = [
+export const CHROMIUM_FLAGS = [
   '--headless=new',
   '--no-sandbox',
   '--disable-quic',
