@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-#define RUN_MS 2.0
-#define N_RUNS 60
+#define RUN_MS    2.0
+#define N_RUNS    60
 #define MAX_RIGHT (1 << 19)
 
 static int16_t left[MAX_TILE_ROWS * 1536], right[MAX_RIGHT];

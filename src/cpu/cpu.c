@@ -91,7 +91,8 @@ static void layer_norm(backend *be, tensor y, tensor x, tensor gain, tensor bias
   cpu_run(c, norm_item, &job, divide_up(x.rows, ROWS_PER_ITEM), (double)x.rows * x.cols);
 }
 
-static void embed(backend *be, tensor y, const weight *table, const int32_t *ids, tensor positions, const int32_t *pos) {
+static void embed(backend *be, tensor y, const weight *table, const int32_t *ids, tensor positions,
+                  const int32_t *pos) {
   const cpu *c = (cpu *)be;
   for (int32_t i = 0; i < y.rows; i++) {
     float *row = tensor_at(y, i);

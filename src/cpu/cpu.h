@@ -6,11 +6,11 @@
 #include "../ops.h"
 #include "kernels.h"
 
-#define LEFT_BYTES ((size_t)5 << 20) /* the left operand's panels; a longer one is done in pieces */
-#define LEFT_SCALES (1 << 14)        /* and its most units */
+#define LEFT_BYTES         ((size_t)5 << 20) /* the left operand's panels; a longer one is done in pieces */
+#define LEFT_SCALES        (1 << 14)         /* and its most units */
 #define MAX_WEIGHT_COLUMNS (1 << 17)
-#define MAX_BLOCK_PANELS 32 /* right panels that one item of a product works on, at most */
-#define MAX_FEW_ROWS 16 /* of activations, which stream a weight of blocks instead of unpacking it into panels */
+#define MAX_BLOCK_PANELS   32 /* right panels that one item of a product works on, at most */
+#define MAX_FEW_ROWS       16 /* of activations, which stream a weight of blocks instead of unpacking it into panels */
 
 typedef struct cpu {
   backend base;
@@ -21,9 +21,9 @@ typedef struct cpu {
   float *left_scales; /* [LEFT_SCALES] */
   void *few;          /* few rows of activations, for the kernels of blocks */
   size_t few_bytes;
-  float *dense;       /* dense_size elements: the copy that read gives of a tensor with gaps */
+  float *dense; /* dense_size elements: the copy that read gives of a tensor with gaps */
   size_t dense_size;
-  char *scratch;      /* scratch_bytes for each thread */
+  char *scratch; /* scratch_bytes for each thread */
   size_t scratch_bytes;
 } cpu;
 
@@ -32,7 +32,9 @@ struct buffer {
   float *data;
 };
 
-static inline float *tensor_at(tensor t, int32_t row) { return t.buf->data + t.offset + (size_t)row * (size_t)t.stride; }
+static inline float *tensor_at(tensor t, int32_t row) {
+  return t.buf->data + t.offset + (size_t)row * (size_t)t.stride;
+}
 static inline int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
 static inline size_t align_64(size_t n) { return (n + 63) & ~(size_t)63; }
 
@@ -50,7 +52,8 @@ void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const voi
 void cpu_weight_seal(backend *be, weight *w);
 void cpu_weight_close(backend *be, weight *w);
 size_t cpu_weight_bytes(const weight *w);
-void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act, const tensor *residual);
+void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                const tensor *residual);
 kv *cpu_kv_open(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim);
 void cpu_kv_close(backend *be, kv *c);
 void cpu_kv_fill(backend *be, kv *c, tensor k, tensor v);

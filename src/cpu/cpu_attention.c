@@ -11,9 +11,9 @@
  * KV_SLOTS keeps int16 rows with one unit each, [head][place][d]; a query reads its places through a table. */
 #include "cpu.h"
 
-#define BLOCK_PANELS 4     /* left panels of queries in an item */
-#define KEY_PANELS 16      /* panels of keys that all of these pass before the next come */
-#define SLOT_DIMS 64       /* a head's rows in KV_SLOTS are padded to multiples of this */
+#define BLOCK_PANELS 4  /* left panels of queries in an item */
+#define KEY_PANELS   16 /* panels of keys that all of these pass before the next come */
+#define SLOT_DIMS    64 /* a head's rows in KV_SLOTS are padded to multiples of this */
 
 struct kv {
   int kind;
@@ -37,7 +37,8 @@ static bool open_whole(cpu *c, kv *a) {
   a->k_scale = mem_alloc(heads, (size_t)a->padded_slots * sizeof(float));
   a->v_scale = mem_alloc(heads, (size_t)a->padded_dim * sizeof(float));
   /* Scratch of an item, as whole_item takes it. */
-  const size_t rows = (size_t)(BLOCK_PANELS * mr), stretches = (size_t)divide_up(max_i32(a->n_slots, a->head_dim), UNIT_LENGTH);
+  const size_t rows = (size_t)(BLOCK_PANELS * mr),
+               stretches = (size_t)divide_up(max_i32(a->n_slots, a->head_dim), UNIT_LENGTH);
   return cpu_grow_scratch(c, 4 * 64 + rows * (stretches * 4 + ((size_t)max_i32(a->n_slots, a->head_dim) + 1) * 2 +
                                               (size_t)a->padded_slots * 4 + (size_t)a->padded_dim * 4));
 }
@@ -100,8 +101,8 @@ static void fill_item(void *context, int32_t item, int32_t thread) {
   } else {
     for (int32_t d = 0; d < a->head_dim; d += kernel->nr)
       kernel->quantize_columns(tensor_at(j->v, 0) + column + d, (size_t)j->v.stride, a->n_slots, a->head_dim - d,
-                                a->v + (size_t)head * value_size(a) + (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)d,
-                                a->v_scale + (size_t)head * (size_t)a->padded_dim + d);
+                               a->v + (size_t)head * value_size(a) + (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)d,
+                               a->v_scale + (size_t)head * (size_t)a->padded_dim + d);
   }
 }
 
@@ -151,10 +152,11 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
 
   char *at = cpu_scratch(j->c, thread);
   const int32_t stretches = divide_up(max_i32(a->n_slots, a->head_dim), UNIT_LENGTH);
-  float *unit = take(&at, (size_t)(stretches * rows) * sizeof *unit);                       /* of q, then of probabilities */
-  int16_t *left = take(&at, (size_t)rows * 4 * (size_t)max_i32(d_pairs, divide_up(a->n_slots, 2))); /* q, then probabilities */
-  float *scores = take(&at, (size_t)rows * slots * sizeof *scores);                         /* [rows, slots] */
-  float *out = take(&at, (size_t)rows * dims * sizeof *out);                                /* [rows, dims] */
+  float *unit = take(&at, (size_t)(stretches * rows) * sizeof *unit); /* of q, then of probabilities */
+  int16_t *left =
+      take(&at, (size_t)rows * 4 * (size_t)max_i32(d_pairs, divide_up(a->n_slots, 2))); /* q, then probabilities */
+  float *scores = take(&at, (size_t)rows * slots * sizeof *scores);                     /* [rows, slots] */
+  float *out = take(&at, (size_t)rows * dims * sizeof *out);                            /* [rows, dims] */
 
   for (int32_t i = 0; i < rows; i++) {
     const int32_t top = i / mr * mr, m = min_i32(mr, rows - top);
@@ -168,8 +170,9 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
   for (int32_t s = 0; s < a->padded_slots; s += KEY_PANELS * nr, keys += KEY_PANELS * nr * 2 * d_pairs) {
     const int32_t n_panels = min_i32(KEY_PANELS, (a->padded_slots - s) / nr);
     for (int32_t top = 0; top < rows; top += mr)
-      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)d_pairs * 2, unit + top, (size_t)rows, keys, k_scale + s,
-                                                a->head_dim, n_panels, scores + (size_t)top * slots + s, slots);
+      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)d_pairs * 2, unit + top, (size_t)rows,
+                                                keys, k_scale + s, a->head_dim, n_panels,
+                                                scores + (size_t)top * slots + s, slots);
   }
   const int32_t pairs = divide_up(a->n_slots, 2);
   for (int32_t i = 0; i < rows; i++) {
@@ -179,13 +182,14 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
     for (int32_t s = 0; s < a->n_slots; s += UNIT_LENGTH)
       unit[s / UNIT_LENGTH * rows + i] =
           inverse * quantize_left(kernel, p + s, min_i32(UNIT_LENGTH, a->n_slots - s),
-                                     left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top) + s * m, (size_t)m);
+                                  left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top) + s * m, (size_t)m);
   }
   const int16_t *values = a->v + (size_t)head * value_size(a);
   for (int32_t d = 0; d < a->padded_dim; d += nr, values += (size_t)pairs * 2 * (size_t)nr) {
     for (int32_t top = 0; top < rows; top += mr)
-      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)pairs * 2, unit + top, (size_t)rows, values,
-                                                a->v_scale + (size_t)head * dims + d, a->n_slots, 1, out + (size_t)top * dims + d, dims);
+      kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)pairs * 2, unit + top, (size_t)rows,
+                                                values, a->v_scale + (size_t)head * dims + d, a->n_slots, 1,
+                                                out + (size_t)top * dims + d, dims);
   }
   for (int32_t i = 0; i < rows; i++)
     memcpy(tensor_at(j->y, first + i) + column, out + (size_t)i * dims, (size_t)a->head_dim * sizeof(float));
@@ -208,7 +212,14 @@ static void slots_item(void *context, int32_t item, int32_t thread) {
 
 void cpu_attention(backend *be, tensor y, tensor q, const kv *a, float scale, const int32_t *slots, int32_t slot_stride,
                    const int32_t *length) {
-  attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .slots = slots, .length = length, .slot_stride = slot_stride};
+  attend_job j = {.c = (cpu *)be,
+                  .a = a,
+                  .y = y,
+                  .q = q,
+                  .scale = scale,
+                  .slots = slots,
+                  .length = length,
+                  .slot_stride = slot_stride};
   const double per_query = 2.0 * a->n_head * a->head_dim;
   if (a->kind == KV_WHOLE) {
     j.blocks = divide_up(q.rows, BLOCK_PANELS * j.c->k->mr);

@@ -15,8 +15,8 @@ typedef struct linear_job {
   const float *bias;
   bool gelu;
   const tensor *residual;
-  int32_t first, rows;  /* of x, in the left panels */
-  int32_t block_panels; /* right panels an item */
+  int32_t first, rows;                /* of x, in the left panels */
+  int32_t block_panels;               /* right panels an item */
   int32_t row_items, panels_per_item; /* items along the rows, and left panels of each */
 } linear_job;
 
@@ -80,15 +80,18 @@ static void tile_item(void *context, int32_t item, int32_t thread) {
     panels = w->panels + (size_t)first_panel * panel_size, scales = w->scales + first_column;
   }
 
-  const int32_t begin = item % j->row_items * j->panels_per_item * mr, end = min_i32(begin + j->panels_per_item * mr, j->rows);
+  const int32_t begin = item % j->row_items * j->panels_per_item * mr,
+                end = min_i32(begin + j->panels_per_item * mr, j->rows);
   for (int32_t top = begin; top < end; top += mr) {
     const int32_t m = min_i32(mr, end - top);
     const int16_t *left = c->left + (size_t)top * (size_t)pairs * 2;
-    c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels, scales, w->in, n_panels, strip, (size_t)width);
+    c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels, scales, w->in, n_panels, strip,
+                      (size_t)width);
     for (int32_t i = 0; i < m; i++) {
       const int32_t row = j->first + top + i;
-      c->k->finish(tensor_at(j->y, row) + first_column, strip + i * width, columns, j->bias ? j->bias + first_column : NULL,
-                   j->gelu, j->residual ? tensor_at(*j->residual, row) + first_column : NULL);
+      c->k->finish(tensor_at(j->y, row) + first_column, strip + i * width, columns,
+                   j->bias ? j->bias + first_column : NULL, j->gelu,
+                   j->residual ? tensor_at(*j->residual, row) + first_column : NULL);
     }
   }
 }
@@ -98,7 +101,8 @@ static void linear_by_panels(linear_job *j) {
   const weight *w = j->w;
   const int32_t mr = c->k->mr, nr = c->k->nr, threads = pool_threads(c->pool), n_panels = divide_up(w->out, nr);
   const size_t left_row = (size_t)weight_pairs(w) * 4;
-  const int32_t most_rows = min_i32((int32_t)(LEFT_BYTES / left_row), LEFT_SCALES / divide_up(w->in, UNIT_LENGTH)) / mr * mr;
+  const int32_t most_rows =
+      min_i32((int32_t)(LEFT_BYTES / left_row), LEFT_SCALES / divide_up(w->in, UNIT_LENGTH)) / mr * mr;
   for (j->first = 0; j->first < j->x.rows; j->first += j->rows) {
     j->rows = min_i32(most_rows, j->x.rows - j->first);
     const double work = (double)j->rows * w->in;
@@ -123,18 +127,19 @@ static void linear_by_panels(linear_job *j) {
 /* The rows of activations as int16 with one unit each, and the sums of every 16 or 32 of them. */
 typedef struct few_job {
   const linear_job *linear;
-  int16_t *x;  /* [n][in] */
-  void *sums;  /* FORM_ROWS: int32 [n][in / 16]; FORM_PACKED: [n][in / 32] as the kernels want them */
+  int16_t *x; /* [n][in] */
+  void *sums; /* FORM_ROWS: int32 [n][in / 16]; FORM_PACKED: [n][in / 32] as the kernels want them */
   float unit[MAX_FEW_ROWS];
 } few_job;
 
 #define FEW_OUT_PER_ITEM 64 /* a multiple of every VW */
 
-static void finish_few(const few_job *f, const float *strip, int32_t first, int32_t n_out) { /* strip [n, FEW_OUT_PER_ITEM] */
+static void finish_few(const few_job *f, const float *strip, int32_t first,
+                       int32_t n_out) { /* strip [n, FEW_OUT_PER_ITEM] */
   const linear_job *j = f->linear;
   for (int32_t i = 0; i < j->x.rows; i++)
-    j->c->k->finish(tensor_at(j->y, i) + first, strip + i * FEW_OUT_PER_ITEM, n_out, j->bias ? j->bias + first : NULL, j->gelu,
-                    j->residual ? tensor_at(*j->residual, i) + first : NULL);
+    j->c->k->finish(tensor_at(j->y, i) + first, strip + i * FEW_OUT_PER_ITEM, n_out, j->bias ? j->bias + first : NULL,
+                    j->gelu, j->residual ? tensor_at(*j->residual, i) + first : NULL);
 }
 
 static void packed_item(void *context, int32_t item, int32_t thread) {
@@ -154,7 +159,8 @@ static void packed_item(void *context, int32_t item, int32_t thread) {
       c->k->dot[w->packing][kind](group, blocks, f->x + (size_t)i * (size_t)w->in, (size_t)w->in,
                                   (const uint8_t *)f->sums + 4 * (size_t)i * (size_t)blocks, out);
       for (int32_t a = 0; a < size; a++)
-        for (int32_t l = 0; l < vw; l++) strip[(i + a) * FEW_OUT_PER_ITEM + r - first + l] = out[a * vw + l] * f->unit[i + a];
+        for (int32_t l = 0; l < vw; l++)
+          strip[(i + a) * FEW_OUT_PER_ITEM + r - first + l] = out[a * vw + l] * f->unit[i + a];
     }
   }
   finish_few(f, strip, first, end - first);
@@ -204,14 +210,18 @@ static void linear_few(linear_job *j) {
       for (int e = 0; e < length; e++) sum += x[k + e];
       const float as_float = (float)sum;
       *sums = -packed_zero(w->packing) * sum;
-      if (w->form == FORM_ROWS) *sums = sum;
-      else if (packed_m(w->packing)) memcpy(sums, &as_float, 4);
+      if (w->form == FORM_ROWS)
+        *sums = sum;
+      else if (packed_m(w->packing))
+        memcpy(sums, &as_float, 4);
     }
   }
-  cpu_run(c, w->form == FORM_PACKED ? packed_item : rows_item, &f, divide_up(w->out, FEW_OUT_PER_ITEM), (double)n * in * w->out);
+  cpu_run(c, w->form == FORM_PACKED ? packed_item : rows_item, &f, divide_up(w->out, FEW_OUT_PER_ITEM),
+          (double)n * in * w->out);
 }
 
-void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act, const tensor *residual) {
+void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                const tensor *residual) {
   linear_job job = {.c = (cpu *)be,
                     .w = w,
                     .y = y,
@@ -219,6 +229,8 @@ void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *
                     .bias = bias ? tensor_at(*bias, 0) : NULL,
                     .gelu = act == ACT_GELU_ERF,
                     .residual = residual};
-  if (w->form != FORM_PANELS && x.rows <= MAX_FEW_ROWS) linear_few(&job);
-  else linear_by_panels(&job);
+  if (w->form != FORM_PANELS && x.rows <= MAX_FEW_ROWS)
+    linear_few(&job);
+  else
+    linear_by_panels(&job);
 }

@@ -3,12 +3,23 @@
 
 static bool packing_of(uint32_t type, packing *p) {
   switch (type) {
-    case DTYPE_Q4_0: *p = PACK_4; return true;
-    case DTYPE_Q4_1: *p = PACK_4_M; return true;
-    case DTYPE_Q5_0: *p = PACK_5; return true;
-    case DTYPE_Q5_1: *p = PACK_5_M; return true;
-    case DTYPE_Q8_0: *p = PACK_8; return true;
-    default: return false;
+    case DTYPE_Q4_0:
+      *p = PACK_4;
+      return true;
+    case DTYPE_Q4_1:
+      *p = PACK_4_M;
+      return true;
+    case DTYPE_Q5_0:
+      *p = PACK_5;
+      return true;
+    case DTYPE_Q5_1:
+      *p = PACK_5_M;
+      return true;
+    case DTYPE_Q8_0:
+      *p = PACK_8;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -43,7 +54,8 @@ static void unpack_row(packing p, const uint8_t *group, int32_t blocks, size_t v
   const bool has_m = packed_m(p);
   const int bits = packed_bits(p), zero = packed_zero(p);
   for (int32_t b = 0; b < blocks; b++, group += packed_block_bytes(p, vw), out += 32) {
-    const float d = f16_to_f32(load_u16(group + 2 * lane)), m = has_m ? f16_to_f32(load_u16(group + 2 * vw + 2 * lane)) : 0.0f;
+    const float d = f16_to_f32(load_u16(group + 2 * lane)),
+                m = has_m ? f16_to_f32(load_u16(group + 2 * vw + 2 * lane)) : 0.0f;
     const uint8_t *low = group + (has_m ? 4 : 2) * vw, *high = low + 16 * vw;
     for (size_t s = 0; s < 8; s++) {
       for (size_t e = 0; e < 4; e++) {
@@ -65,7 +77,8 @@ weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
   const int32_t nr = c->k->nr;
   const size_t pairs = (size_t)divide_up(in, 2), columns = (size_t)nr * MAX_BLOCK_PANELS;
   const size_t few_bytes = (size_t)MAX_FEW_ROWS * (size_t)in * 3;
-  if (!cpu_grow_scratch(c, (pairs * 4 + 8) * 4 * (size_t)nr + (size_t)in * 4 + columns * (MAX_TILE_ROWS + 1) * 4 + 1024))
+  if (!cpu_grow_scratch(c,
+                        (pairs * 4 + 8) * 4 * (size_t)nr + (size_t)in * 4 + columns * (MAX_TILE_ROWS + 1) * 4 + 1024))
     return NULL;
   if (dtype_block_elements(type) > 1 && few_bytes > c->few_bytes) {
     mem_free(c->few);
@@ -84,7 +97,8 @@ weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
     w->bytes = n_panels * (size_t)nr * (pairs * 4 + sizeof(float));
   } else {
     if (w->form == FORM_PACKED) {
-      const size_t groups = (size_t)divide_up(out, c->k->vw), group = (size_t)(in / 32) * packed_block_bytes(w->packing, (size_t)c->k->vw);
+      const size_t groups = (size_t)divide_up(out, c->k->vw),
+                   group = (size_t)(in / 32) * packed_block_bytes(w->packing, (size_t)c->k->vw);
       w->data = mem_alloc(groups, group);
       w->bytes = groups * group;
     } else {

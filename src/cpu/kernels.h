@@ -14,11 +14,11 @@
 
 #include "../base/base.h"
 
-#define FIXED_NORM_A 32440.0f /* 0.99 * 2^15 */
-#define FIXED_NORM_B 64225.0f /* 0.98 * 2^16 */
-#define FIXED_MAX 32767.0f
+#define FIXED_NORM_A  32440.0f /* 0.99 * 2^15 */
+#define FIXED_NORM_B  64225.0f /* 0.98 * 2^16 */
+#define FIXED_MAX     32767.0f
 #define MAX_TILE_ROWS 8
-#define UNIT_LENGTH 128
+#define UNIT_LENGTH   128
 
 /* How a weight of blocks of 32 is packed for products with few rows: value = d * (u - zero) + m, u unsigned of 4, 5 or 8 bits, d and m half
  * floats, m only where the format has one. VW rows lie side by side in a group; of each group and block of 32:
@@ -46,8 +46,8 @@ typedef struct kernels {
 
   /* c[m, n_panels * nr] = (a · b) in units; tile[m - 1], m in [1, mr]. a: a left panel of n elements along k, with units of
    * stretch s at unit_a[s * unit_stride]; b: right panels, one after the other, with a unit for each column; c: row stride ldc. */
-  void (*tile[MAX_TILE_ROWS])(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b, const float *unit_b,
-                              int32_t n, int32_t n_panels, float *c, size_t ldc);
+  void (*tile[MAX_TILE_ROWS])(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b,
+                              const float *unit_b, int32_t n, int32_t n_panels, float *c, size_t ldc);
 
   /* |x[n]|, and the largest magnitude; NaN when an element is not finite. */
   float (*norm)(const float *x, int32_t n, float *largest);
@@ -58,7 +58,8 @@ typedef struct kernels {
 
   /* out[i][VW] = the group of packed rows w times row i of x, n in {1, 2, 5} as dot_sizes says. x: int16 rows of 32 * blocks elements, `stride`
    * apart; sums[i * blocks + b]: of block b of row i, times -zero as int32, or as f32 where the packing has m. */
-  void (*dot[N_PACKINGS][3])(const uint8_t *w, int32_t blocks, const int16_t *x, size_t stride, const void *sums, float *out);
+  void (*dot[N_PACKINGS][3])(const uint8_t *w, int32_t blocks, const int16_t *x, size_t stride, const void *sums,
+                             float *out);
 
   /* softmax of x[n] * factor in place without the division; returns the sum. */
   float (*exp_sum)(float *x, int32_t n, float factor);
@@ -68,8 +69,9 @@ typedef struct kernels {
 
   /* One query over `length` places of one head: y[d] = softmax(q kᵀ * scale) v. k, v: int16 [place][d] with one f32 scale a place;
    * d a multiple of 32, places through slots[]; q int16 [d] with its scale; scores: scratch [length]. */
-  void (*attend_slots)(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale, const int16_t *v,
-                       const float *v_scale, int32_t d, const int32_t *slots, int32_t length, float *scores);
+  void (*attend_slots)(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale,
+                       const int16_t *v, const float *v_scale, int32_t d, const int32_t *slots, int32_t length,
+                       float *scores);
 } kernels;
 
 /* The unit for stretches of at most this norm and largest element: NaN stays NaN (so that products say so), one too small to invert is 0. */

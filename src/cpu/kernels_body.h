@@ -7,7 +7,7 @@
 #define NR (2 * VW)
 
 #if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL    _Pragma("clang loop unroll(full)")
 #define NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
@@ -20,9 +20,9 @@
 #define KEEP(a, b) (void)0
 #endif
 
-static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const float *unit_a, size_t unit_stride,
-                                                            const int16_t *b, const float *unit_b, int32_t n, int32_t n_panels,
-                                                            float *c, size_t ldc) {
+static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const float *unit_a,
+                                                            size_t unit_stride, const int16_t *b, const float *unit_b,
+                                                            int32_t n, int32_t n_panels, float *c, size_t ldc) {
   NO_UNROLL for (int32_t p = 0; p < n_panels; p++, unit_b += NR, c += NR) {
     const int16_t *left = a;
     const float *units = unit_a;
@@ -55,10 +55,10 @@ static inline __attribute__((always_inline)) void tile_rows(const int m, const i
   }
 }
 
-#define TILE(m)                                                                                                            \
-  static void tile_##m(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b, const float *unit_b,   \
-                       int32_t n, int32_t n_panels, float *c, size_t ldc) {                                                \
-    tile_rows(m, a, unit_a, unit_stride, b, unit_b, n, n_panels, c, ldc);                                                  \
+#define TILE(m)                                                                                     \
+  static void tile_##m(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b, \
+                       const float *unit_b, int32_t n, int32_t n_panels, float *c, size_t ldc) {    \
+    tile_rows(m, a, unit_a, unit_stride, b, unit_b, n, n_panels, c, ldc);                           \
   }
 TILE(1)
 TILE(2)
@@ -169,8 +169,9 @@ static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t c
 
 /* -- few rows against packed blocks -- */
 
-static inline __attribute__((always_inline)) void dot_rows(const packing p, const int n, const uint8_t *w, int32_t blocks,
-                                                           const int16_t *x, size_t stride, const void *sums, float *out) {
+static inline __attribute__((always_inline)) void dot_rows(const packing p, const int n, const uint8_t *w,
+                                                           int32_t blocks, const int16_t *x, size_t stride,
+                                                           const void *sums, float *out) {
   const bool has_m = packed_m(p), eight = packed_bits(p) == 8, five = packed_bits(p) == 5;
   const vi nibble = vi_held8(15), fifth = vi_held8(16);
   vf total[5];
@@ -182,8 +183,10 @@ static inline __attribute__((always_inline)) void dot_rows(const packing p, cons
     const vi high = five ? vi_load(low + 16 * VW) : vi_zero();
     UNROLL for (int s = 0; s < 8; s++) {
       vi u;
-      if (eight) u = vi_load(low + 4 * VW * s);
-      else u = vi_and(s < 4 ? vi_load(low + 4 * VW * s) : vi_shr16(vi_load(low + 4 * VW * (s - 4)), 4), nibble);
+      if (eight)
+        u = vi_load(low + 4 * VW * s);
+      else
+        u = vi_and(s < 4 ? vi_load(low + 4 * VW * s) : vi_shr16(vi_load(low + 4 * VW * (s - 4)), 4), nibble);
       if (five) u = vi_or(u, vi_and(s < 4 ? vi_shl16(high, 4 - s) : vi_shr16(high, s - 4), fifth));
       const vi u0 = vi_low8(u), u1 = vi_high8(u);
       UNROLL for (int i = 0; i < n; i++) {
@@ -207,9 +210,9 @@ static inline __attribute__((always_inline)) void dot_rows(const packing p, cons
   UNROLL for (int i = 0; i < n; i++) vf_store(out + i * VW, total[i]);
 }
 
-#define DOT(name, p, n)                                                                                                \
-  static void name(const uint8_t *w, int32_t blocks, const int16_t *x, size_t stride, const void *sums, float *out) {  \
-    dot_rows(p, n, w, blocks, x, stride, sums, out);                                                                   \
+#define DOT(name, p, n)                                                                                               \
+  static void name(const uint8_t *w, int32_t blocks, const int16_t *x, size_t stride, const void *sums, float *out) { \
+    dot_rows(p, n, w, blocks, x, stride, sums, out);                                                                  \
   }
 #define DOTS(name, p) DOT(name##_1, p, 1) DOT(name##_2, p, 2) DOT(name##_5, p, 5)
 DOTS(dot_4, PACK_4)
@@ -365,8 +368,9 @@ static void layer_norm(float *y, const float *x, int32_t n, const float *gain, c
 
 /* -- attention over scattered places -- */
 
-static void attend_slots(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale, const int16_t *v,
-                         const float *v_scale, int32_t d, const int32_t *slots, int32_t length, float *scores) {
+static void attend_slots(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale,
+                         const int16_t *v, const float *v_scale, int32_t d, const int32_t *slots, int32_t length,
+                         float *scores) {
   for (int32_t i = 0; i < length; i++) {
     const int16_t *key = k + (size_t)slots[i] * (size_t)d;
     vi sum = vi_zero();
@@ -393,14 +397,19 @@ const kernels KERNELS = {
     .name = KERNELS_NAME,
     .mr = MR,
     .nr = NR,
-    .tile = {tile_1, tile_2, tile_3, tile_4,
+    .tile =
+        {
+            tile_1,
+            tile_2,
+            tile_3,
+            tile_4,
 #if MR > 4
-             tile_5,
+            tile_5,
 #endif
 #if MR > 5
-             tile_6,
+            tile_6,
 #endif
-    },
+        },
     .vw = VW,
     .norm = norm,
     .dot = {{dot_4_1, dot_4_2, dot_4_5},

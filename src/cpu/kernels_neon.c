@@ -1,6 +1,6 @@
 /* The kernels for AArch64 NEON. */
 #if defined(__aarch64__)
-#define KERNELS kernels_neon
+#define KERNELS      kernels_neon
 #define KERNELS_NAME "neon"
 #include "vec_neon.h"
 

@@ -1,5 +1,5 @@
 /* The kernels in plain C. */
-#define KERNELS kernels_scalar
+#define KERNELS      kernels_scalar
 #define KERNELS_NAME "scalar"
 #include "vec_scalar.h"
 

@@ -16,12 +16,16 @@ typedef struct vi {
   int32_t i[VW];
 } vi;
 
-#define VEC_LANES(T, EXPRESSION) \
-  T r;                           \
+#define VEC_LANES(T, EXPRESSION)             \
+  T r;                                       \
   for (int l = 0; l < VW; l++) r EXPRESSION; \
   return r
 
-static inline vf vf_load(const float *p) { vf r; memcpy(&r, p, sizeof r); return r; }
+static inline vf vf_load(const float *p) {
+  vf r;
+  memcpy(&r, p, sizeof r);
+  return r;
+}
 static inline void vf_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
 static inline vf vf_set1(float x) { VEC_LANES(vf, .f[l] = x); }
 static inline vf vf_splat(const float *p) { return vf_set1(*p); }
@@ -30,18 +34,36 @@ static inline vf vf_add(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] + b.f[l]); }
 static inline vf vf_sub(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] - b.f[l]); }
 static inline vf vf_mul(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] * b.f[l]); }
 static inline vf vf_div(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] / b.f[l]); }
-static inline vf vf_fma(vf a, vf b, vf c) { VEC_LANES(vf, .f[l] = a.f[l] * b.f[l] + c.f[l]); } /* rounded once or twice */
+static inline vf vf_fma(vf a, vf b, vf c) {
+  VEC_LANES(vf, .f[l] = a.f[l] * b.f[l] + c.f[l]);
+} /* rounded once or twice */
 /* Where a lane is not a number, the second argument is taken. */
 static inline vf vf_max(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] > b.f[l] ? a.f[l] : b.f[l]); }
 static inline vf vf_min(vf a, vf b) { VEC_LANES(vf, .f[l] = a.f[l] < b.f[l] ? a.f[l] : b.f[l]); }
 static inline vf vf_abs(vf a) { VEC_LANES(vf, .f[l] = fabsf(a.f[l])); }
-static inline vi vf_bits(vf a) { vi r; memcpy(&r, &a, sizeof r); return r; }
-static inline vf vf_from_bits(vi a) { vf r; memcpy(&r, &a, sizeof r); return r; }
+static inline vi vf_bits(vf a) {
+  vi r;
+  memcpy(&r, &a, sizeof r);
+  return r;
+}
+static inline vf vf_from_bits(vi a) {
+  vf r;
+  memcpy(&r, &a, sizeof r);
+  return r;
+}
 
 static inline vi vi_zero(void) { VEC_LANES(vi, .i[l] = 0); }
-static inline vi vi_load(const void *p) { vi r; memcpy(&r, p, sizeof r); return r; }
+static inline vi vi_load(const void *p) {
+  vi r;
+  memcpy(&r, p, sizeof r);
+  return r;
+}
 static inline void vi_store(void *p, vi a) { memcpy(p, &a, sizeof a); }
-static inline vi vi_splat32(const void *p) { int32_t x; memcpy(&x, p, 4); VEC_LANES(vi, .i[l] = x); } /* 4 bytes to each lane */
+static inline vi vi_splat32(const void *p) {
+  int32_t x;
+  memcpy(&x, p, 4);
+  VEC_LANES(vi, .i[l] = x);
+} /* 4 bytes to each lane */
 static inline vi vi_add(vi a, vi b) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] + (uint32_t)b.i[l])); }
 static inline vi vi_shl(vi a, int n) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] << n)); }
 static inline vf vi_to_vf(vi a) { VEC_LANES(vf, .f[l] = (float)a.i[l]); }
@@ -49,7 +71,7 @@ static inline vf vi_to_vf(vi a) { VEC_LANES(vf, .f[l] = (float)a.i[l]); }
 static inline vi vi_and(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] & b.i[l]); }
 static inline vi vi_or(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] | b.i[l]); }
 static inline vi vi_held8(int x) { VEC_LANES(vi, .i[l] = x * 0x01010101); } /* x < 128, to each byte */
-static inline vi vi_shl16(vi a, int n) { /* each int16 */
+static inline vi vi_shl16(vi a, int n) {                                    /* each int16 */
   VEC_LANES(vi, .i[l] = (int32_t)(((uint32_t)a.i[l] << n & 0xffffu) | (((uint32_t)a.i[l] & 0xffff0000u) << n)));
 }
 static inline vi vi_shr16(vi a, int n) {
@@ -103,7 +125,8 @@ static inline vi vf_round(vf a) {
 static inline vi vi_narrow16(vf lo, vf hi) {
   int16_t out[2 * VW];
   vi a = vf_round(lo), b = vf_round(hi), r;
-  for (int l = 0; l < VW; l++) out[l] = (int16_t)(uint16_t)(uint32_t)a.i[l], out[VW + l] = (int16_t)(uint16_t)(uint32_t)b.i[l];
+  for (int l = 0; l < VW; l++)
+    out[l] = (int16_t)(uint16_t)(uint32_t)a.i[l], out[VW + l] = (int16_t)(uint16_t)(uint32_t)b.i[l];
   memcpy(&r, out, sizeof r);
   return r;
 }

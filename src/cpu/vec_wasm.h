@@ -61,7 +61,8 @@ static inline vi vi_shr16(vi a, int n) { return wasm_u16x8_shr(a, (uint32_t)n); 
 static inline vi vi_low8(vi a) { return wasm_u16x8_extend_low_u8x16(a); }
 static inline vi vi_high8(vi a) { return wasm_u16x8_extend_high_u8x16(a); }
 static inline vf vf_from_f16(const void *p) {
-  const vi bits = wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_load16x4(p), 13), wasm_i32x4_const_splat((int32_t)0x8fffe000));
+  const vi bits =
+      wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_load16x4(p), 13), wasm_i32x4_const_splat((int32_t)0x8fffe000));
   return wasm_f32x4_mul(bits, wasm_f32x4_const_splat(0x1p112f));
 }
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b)); }

@@ -20,7 +20,8 @@ static void test_tile(const kernels *k) {
     for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
       const int32_t n = lengths[l], k2 = (n + 1) / 2, nr = k->nr, width = PANELS * nr, ldc = width + 3;
       int16_t *a = need((size_t)(k2 * m * 2), sizeof *a), *b = need((size_t)(k2 * width * 2), sizeof *b);
-      float *c = need((size_t)(m * ldc), sizeof *c), unit_a[STRETCHES * 9], *unit_b = need((size_t)width, sizeof *unit_b);
+      float *c = need((size_t)(m * ldc), sizeof *c), unit_a[STRETCHES * 9],
+            *unit_b = need((size_t)width, sizeof *unit_b);
       for (int32_t i = 0; i < k2 * m * 2; i++) a[i] = (int16_t)((int32_t)random_below(&rng, 4001) - 2000);
       for (int32_t i = 0; i < k2 * width * 2; i++) b[i] = (int16_t)((int32_t)random_below(&rng, 8001) - 4000);
       random_fill(&rng, unit_a, STRETCHES * 9, 0.5f, 2);
@@ -31,7 +32,8 @@ static void test_tile(const kernels *k) {
         for (int32_t j = 0; j < width; j++) {
           double sum = 0, size = 0;
           for (int32_t e = 0; e < 2 * k2; e++) {
-            const double product = (double)a[(e / 2 * m + i) * 2 + e % 2] * b[((j / nr * k2 + e / 2) * nr + j % nr) * 2 + e % 2] *
+            const double product = (double)a[(e / 2 * m + i) * 2 + e % 2] *
+                                   b[((j / nr * k2 + e / 2) * nr + j % nr) * 2 + e % 2] *
                                    unit_a[e / UNIT_LENGTH * 9 + i] * unit_b[j];
             sum += product, size += fabs(product);
           }
@@ -46,18 +48,37 @@ static void test_tile(const kernels *k) {
 
 /* Rows of every kind, by number. */
 static const char *fill_kind(float *x, int32_t n, int kind) {
-  static const char *names[] = {"random", "all largest", "one outlier", "tiny", "huge", "denormal", "zero", "alternating", "constant"};
+  static const char *names[] = {"random",   "all largest", "one outlier", "tiny",    "huge",
+                                "denormal", "zero",        "alternating", "constant"};
   for (int32_t i = 0; i < n; i++) {
     switch (kind) {
-      case 0: x[i] = random_uniform(&rng, -1, 1); break;
-      case 1: x[i] = 1e4f; break;
-      case 2: x[i] = i == n / 2 ? 1e4f : random_uniform(&rng, -1e-3f, 1e-3f); break;
-      case 3: x[i] = random_uniform(&rng, -1e-25f, 1e-25f); break;
-      case 4: x[i] = random_uniform(&rng, -1, 1) * 3e38f / (float)n; break;
-      case 5: x[i] = random_uniform(&rng, -1e-39f, 1e-39f); break;
-      case 6: x[i] = 0; break;
-      case 7: x[i] = i % 2 ? 1.0f : -1.0f; break;
-      default: x[i] = -0.3f; break;
+      case 0:
+        x[i] = random_uniform(&rng, -1, 1);
+        break;
+      case 1:
+        x[i] = 1e4f;
+        break;
+      case 2:
+        x[i] = i == n / 2 ? 1e4f : random_uniform(&rng, -1e-3f, 1e-3f);
+        break;
+      case 3:
+        x[i] = random_uniform(&rng, -1e-25f, 1e-25f);
+        break;
+      case 4:
+        x[i] = random_uniform(&rng, -1, 1) * 3e38f / (float)n;
+        break;
+      case 5:
+        x[i] = random_uniform(&rng, -1e-39f, 1e-39f);
+        break;
+      case 6:
+        x[i] = 0;
+        break;
+      case 7:
+        x[i] = i % 2 ? 1.0f : -1.0f;
+        break;
+      default:
+        x[i] = -0.3f;
+        break;
     }
   }
   return names[kind];
@@ -160,7 +181,8 @@ static void test_elementwise(const kernels *k) {
     }
 
     for (int kind = 0; kind < 3; kind++) {
-      for (int32_t i = 0; i < n; i++) x[i] = kind == 0 ? random_uniform(&rng, -2, 2) : kind == 1 ? 7.5f : 300 + random_uniform(&rng, -1, 1);
+      for (int32_t i = 0; i < n; i++)
+        x[i] = kind == 0 ? random_uniform(&rng, -2, 2) : kind == 1 ? 7.5f : 300 + random_uniform(&rng, -1, 1);
       random_fill(&rng, bias, MAX, -1, 1);
       random_fill(&rng, residual, MAX, 0.5f, 2);
       memcpy(y, x, sizeof y);
@@ -200,7 +222,8 @@ static weight *new_weight(backend *be, uint32_t type, int32_t out, int32_t in, f
   }
   weight *w = ok ? be->ops->weight_open(be, type, out, in) : NULL;
   if (w) {
-    for (int32_t i = 0; i < out; i += 7) be->ops->weight_rows(be, w, i, min_i32(7, out - i), rows + (size_t)i * row_bytes);
+    for (int32_t i = 0; i < out; i += 7)
+      be->ops->weight_rows(be, w, i, min_i32(7, out - i), rows + (size_t)i * row_bytes);
     be->ops->weight_seal(be, w);
   }
   mem_free(row), mem_free(rows);
@@ -209,7 +232,8 @@ static weight *new_weight(backend *be, uint32_t type, int32_t out, int32_t in, f
 }
 
 /* The worst error over rows of y against x wᵀ, measured by |x| |w| / sqrt(in), which is the size of a usual element. */
-static double linear_error(tensor y, tensor x, const float *w, int32_t in, const float *bias, bool gelu, const float *residual) {
+static double linear_error(tensor y, tensor x, const float *w, int32_t in, const float *bias, bool gelu,
+                           const float *residual) {
   double worst = 0;
   for (int32_t i = 0; i < x.rows; i++) {
     const float *row = tensor_at(x, i);
@@ -230,8 +254,8 @@ static double linear_error(tensor y, tensor x, const float *w, int32_t in, const
 }
 
 static void test_linear(backend *be) {
-  static const uint32_t types[] = {DTYPE_F32,  DTYPE_F16,  DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1, DTYPE_Q8_0,
-                                   DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K};
+  static const uint32_t types[] = {DTYPE_F32,  DTYPE_F16,  DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q5_0, DTYPE_Q5_1,
+                                   DTYPE_Q8_0, DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K};
   static const int32_t rows[] = {1, 2, 5, 9, 16, 17, 61};
   static const int32_t shapes[][2] = {{1, 256}, {37, 256}, {64, 768}, {331, 512}};
   static const int32_t odd_shapes[][2] = {{5, 1}, {13, 3}, {40, 240}, {33, 387}, {9, 1153}};
@@ -270,7 +294,8 @@ static void test_linear(backend *be) {
       double worst = 0;
       for (int i = 0; i < 3; i++)
         for (int32_t k = 0; k < in; k++)
-          worst = fmax(worst, fabs((double)tensor_at(e, i)[k] - values[(size_t)ids[i] * (size_t)in + (size_t)k] - tensor_at(positions, pos[i])[k]));
+          worst = fmax(worst, fabs((double)tensor_at(e, i)[k] - values[(size_t)ids[i] * (size_t)in + (size_t)k] -
+                                   tensor_at(positions, pos[i])[k]));
       CHECK_NEAR(worst, 0, 1e-4);
       be->ops->buffer_close(be, positions.buf), be->ops->buffer_close(be, e.buf), be->ops->buffer_close(be, bias.buf);
       be->ops->weight_close(be, w);
@@ -315,8 +340,8 @@ static void test_linear_views(backend *be) {
 }
 
 /* One head of one query in float64; slots NULL: places in order. */
-static void attend(double *y, const float *q, tensor k, tensor v, int32_t column, int32_t d, double scale, const int32_t *slots,
-                   int32_t length) {
+static void attend(double *y, const float *q, tensor k, tensor v, int32_t column, int32_t d, double scale,
+                   const int32_t *slots, int32_t length) {
   double *p = need((size_t)length, sizeof *p), top = -1e300, sum = 0;
   for (int32_t i = 0; i < length; i++) {
     const float *key = tensor_at(k, slots ? slots[i] : i) + column;
@@ -331,12 +356,13 @@ static void attend(double *y, const float *q, tensor k, tensor v, int32_t column
   mem_free(p);
 }
 
-static double attention_error(tensor y, tensor q, tensor k, tensor v, int32_t n_head, int32_t d, double scale, const int32_t *slots,
-                              int32_t slot_stride, const int32_t *length) {
+static double attention_error(tensor y, tensor q, tensor k, tensor v, int32_t n_head, int32_t d, double scale,
+                              const int32_t *slots, int32_t slot_stride, const int32_t *length) {
   double worst = 0, expected[128];
   for (int32_t i = 0; i < q.rows; i++) {
     for (int32_t h = 0; h < n_head; h++) {
-      attend(expected, tensor_at(q, i) + h * d, k, v, h * d, d, scale, slots ? slots + i * slot_stride : NULL, slots ? length[i] : k.rows);
+      attend(expected, tensor_at(q, i) + h * d, k, v, h * d, d, scale, slots ? slots + i * slot_stride : NULL,
+             slots ? length[i] : k.rows);
       for (int32_t c = 0; c < d; c++) {
         const double off = fabs(tensor_at(y, i)[h * d + c] - expected[c]);
         worst = !(off <= worst) ? off : worst;
@@ -354,7 +380,8 @@ static void test_attention(backend *be) {
         if (places[p] > 200 && (s > 1 || n % 2)) continue;
         const int32_t d = dims[s], n_head = s == 1 ? 1 : 3;
         /* the second: sharp, so that one place takes nearly all */
-        tensor q = new_tensor(be, queries[n], n_head * d, s == 1 ? -9 : -1, s == 1 ? 9 : 1), y = new_tensor(be, queries[n], n_head * d, 0, 0);
+        tensor q = new_tensor(be, queries[n], n_head * d, s == 1 ? -9 : -1, s == 1 ? 9 : 1),
+               y = new_tensor(be, queries[n], n_head * d, 0, 0);
         tensor k = new_tensor(be, places[p], n_head * d, -1, 1), v = new_tensor(be, places[p], n_head * d, -1, 1);
         kv *c = be->ops->kv_open(be, KV_WHOLE, places[p], n_head, d);
         if (!CHECK(c != NULL)) return;
@@ -369,7 +396,8 @@ static void test_attention(backend *be) {
         be->ops->kv_store(be, c, k, v, order);
         for (int32_t i = 0; i < queries[n]; i++) {
           length[i] = 1 + (int32_t)random_below(&rng, (uint32_t)places[p]);
-          for (int32_t j = 0; j < places[p]; j++) slots[i * places[p] + j] = (int32_t)random_below(&rng, (uint32_t)places[p]);
+          for (int32_t j = 0; j < places[p]; j++)
+            slots[i * places[p] + j] = (int32_t)random_below(&rng, (uint32_t)places[p]);
         }
         be->ops->attention(be, y, q, c, 0.125f, slots, places[p], length);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, slots, places[p], length), 0, 1.5e-3);
@@ -388,7 +416,8 @@ static void test_memory(backend *be) {
   for (int i = 0; i < 20; i++) x[i] = (float)i;
   be->ops->upload(be, view, x);
   CHECK(memcmp(be->ops->read(be, view), x, sizeof x) == 0);
-  CHECK(t.buf->data[0] == 0 && t.buf->data[3] == 0 && t.buf->data[4] == 1 && t.buf->data[13] == 5 && t.buf->data[8] == 0);
+  CHECK(t.buf->data[0] == 0 && t.buf->data[3] == 0 && t.buf->data[4] == 1 && t.buf->data[13] == 5 &&
+        t.buf->data[8] == 0);
   be->ops->buffer_close(be, t.buf);
   be->ops->buffer_close(be, NULL);
   CHECK(be->ops->buffer_open(be, SIZE_MAX / 2) == NULL);
