@@ -1,23 +1,20 @@
-/* sotto info: describes model files without loading them.
+/* sotto info: describes model files without loading them. Language models: see info_language.c; for Whisper's,
  *
  *     file, mapped ─> ggml_bin reader ─> header, tokens, a line of a table for each tensor type
  *
  * The reader hands tensor data on without touching them, so the weights are not even read from the disk. */
 #define _XOPEN_SOURCE 700
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "../include/sotto.h"
 #include "../src/formats/ggml_bin.h"
 #include "args.h"
 #include "commands.h"
+#include "info_language.h"
 #include "json.h"
 
 typedef struct summary {
@@ -189,39 +186,36 @@ static void print_json(const char *path, const sotto_model_info *m, const summar
 
 /* ---- the command ---- */
 
-static bool describe_file(const char *path, bool json) {
-  int file = open(path, O_RDONLY);
+static bool is_folder(const char *path) {
   struct stat status;
-  if (file < 0 || fstat(file, &status) != 0) {
-    fprintf(stderr, "sotto: %s: %s\n", path, strerror(errno));
-    if (file >= 0) close(file);
-    return false;
-  }
+  return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static bool describe_file(const char *path, bool json) {
   error err = {.text = ""};
-  size_t size = (size_t)status.st_size;
-  void *bytes = MAP_FAILED;
-  if (!S_ISREG(status.st_mode))
-    fail(&err, SOTTO_ERR_ARGUMENT, "it is not a file");
-  else if (size == 0)
-    fail(&err, SOTTO_ERR_FORMAT, "the file is empty");
-  else if ((bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0)) == MAP_FAILED)
-    fail(&err, SOTTO_ERR_MEMORY, "%s", strerror(errno));
-  close(file);
+  mapped_file f = {NULL, 0};
   bool ok = false;
-  if (bytes != MAP_FAILED) {
-    summary s = {0};
-    sotto_model_info info = {0};
-    ok = summarize(&s, bytes, size, &err) && describe(&info, bytes, size, &err);
-    if (ok) (json ? print_json : print_text)(path, &info, &s, (double)size);
-    munmap(bytes, size);
+  if (is_folder(path)) {
+    ok = info_language_folder(path, json, &err);
+  } else if (mapped_file_open(&f, path, &err)) {
+    if (info_is_language(&f)) {
+      ok = info_language_file(path, &f, json, &err);
+    } else {
+      summary s = {0};
+      sotto_model_info info = {0};
+      ok = summarize(&s, f.bytes, f.size, &err) && describe(&info, f.bytes, f.size, &err);
+      if (ok) (json ? print_json : print_text)(path, &info, &s, (double)f.size);
+    }
+    mapped_file_close(&f);
   }
   if (!ok) fprintf(stderr, "sotto: %s: %s\n", path, err.text);
   return ok;
 }
 
 static const char help[] =
-    "Usage: sotto info [--json] FILE...\n"
-    "Describes model files: architecture, sizes, languages, and types of the weights.\n"
+    "Usage: sotto info [--json] MODEL...\n"
+    "Describes models: architecture, sizes, languages or tokenizer, and types of the weights.\n"
+    "MODEL is a Whisper model (ggml-*.bin), a GGUF or safetensors file, or a folder as on Hugging Face.\n"
     "\n"
     "      --json    one line of JSON a file\n"
     "  -h, --help    this help\n"

@@ -169,6 +169,94 @@ test('a model that is not there, or is none', { skip: noCommand }, () => {
   }
 });
 
+/* ---- language models, made here ---- */
+
+const u32 = (v) => Buffer.from(Uint32Array.of(v).buffer);
+const u64 = (v) => Buffer.from(BigUint64Array.of(BigInt(v)).buffer);
+const ggufText = (text) => Buffer.concat([u64(Buffer.byteLength(text)), Buffer.from(text)]);
+const ggufNumber = (key, v) => Buffer.concat([ggufText(key), u32(4), u32(v)]);
+const ggufString = (key, v) => Buffer.concat([ggufText(key), u32(8), ggufText(v)]);
+const ggufStrings = (key, list) => Buffer.concat([ggufText(key), u32(9), u32(8), u64(list.length), ...list.map(ggufText)]);
+
+// Two tensors: q8_0 [4, 64] and f32 [64].
+function gguf(values) {
+  const infos = [
+    [ggufText('token_embd.weight'), u32(2), u64(64), u64(4), u32(8), u64(0)],
+    [ggufText('output_norm.weight'), u32(1), u64(64), u32(0), u64(288)],
+  ];
+  const head = Buffer.concat([Buffer.from('GGUF'), u32(3), u64(infos.length), u64(values.length), ...values, ...infos.flat()]);
+  return Buffer.concat([head, Buffer.alloc((32 - (head.length % 32)) % 32), Buffer.alloc(4 * 68 + 16 + 64 * 4)]);
+}
+
+test('info of GGUF files', { skip: noCommand }, () => {
+  const values = [
+    ggufString('general.architecture', 'gemma3'),
+    ggufString('general.name', 'A \x1b[1mname'),
+    ggufNumber('general.file_type', 15),
+    ggufNumber('gemma3.block_count', 18),
+    ggufNumber('gemma3.embedding_length', 640),
+    ggufNumber('gemma3.context_length', 32768),
+    ggufString('tokenizer.ggml.model', 'llama'),
+    ggufStrings('tokenizer.ggml.tokens', ['<pad>', '<eos>', '<bos>']),
+  ];
+  const bytes = gguf(values);
+  const file = write('small.gguf', bytes);
+  const text = run(['info', file]);
+  assert.equal(text.status, 0, text.stderr);
+  assert.match(text.stdout, /small\.gguf: gemma3, A \?\[1mname, Q4_K_M\n/); // what could move a terminal's cursor is not shown
+  assert.match(text.stdout, /layers +18, width 640\n/);
+  assert.match(text.stdout, /tokenizer +llama, 3 tokens\n/);
+  assert.match(text.stdout, /q8_0 +1 tensors, +0\.000 MB\n/);
+  const json = JSON.parse(run(['info', '--json', file]).stdout);
+  assert.equal(json.architecture, 'gemma3');
+  assert.equal(json.n_ctx, 32768);
+  assert.equal(json.n_vocab, 3);
+  assert.equal(json.d_ff, null);
+  assert.equal(json.n_parameters, 320);
+  assert.deepEqual(json.types, [{ type: 'f32', n_tensors: 1, bytes: 256 }, { type: 'q8_0', n_tensors: 1, bytes: 272 }]);
+  assert.equal(json.file_bytes, bytes.length);
+
+  const part = run(['info', write('part.gguf', gguf([ggufNumber('split.no', 1), ggufNumber('split.count', 2), ggufNumber('split.tensors.count', 5)]))]);
+  assert.match(part.stdout, /part 2 of 2 \(5 tensors in all\)/);
+  const cut = run(['info', write('cut.gguf', bytes.subarray(0, bytes.length - 1))]);
+  assert.equal(cut.status, 1);
+  assert.match(cut.stderr, /^sotto: [^\n]+cut\.gguf: [^\n]+truncated[^\n]+\n$/);
+});
+
+test('info of checkpoints', { skip: noCommand }, () => {
+  const fixture = 'tests/fixtures/golden/gemma3-1b-shape';
+  const whole = JSON.parse(run(['info', '--json', fixture]).stdout);
+  assert.equal(whole.architecture, 'gemma3_text');
+  assert.equal(whole.n_layer, 7);
+  assert.equal(whole.sliding_window, 16);
+  assert.deepEqual(whole.types, [{ type: 'bf16', n_tensors: 93, bytes: 2794496 }]);
+  const file = JSON.parse(run(['info', '--json', `${fixture}/model.safetensors`]).stdout);
+  assert.deepEqual({ ...file, file: '' }, { ...whole, file: '' });
+
+  // The same tensors in two files, by an index; with a tokenizer beside.
+  const folder = path.join(scratch, 'sharded');
+  fs.mkdirSync(folder);
+  const one = (name) => {
+    const header = Buffer.from(JSON.stringify({ [name]: { dtype: 'F16', shape: [2, 3], data_offsets: [0, 12] } }));
+    return Buffer.concat([u64(header.length), header, Buffer.alloc(12)]);
+  };
+  const index = { metadata: { total_size: 24 }, weight_map: { a: 'one.safetensors', b: 'two.safetensors' } };
+  fs.writeFileSync(path.join(folder, 'one.safetensors'), one('a'));
+  fs.writeFileSync(path.join(folder, 'model.safetensors.index.json'), JSON.stringify(index));
+  fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify({ model: { type: 'BPE', vocab: { a: 0, '\u2581b': 1 } } }));
+  const missing = run(['info', folder]);
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /two\.safetensors, which the index names, is missing/);
+  fs.writeFileSync(path.join(folder, 'two.safetensors'), one('b'));
+  const sharded = JSON.parse(run(['info', '--json', folder]).stdout);
+  assert.equal(sharded.n_tensors, 2);
+  assert.equal(sharded.weight_bytes, 24);
+  assert.equal(sharded.tokenizer, 'BPE');
+  assert.equal(sharded.n_vocab, 2);
+  fs.writeFileSync(path.join(folder, 'tokenizer.json'), '{"model":');
+  assert.match(run(['info', folder]).stderr, /tokenizer\.json ends in the middle/);
+});
+
 /* ---- with the model ---- */
 
 test('info', { skip: noModel }, () => {
