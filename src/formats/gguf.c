@@ -45,6 +45,7 @@ typedef struct entry { /* places are offsets in the header */
   uint8_t type;        /* gguf_type */
   uint8_t element;     /* gguf_type, of arrays */
   uint32_t count;      /* bytes of a string, elements of an array */
+  uint32_t size;       /* of an array's contents, bytes */
   uint32_t strings;    /* array of strings: its first place in gguf.strings */
 } entry;
 
@@ -57,7 +58,7 @@ struct gguf {
   uint32_t version, n_values, n_tensors;
   entry *entries; /* [n_entries] */
   size_t n_entries, entry_capacity;
-  uint32_t *strings; /* places of all strings in arrays */
+  uint32_t *strings; /* places of all strings in arrays, each from the beginning of its array */
   size_t n_strings, string_capacity;
   uint32_t strings_left; /* of the array that is read; 0 outside of arrays */
   file_tensor *tensors;  /* [n_known] */
@@ -185,7 +186,7 @@ static sotto_status read_string_size(gguf *g) {
                 (const char *)g->header + e->key, (unsigned long long)n);
   if (e->type == GGUF_ARRAY) {
     if (!grow((void **)&g->strings, &g->string_capacity, g->n_strings, sizeof *g->strings)) return no_memory(g);
-    g->strings[g->n_strings++] = (uint32_t)g->item;
+    g->strings[g->n_strings++] = (uint32_t)(g->item - e->value);
   } else {
     e->value = (uint32_t)g->have;
     e->count = (uint32_t)n;
@@ -195,6 +196,8 @@ static sotto_status read_string_size(gguf *g) {
 
 static sotto_status read_string(gguf *g) {
   if (g->strings_left > 0 && --g->strings_left > 0) return collect(g, STRING_SIZE, 8);
+  entry *e = &g->entries[g->n_entries - 1];
+  if (e->type == GGUF_ARRAY) e->size = (uint32_t)(g->have - e->value);
   return next_value(g);
 }
 
@@ -215,7 +218,10 @@ static sotto_status read_array(gguf *g) {
   e->count = (uint32_t)count;
   e->value = (uint32_t)g->have;
   e->strings = (uint32_t)g->n_strings;
-  if (element != GGUF_STRING) return collect(g, NUMBERS, count * bytes);
+  if (element != GGUF_STRING) {
+    e->size = (uint32_t)(count * bytes);
+    return collect(g, NUMBERS, e->size);
+  }
   g->strings_left = (uint32_t)count;
   return count > 0 ? collect(g, STRING_SIZE, 8) : next_value(g);
 }
@@ -572,9 +578,8 @@ bool gguf_string(const gguf *g, const char *key, const char **text, size_t *size
 bool gguf_array_of(const gguf *g, const char *key, gguf_array *out) {
   const entry *e = find(g, key);
   if (e == NULL || e->type != GGUF_ARRAY) return false;
-  bool strings = e->element == GGUF_STRING;
-  *out = (gguf_array){.type = (gguf_type)e->element, .count = e->count, .bytes = g->header + (strings ? 0 : e->value)};
-  if (strings && e->count > 0) out->strings = g->strings + e->strings;
+  *out = (gguf_array){.type = (gguf_type)e->element, .count = e->count, .bytes = g->header + e->value, .size = e->size};
+  if (out->type == GGUF_STRING && e->count > 0) out->strings = g->strings + e->strings;
   return true;
 }
 

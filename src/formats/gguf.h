@@ -49,8 +49,9 @@ bool gguf_string(const gguf *g, const char *key, const char **text, size_t *size
 typedef struct gguf_array {
   gguf_type type; /* of the elements; not GGUF_ARRAY */
   uint32_t count;
-  const uint8_t *bytes;  /* of numbers: packed, unaligned, little-endian; of strings: the file's header */
-  const uint32_t *strings; /* of strings: where in `bytes` each lies, its size (u64) first */
+  const uint8_t *bytes;    /* as in the file: numbers packed, unaligned, little-endian; strings each behind its size (u64) */
+  size_t size;             /* of bytes */
+  const uint32_t *strings; /* of strings: where in `bytes` each begins; NULL when there are none */
 } gguf_array;
 
 bool gguf_array_of(const gguf *g, const char *key, gguf_array *out);

@@ -29,8 +29,8 @@ static sotto_status next_string(strings *s, const char **text, size_t *bytes, er
 static sotto_status read_tokens(spm_vocab *v, const spm_arrays *a, error *err) {
   strings list = {a->tokens, a->tokens_bytes};
   for (size_t i = 0; i < a->n_tokens; i++) {
-    const char *text;
-    size_t bytes;
+    const char *text = NULL; /* gcc 12 does not see that next_string sets both */
+    size_t bytes = 0;
     TRY(next_string(&list, &text, &bytes, err));
     int32_t type = spm_byte_value(text, bytes) >= 0 ? SPM_BYTE : SPM_NORMAL;
     if (a->types) type = (int32_t)load_u32((const char *)a->types + 4 * i);
@@ -43,8 +43,8 @@ static sotto_status read_tokens(spm_vocab *v, const spm_arrays *a, error *err) {
 static sotto_status read_merges(spm_vocab *v, const spm_arrays *a, error *err) {
   strings list = {a->merges, a->merges_bytes};
   for (size_t i = 0; i < a->n_merges; i++) {
-    const char *text, *space;
-    size_t bytes;
+    const char *text = NULL, *space;
+    size_t bytes = 0;
     TRY(next_string(&list, &text, &bytes, err));
     space = bytes > 0 ? memchr(text, ' ', bytes) : NULL;
     size_t left = space ? (size_t)(space - text) : bytes, skipped = space ? left + 1 : bytes;

@@ -155,13 +155,14 @@ static sotto_status check_values(void *reader) {
 
   gguf_array a;
   CHECK(gguf_array_of(g, "t.words", &a) && a.type == GGUF_STRING && a.count == 3);
+  CHECK(a.size == 3 * 8 + 6 && a.strings[0] == 0 && a.strings[1] == 9 && a.bytes[8] == 'a'); /* packed as in the file */
   CHECK((text = gguf_array_string(&a, 0, &size)) && size == 1 && text[0] == 'a');
   CHECK(gguf_array_string(&a, 1, &size) && size == 0);
   CHECK((text = gguf_array_string(&a, 2, &size)) && size == 5 && memcmp(text, "\xe2\x96\x81\0b", 5) == 0);
   CHECK(!gguf_array_u64(&a, 0, &u) && !gguf_array_f32(&a, 0, &x));
-  CHECK(gguf_array_of(g, "t.none", &a) && a.count == 0 && a.type == GGUF_STRING);
+  CHECK(gguf_array_of(g, "t.none", &a) && a.count == 0 && a.type == GGUF_STRING && a.size == 0);
   CHECK(gguf_array_of(g, "t.no_numbers", &a) && a.count == 0 && a.type == GGUF_I32);
-  CHECK(gguf_array_of(g, "t.floats", &a) && a.count == 2 && gguf_array_f32(&a, 0, &x) && x == -1.5f);
+  CHECK(gguf_array_of(g, "t.floats", &a) && a.count == 2 && a.size == 8 && gguf_array_f32(&a, 0, &x) && x == -1.5f);
   CHECK(gguf_array_f32(&a, 1, &x) && x == 2.0f && !gguf_array_u64(&a, 1, &u) && !gguf_array_string(&a, 0, &size));
   CHECK(gguf_array_of(g, "t.shorts", &a) && gguf_array_u64(&a, 1, &u) && u == 300 && !gguf_array_u64(&a, 0, &u));
   CHECK(gguf_array_f32(&a, 0, &x) && x == -1.0f);
