@@ -150,8 +150,8 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 
 # The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Those that compute run in all
 # variants, what handles sizes in one of them, the pool where there are threads.
-WASM_TESTS := audio golden kernels quant rules
-WASM_TESTS_simd-single := base ggml_bin transcribe vocab wav
+WASM_TESTS := audio golden kernels quant rules sampler
+WASM_TESTS_simd-single := base ggml_bin spm template transcribe vocab wav
 WASM_TESTS_simd-threads := pool
 WASM_TESTS_relaxed-threads := pool model_types
 WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)
@@ -266,6 +266,7 @@ models: ## the model that the page starts with
 
 models-for-tests:
 	@tools/fetch-models tiny-q5_1 tiny base.en
+	-@tools/fetch-tokenizers
 
 # ---- the page ----
 

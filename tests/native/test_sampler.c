@@ -422,7 +422,7 @@ static void test_large(void) {
 
 int main(void) {
   test_filters(24, 2, 20000);
-  test_filters(3000, 4, 5000);
+  test_filters(3000, 4, 2000);
   test_by_hand();
   test_penalties();
   test_determinism();

@@ -39,7 +39,7 @@ static void test_text(void) {
     const chat_turn empty[] = {turn(CHAT_SYSTEM, ""), turn(CHAT_USER, "")};
     CHECK(reads(t, empty, 2, CHAT_REPLY, "<bos><start_of_turn>user\n<end_of_turn>\n<start_of_turn>model\n"));
 
-    char out[8] = "........";
+    char out[9] = "........";
     size_t bytes;
     CHECK(chat_template_text(t, one, 1, 0, out, 5, &bytes, NULL) == SOTTO_OK && bytes == 47 &&
           memcmp(out, "<bos>...", 8) == 0);
