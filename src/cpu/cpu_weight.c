@@ -23,50 +23,98 @@ static bool packing_of(uint32_t type, packing *p) {
   }
 }
 
+/* Every eighth part of a fifth-bit word, e of 4, is a byte of the group: bit s of byte e is bit 4 s + e of the word. */
+static inline uint8_t gather_bits(uint32_t word, unsigned e) {
+  uint32_t x = word >> e & 0x11111111u;
+  x = (x | x >> 3) & 0x03030303u;
+  x = (x | x >> 6) & 0x000f000fu;
+  return (uint8_t)(x | x >> 12);
+}
+
+static inline uint32_t scatter_bits(uint8_t byte, unsigned e) {
+  uint32_t x = byte;
+  x = (x | x << 12) & 0x000f000fu;
+  x = (x | x << 6) & 0x03030303u;
+  return ((x | x << 3) & 0x11111111u) << e;
+}
+
 /* One row of the file into its place in a group. A file's block: d, m where there is one, fifth bits as u32, then nibbles (element i with
- * i + 16) or int8. `group` is the group's first block; lane: the row within it. */
-static void pack_row(packing p, const uint8_t *row, int32_t blocks, uint8_t *group, size_t vw, size_t lane) {
-  const bool has_m = packed_m(p);
-  const int bits = packed_bits(p);
+ * i + 16, as in the group) or int8 (in the group + 128). `group` is the group's first block; lane: the row within it. */
+static inline __attribute__((always_inline)) void pack_blocks(const packing p, const uint8_t *row, int32_t blocks,
+                                                              uint8_t *group, size_t vw, size_t lane) {
+  const size_t n_vectors = packed_bits(p) == 8 ? 8 : 4, at = packed_byte(lane, 0);
   for (int32_t b = 0; b < blocks; b++, group += packed_block_bytes(p, vw)) {
     memcpy(group + 2 * lane, row, 2);
-    if (has_m) memcpy(group + 2 * vw + 2 * lane, row + 2, 2);
-    row += has_m ? 4 : 2;
-    uint8_t *low = group + (has_m ? 4 : 2) * vw, *high = low + 16 * vw;
-    const uint32_t fifth = bits == 5 ? load_u32(row) : 0;
-    if (bits == 5) row += 4;
-    for (size_t k = 0; k < 32; k++) {
-      const size_t s = k / 4, at = packed_byte(lane, k % 4);
-      if (bits == 8) {
-        low[4 * vw * s + at] = row[k] ^ 0x80; /* int8 + 128 */
-      } else {
-        const unsigned nibble = k < 16 ? row[k] & 15u : row[k - 16] >> 4;
-        uint8_t *byte = low + 4 * vw * (s % 4) + at;
-        *byte = (uint8_t)(s < 4 ? (*byte & 0xf0u) | nibble : (*byte & 0x0fu) | nibble << 4);
-        if (bits == 5) high[at] = (uint8_t)((high[at] & ~(1u << s)) | (fifth >> k & 1u) << s);
-      }
+    if (packed_m(p)) memcpy(group + 2 * vw + 2 * lane, row + 2, 2);
+    row += packed_m(p) ? 4 : 2;
+    uint8_t *low = group + (packed_m(p) ? 4 : 2) * vw, *high = low + 16 * vw;
+    if (packed_bits(p) == 5) {
+      const uint32_t fifth = load_u32(row);
+      for (unsigned e = 0; e < 4; e++) high[packed_byte(lane, e)] = gather_bits(fifth, e);
+      row += 4;
     }
-    row += bits == 8 ? 32 : 16;
+    for (size_t s = 0; s < n_vectors; s++, low += 4 * vw, row += 4) {
+      const uint32_t four = packed_bits(p) == 8 ? load_u32(row) ^ 0x80808080u : load_u32(row);
+      const uint16_t pair0 = (uint16_t)four, pair1 = (uint16_t)(four >> 16);
+      memcpy(low + at, &pair0, 2);
+      memcpy(low + at + 8, &pair1, 2);
+    }
   }
 }
 
-static void unpack_row(packing p, const uint8_t *group, int32_t blocks, size_t vw, size_t lane, float *out) {
-  const bool has_m = packed_m(p);
-  const int bits = packed_bits(p), zero = packed_zero(p);
+static inline __attribute__((always_inline)) void unpack_blocks(const packing p, const uint8_t *group, int32_t blocks,
+                                                                size_t vw, size_t lane, float *out) {
+  const size_t n_vectors = packed_bits(p) == 8 ? 8 : 4, at = packed_byte(lane, 0);
   for (int32_t b = 0; b < blocks; b++, group += packed_block_bytes(p, vw), out += 32) {
     const float d = f16_to_f32(load_u16(group + 2 * lane)),
-                m = has_m ? f16_to_f32(load_u16(group + 2 * vw + 2 * lane)) : 0.0f;
-    const uint8_t *low = group + (has_m ? 4 : 2) * vw, *high = low + 16 * vw;
-    for (size_t s = 0; s < 8; s++) {
-      for (size_t e = 0; e < 4; e++) {
-        const size_t at = packed_byte(lane, e);
-        int u = bits == 8 ? low[4 * vw * s + at] : low[4 * vw * (s % 4) + at] >> (s < 4 ? 0 : 4) & 15;
-        if (bits == 5) u |= (high[at] >> s & 1) << 4;
-        out[4 * s + e] = d * (float)(u - zero) + m;
+                m = packed_m(p) ? f16_to_f32(load_u16(group + 2 * vw + 2 * lane)) : 0.0f;
+    const uint8_t *low = group + (packed_m(p) ? 4 : 2) * vw, *high = low + 16 * vw;
+    uint8_t bytes[32];
+    for (size_t s = 0; s < n_vectors; s++, low += 4 * vw) {
+      memcpy(bytes + 4 * s, low + at, 2);
+      memcpy(bytes + 4 * s + 2, low + at + 8, 2);
+    }
+    if (packed_bits(p) != 8) {
+      for (int k = 0; k < 16; k++) {
+        bytes[16 + k] = bytes[k] >> 4;
+        bytes[k] &= 15;
       }
     }
+    if (packed_bits(p) == 5) {
+      uint32_t fifth = 0;
+      for (unsigned e = 0; e < 4; e++) fifth |= scatter_bits(high[packed_byte(lane, e)], e);
+      for (int k = 0; k < 32; k++) bytes[k] |= (uint8_t)((fifth >> k & 1u) << 4);
+    }
+    for (int k = 0; k < 32; k++) out[k] = d * (float)(bytes[k] - packed_zero(p)) + m;
   }
 }
+
+/* One copy of the loops for each packing, so that what depends on it is decided before them. */
+#define FOR_PACKING(p, call, ...)  \
+  switch (p) {                     \
+    case PACK_4:                   \
+      call(PACK_4, __VA_ARGS__);   \
+      break;                       \
+    case PACK_4_M:                 \
+      call(PACK_4_M, __VA_ARGS__); \
+      break;                       \
+    case PACK_5:                   \
+      call(PACK_5, __VA_ARGS__);   \
+      break;                       \
+    case PACK_5_M:                 \
+      call(PACK_5_M, __VA_ARGS__); \
+      break;                       \
+    default:                       \
+      call(PACK_8, __VA_ARGS__);   \
+      break;                       \
+  }
+
+static void pack_row(packing p, const uint8_t *row, int32_t blocks, uint8_t *group, size_t vw, size_t lane) {
+  FOR_PACKING(p, pack_blocks, row, blocks, group, vw, lane)
+}
+
+static void unpack_row(packing p, const uint8_t *group, int32_t blocks, size_t vw, size_t lane,
+                       float *out){FOR_PACKING(p, unpack_blocks, group, blocks, vw, lane, out)}
 
 weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
   cpu *c = (cpu *)be;
