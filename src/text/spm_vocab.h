@@ -62,6 +62,10 @@ sotto_status spm_read_model(spm_vocab **out, const void *bytes, size_t size, err
 /* tokenizer.json (spm_json.c): byte-pair encoding with byte fallback. Errors: FORMAT, UNSUPPORTED, MEMORY. */
 sotto_status spm_read_json(spm_vocab **out, const char *bytes, size_t size, error *err);
 
+/* What a GGUF file says of its tokenizer (spm_gguf.c), once the reader has its header. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+struct gguf;
+sotto_status spm_read_gguf(spm_vocab **out, const struct gguf *g, error *err);
+
 /* Arrays as in the metadata of a GGUF file (spm_arrays.c). A list of strings is what the file has behind type and count: for each a u64
  * length and its bytes; numbers are little-endian and need no alignment. */
 typedef struct spm_arrays {

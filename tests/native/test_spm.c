@@ -3,6 +3,7 @@
 #include "../../src/text/merge.h"
 #include "../../src/text/spm_vocab.h"
 #include "check.h"
+#include "make_gguf.h"
 
 #define MARK "\xe2\x96\x81" /* U+2581 */
 
@@ -292,6 +293,58 @@ static void test_arrays(void) {
   bad.n_merges = 6;
   bad.merges_bytes = merges.n;
   CHECK(spm_read_arrays(&v, &bad, &err) == SOTTO_ERR_FORMAT && strstr(err.text, "merge 5"));
+}
+
+/* ---- reading a GGUF file ---- */
+
+static sotto_status nothing(void *context, error *err) { return (void)context, (void)err, SOTTO_OK; }
+static sotto_status no_tensor(void *context, const file_tensor *t, error *err) {
+  return (void)t, nothing(context, err);
+}
+static sotto_status no_data(void *context, const void *bytes, size_t n, error *err) {
+  return (void)bytes, (void)n, nothing(context, err);
+}
+
+/* A file of three tokens; what `without` names is left out, and the array of types has n_types. */
+static sotto_status read_file_of(const char *architecture, const char *model, const char *without, uint32_t n_types,
+                                 spm_vocab **v, error *err) {
+  static const char *const texts[] = {"<unk>", "a", MARK "a"};
+  gguf_maker m = {0};
+  gguf_put_string(&m, "general.architecture", architecture);
+  gguf_put_string(&m, "tokenizer.ggml.model", model);
+  if (strcmp(without, "tokens") != 0) {
+    gguf_put_array(&m, "tokenizer.ggml.tokens", GGUF_STRING, 3, NULL, 0);
+    for (int i = 0; i < 3; i++) put_gguf_string(&m.values, texts[i], strlen(texts[i]));
+  }
+  if (strcmp(without, "scores") != 0)
+    gguf_put_array(&m, "tokenizer.ggml.scores", GGUF_F32, 3, (float[]){0, -1, -2}, 12);
+  gguf_put_array(&m, "tokenizer.ggml.token_type", GGUF_I32, n_types, (int32_t[]){2, 1, 1, 1}, 4 * n_types);
+  gguf_put_u32(&m, "tokenizer.ggml.unknown_token_id", 0);
+  gguf_put_u32(&m, "tokenizer.ggml.bos_token_id", 1);
+  byte_list f = gguf_made(&m);
+  gguf *g = gguf_open(&(tensor_sink){NULL, nothing, no_tensor, no_data, nothing});
+  CHECK(gguf_feed(g, f.bytes, f.size, NULL) == SOTTO_OK && gguf_finish(g, NULL) == SOTTO_OK);
+  sotto_status status = spm_read_gguf(v, g, err);
+  gguf_close(g);
+  byte_list_free(&f);
+  return status;
+}
+
+static void test_gguf(void) {
+  error err;
+  spm_vocab *v;
+  CHECK(read_file_of("gemma3", "llama", "", 3, &v, NULL) == SOTTO_OK);
+  const spm_settings *s = spm_vocab_settings(v);
+  CHECK(s->bos == 1 && s->unk == 0 && s->eos == -1 && s->pad == -1 && s->add_bos && !s->dummy_prefix);
+  ENCODES(v, SPM_ADD_BOS, "a ax", 1, 1, 2, 0);
+  spm_vocab_close(v);
+  CHECK(read_file_of("llama", "llama", "", 3, &v, NULL) == SOTTO_OK);
+  ENCODES(v, 0, "a", 2); /* with the space */
+  spm_vocab_close(v);
+  CHECK(read_file_of("gemma3", "gpt2", "", 3, &v, &err) == SOTTO_ERR_UNSUPPORTED && strstr(err.text, "gpt2"));
+  CHECK(read_file_of("gemma3", "llama", "tokens", 3, &v, &err) == SOTTO_ERR_FORMAT && strstr(err.text, "no tokenizer"));
+  CHECK(read_file_of("gemma3", "llama", "scores", 3, &v, &err) == SOTTO_ERR_FORMAT && strstr(err.text, "neither"));
+  CHECK(read_file_of("gemma3", "llama", "", 4, &v, &err) == SOTTO_ERR_FORMAT && strstr(err.text, "token_type"));
 }
 
 static void test_damaged_tokens(void) {
@@ -586,6 +639,7 @@ int main(void) {
   test_dummy_prefix();
   test_against_plain();
   test_arrays();
+  test_gguf();
   test_damaged_tokens();
   test_teller();
   test_damaged_model();
