@@ -165,8 +165,14 @@ build/wasm-tests/$1/%.o: %.c build/wasm/compiler
 	@echo WASM $$@
 	@$$(WASM_CC) $$(WASM_TEST_FLAGS) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
 
-build/wasm-tests/$1/test_%.wasm: build/wasm-tests/$1/tests/native/test_%.o $$(WASM_TEST_SHIM:%.c=build/wasm-tests/$1/%.o) \
-    $$(patsubst %.c,build/wasm/$1/%.o,$$(filter-out src/wasm.c,$$(WASM)))
+WASM_TEST_OBJECTS_$1 := $$(WASM_TEST_SHIM:%.c=build/wasm-tests/$1/%.o) \
+  $$(patsubst %.c,build/wasm/$1/%.o,$$(filter-out src/wasm.c,$$(WASM)))
+
+build/wasm-tests/$1/test_%.wasm: build/wasm-tests/$1/tests/native/test_%.o $$(WASM_TEST_OBJECTS_$1)
+	@echo LINK $$@
+	@$$(WASM_CC) $$(WASM_LDFLAGS) $$(WASM_LDFLAGS_$1) $$(WASM_TEST_LDFLAGS_$1) $$^ -o $$@
+
+build/wasm-tests/$1/bench_%.wasm: build/wasm-tests/$1/bench/%.o $$(WASM_TEST_OBJECTS_$1)
 	@echo LINK $$@
 	@$$(WASM_CC) $$(WASM_LDFLAGS) $$(WASM_LDFLAGS_$1) $$(WASM_TEST_LDFLAGS_$1) $$^ -o $$@
 endef
@@ -227,7 +233,7 @@ test-wasm: wasm-tests ## the unit tests that run in WebAssembly alone
 fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
 	@node tools/run-tests.mjs build/fuzz
 
-bench: native wasm benches ## speed of the engine, native and in WebAssembly: make bench ARGS=--json
+bench: native wasm benches build/wasm-tests/relaxed-single/bench_kernels.wasm build/wasm-tests/simd-single/bench_kernels.wasm ## speed of the engine, native and in WebAssembly: make bench ARGS=--json
 	@node bench/bench.mjs $(ARGS)
 
 # The unit tests for arm64, on another machine (the tests themselves at -O1: Debian's gcc 12 fails on one at -O2): cross-compiled and emulated (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user).

@@ -2,10 +2,11 @@
 // The engine in all its homes, on one clip: native, Node and Chromium, with one thread and two.
 //
 //   node bench/bench.mjs [--json] [--model FILE] [--audio FILE] [--where native,node,chromium] [--threads 1,2]
-//                        [--variant simd|relaxed] [--beam N] [--repeats N]
+//                        [--variant simd-single|...] [--beam N] [--repeats N]
 //
-// Medians of --repeats runs after a warm-up; machines are noisy, so compare ratios within one run. The column "floor" is the share of what
-// the multiplications alone would take at the rate that the int16 tile reaches with its operands in cache, measured in the same run and the same place.
+// Medians of --repeats runs after a warm-up; machines are noisy, so compare ratios within one run. "of floor": the share of the encoder's time
+// that its multiplications alone take, at the rate that the matrix tile reaches on this machine with its operands in cache (bench/kernels.c,
+// run first, one thread; in Node for the browser, whose compiler is the same).
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -40,14 +41,27 @@ const repeats = Number(values.repeats);
 const threadCounts = values.threads.split(',').map(Number);
 const options = { beamSize: Number(values.beam) };
 
-/** Multiplications of one window (30 s) in GFLOP: encoder with cross K/V, and one decoder step of one sequence. */
-function operations(info) {
-  const { nMel, nAudioCtx: t, nAudioState: d, nAudioLayer, nTextLayer, nVocab } = info;
-  const convolutions = 2 * t * d * 3 * nMel + t * d * 3 * d;
+/** Multiply-adds of one window (30 s): encoder with the cross attention's keys and values. */
+function encoderMultiplications() {
+  const info = JSON.parse(execFileSync(process.execPath, [path.join(root, 'js/bin/sotto.js'), 'info', '--json', model], { encoding: 'utf8' }));
+  const { n_mel, n_audio_ctx: t, n_audio_state: d, n_audio_layer, n_text_layer } = info;
+  const convolutions = 2 * t * d * 3 * n_mel + t * d * 3 * d;
   const layer = 12 * t * d * d + 2 * t * t * d;
   const cross = 2 * t * d * d;
-  const step = nTextLayer * (14 * d * d + 2 * t * d) + nVocab * d;
-  return { encode: (2 * (convolutions + nAudioLayer * layer + nTextLayer * cross)) / 1e9, step: (2 * step) / 1e9 };
+  return convolutions + n_audio_layer * layer + n_text_layer * cross;
+}
+
+/** Multiply-adds a second of the best tile, one thread; undefined where it is not built. */
+function tileRate(native, variant) {
+  const node = path.join(root, 'node_modules/.bin/node');
+  const [command, ...args] = native
+    ? [path.join(root, 'build/bench/kernels')]
+    : [existsSync(node) ? node : process.execPath, '--no-liftoff', path.join(root, 'tests/wasm/run.mjs'),
+        path.join(root, `build/wasm-tests/${variant}-single/bench_kernels.wasm`)];
+  if (!existsSync(args.at(-1) ?? command)) return undefined;
+  const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
+  const rates = [...stdout.matchAll(/tile \d+ x \d+, k +384 +([\d.]+) GMAC/g)].map((match) => Number(match[1]));
+  return rates.length > 0 ? 1e9 * Math.max(...rates.slice(-2)) : undefined;
 }
 
 function runNative(threads) {
@@ -112,7 +126,14 @@ async function runChromium(threads, chromium, base) {
 }
 
 const rows = [];
-const add = (where, row) => rows.push({ where, ...row });
+const multiplications = encoderMultiplications();
+const rates = {};
+function add(where, row) {
+  const kind = where === 'native' ? 'native' : row.variant.split('-')[0];
+  rates[kind] ??= tileRate(kind === 'native', kind);
+  const floor_ms = rates[kind] && (1e3 * multiplications) / (rates[kind] * row.threads);
+  rows.push({ where, ...row, encode_gflops: (2e-6 * multiplications) / row.encode_ms, ...(floor_ms && { encode_share_of_floor: floor_ms / row.encode_ms }) });
+}
 const places = values.where.split(',');
 if (places.includes('native') && existsSync(path.join(root, 'build/sotto'))) {
   for (const threads of threadCounts) add('native', runNative(threads));
@@ -134,6 +155,7 @@ const report = {
   model_bytes: statSync(model).size,
   audio: path.basename(audio),
   repeats,
+  tile_gmacs: Object.fromEntries(Object.entries(rates).map(([kind, rate]) => [kind, rate && rate / 1e9])),
   rows,
 };
 if (values.json) {
@@ -142,10 +164,10 @@ if (values.json) {
   const ms = (value, digits = 0) => value.toFixed(digits);
   const mb = (value) => (value === undefined ? '-' : (value / 1e6).toFixed(0));
   const table = rows.map((row) => [
-    row.where, row.variant, row.threads, ms(row.load_ms), ms(row.mel_ms, 1), ms(row.encode_ms), ms(row.decode_ms_per_step, 2), ms(row.whole_ms), mb(row.memory_bytes),
+    row.where, row.variant, row.threads, ms(row.load_ms), ms(row.mel_ms, 1), ms(row.encode_ms), row.encode_share_of_floor ? `${Math.round(100 * row.encode_share_of_floor)} %` : '-', ms(row.decode_ms_per_step, 2), ms(row.whole_ms), mb(row.memory_bytes),
     mb(row.renderer_bytes),
   ]);
-  const head = ['where', 'variant', 'threads', 'load ms', 'mel ms', 'encode ms', 'ms/step', 'whole ms', 'memory MB', 'renderer MB'];
+  const head = ['where', 'variant', 'threads', 'load ms', 'mel ms', 'encode ms', 'of floor', 'ms/step', 'whole ms', 'memory MB', 'renderer MB'];
   const widths = head.map((title, i) => Math.max(title.length, ...table.map((row) => String(row[i]).length)));
   const line = (cells) => cells.map((cell, i) => String(cell).padStart(widths[i])).join('  ');
   console.log(`${report.model} (${mb(report.model_bytes)} MB) on ${report.audio}; ${report.machine}, ${report.cores} cores; medians of ${repeats}`);
