@@ -87,7 +87,7 @@ sotto_status sotto_model_finish(sotto_model *model);
 void sotto_model_close(sotto_model *model); /* NULL is allowed */
 
 typedef struct sotto_model_info {
-  const char *architecture; /* "whisper" */
+  const char *architecture; /* "whisper", "gemma", "gemma2", "gemma3" */
   const char *name;         /* "tiny", "base.en", "large-v3-turbo", ..., by shape; "custom" for an unknown one */
   const char *weight_type;  /* type of most of the weights: "f16", "q5_1", ... */
   int32_t n_vocab, n_mel;
@@ -97,6 +97,8 @@ typedef struct sotto_model_info {
   int32_t n_tensors;
   uint64_t n_parameters;
   uint64_t weight_bytes;    /* in memory */
+  /* language models; n_vocab, n_text_ctx (trained for), n_text_state, n_text_head, n_text_layer count for them too */
+  int32_t n_kv_head, head_dim, n_ff, window;
 } sotto_model_info;
 
 /* Describes the model as far as it has been fed: all zero and NULL before the header came. */
@@ -209,6 +211,88 @@ typedef struct sotto_timings {
 } sotto_timings;
 
 void sotto_transcription_timings(const sotto_transcription *t, sotto_timings *timings);
+
+/* ---- text: a language model (Gemma 1, 2, 3) ----
+ *
+ *     sotto_model_open ─> feed a GGUF file, or sotto_model_file(name), feed ... for the files of a Hugging Face folder ─> finish
+ *     sotto_session_open ─> sync(tokens) ─> step until DONE ─> sotto_sampler_sample(session) ─> sync(tokens + it) ... */
+
+/* The bytes fed from here on are those of the file `name` (without folders): "model.gguf", "config.json", "tokenizer.model", "tokenizer.json",
+ * "model-00001-of-00002.safetensors"... Needed only for models of several files; any order, but config.json before the weights.
+ * Errors: FORMAT, UNSUPPORTED, MEMORY (of the file that ends), ARGUMENT. */
+sotto_status sotto_model_file(sotto_model *model, const char *name);
+
+#define SOTTO_TEXT_BOS     1u /* begin with the token that begins texts */
+#define SOTTO_TEXT_SPECIAL 2u /* names of control tokens in the text become those tokens */
+
+/* Ids of a text (any bytes). Writes at most `capacity`, *n is the number that it has. Errors: ARGUMENT (no language model), MEMORY. */
+sotto_status sotto_tokenize(sotto_model *model, const char *text, size_t bytes, uint32_t flags, int32_t *ids,
+                            size_t capacity, size_t *n);
+/* What a token adds to a text; may be part of a character. Control tokens read as nothing unless show_control. "" for an id that
+ * does not exist. */
+const char *sotto_token_piece(const sotto_model *model, int32_t id, int32_t show_control, size_t *bytes);
+
+typedef enum sotto_role { SOTTO_SYSTEM = 0, SOTTO_USER = 1, SOTTO_MODEL = 2 } sotto_role;
+typedef struct sotto_turn {
+  int32_t role; /* sotto_role */
+  const char *text;
+  size_t bytes;
+} sotto_turn;
+/* Ids of a conversation in the model's own template, ending with the beginning of the model's turn. Turns alternate, the user's first; one
+ * system turn may come before. What users write cannot hold control tokens. Errors: ARGUMENT, UNSUPPORTED (no chat model), MEMORY. */
+sotto_status sotto_chat_tokens(sotto_model *model, const sotto_turn *turns, size_t n_turns, int32_t *ids,
+                               size_t capacity, size_t *n);
+/* 1: generation stops at this token (end of text, end of turn). */
+int32_t sotto_token_ends(const sotto_model *model, int32_t id);
+
+/* One sequence of tokens with its keys and values. */
+typedef struct sotto_session sotto_session;
+
+typedef struct sotto_session_options {
+  int32_t n_ctx;   /* most tokens held; 0: 4096, or what the model was trained for, if that is less */
+  int32_t n_batch; /* tokens evaluated in one step; 0: 256 */
+  int32_t all_logits; /* 1: logits of every token, not only of the last: for measuring */
+} sotto_session_options;
+
+/* Memory that a session would take, in bytes. */
+uint64_t sotto_session_bytes(const sotto_model *model, const sotto_session_options *options);
+/* Errors: ARGUMENT, MEMORY. */
+sotto_status sotto_session_open(sotto_session **out, sotto_model *model, const sotto_session_options *options);
+void sotto_session_close(sotto_session *s); /* NULL is allowed */
+int32_t sotto_session_capacity(const sotto_session *s);
+
+/* Says what the session is to hold. What it holds already of that, from the start, is kept; step evaluates the rest (at least the last token).
+ * Errors: ARGUMENT (none, more than the capacity, an id out of range). */
+sotto_status sotto_session_sync(sotto_session *s, const int32_t *tokens, size_t n);
+/* Evaluates one batch: AGAIN while more are to come, DONE when the logits of the last token are there. Not calling again cancels; the
+ * session can be synced anew. */
+sotto_status sotto_session_step(sotto_session *s);
+/* How many tokens are evaluated. */
+int32_t sotto_session_length(const sotto_session *s);
+/* Logits [n_vocab] of the last token after DONE; with all_logits, those of token `back` before the last of the batch of the last step
+ * (0: the last). NULL: there are none. The caller's to change until the next step. */
+float *sotto_session_logits(sotto_session *s, int32_t back);
+/* Tokens whose logits the last step made. */
+int32_t sotto_session_n_logits(const sotto_session *s);
+
+typedef struct sotto_sampler sotto_sampler;
+typedef struct sotto_sampler_options {
+  float temperature; /* 0: the likeliest token */
+  int32_t top_k;     /* 0: all */
+  float top_p, min_p, typical_p;
+  float repetition_penalty, presence_penalty, frequency_penalty;
+  int32_t penalty_window; /* tokens */
+  uint64_t seed;
+} sotto_sampler_options;
+/* The defaults that Gemma is published with: temperature 1, top-k 64, top-p 0.95. */
+void sotto_sampler_options_default(sotto_sampler_options *options);
+/* Errors: ARGUMENT (an option out of range), MEMORY. */
+sotto_status sotto_sampler_open(sotto_sampler **out, sotto_model *model, const sotto_sampler_options *options);
+void sotto_sampler_close(sotto_sampler *s);
+/* Tells of a token of the text, for the penalties. */
+void sotto_sampler_accept(sotto_sampler *s, int32_t id);
+/* Chooses from logits [n_vocab] (changed and changed back); *logprob (may be NULL): of the choice, under the model. Errors: FORMAT: no logit is a number. */
+sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, float *logprob);
 
 /* ---- audio: what an embedder without its own tools needs ---- */
 

@@ -32,6 +32,16 @@ static inline tensor tensor_rows(tensor t, int32_t first, int32_t n) {
 
 typedef enum activation { ACT_NONE = 0, ACT_GELU_ERF = 1 } activation;
 
+/* Which places a query sees: query i the length[i] places slots[i * slot_stride + first[i] ...]. It is a table, so that sequences share their
+ * common past and are reordered without copying, and so that rings need no kernel of their own. */
+typedef struct kv_view {
+  const int32_t *slots;
+  int32_t slot_stride;
+  const int32_t *first; /* NULL: 0 for all */
+  const int32_t *length;
+  float softcap; /* scores become cap * tanh(score / cap); 0: as they are */
+} kv_view;
+
 typedef struct ops {
   const char *name; /* "cpu" */
 
@@ -59,12 +69,29 @@ typedef struct ops {
   /* y = (x - mean) / sqrt(variance + eps) * gain + bias, by rows.  gain, bias: [1, cols]. y may be x. */
   void (*layer_norm)(backend *be, tensor y, tensor x, tensor gain, tensor bias, float eps);
 
-  /* y[i] = table[ids[i]] + positions[pos[i]].  table is a weight [n_vocab, cols]; positions a tensor [n_ctx, cols]. */
-  void (*embed)(backend *be, tensor y, const weight *table, const int32_t *ids, tensor positions, const int32_t *pos);
+  /* y = x / sqrt(mean(x²) + eps) * gain + residual, by rows.  gain: [1, cols]; residual: [n, cols] or NULL, may be y. y may be x. */
+  void (*rms_norm)(backend *be, tensor y, tensor x, tensor gain, float eps, const tensor *residual);
+
+  /* y[i] = table[ids[i]] * scale + positions[pos[i]].  table is a weight [n_vocab, cols]; positions a tensor [n_ctx, cols], or NULL. */
+  void (*embed)(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
+                const int32_t *pos);
+
+  /* y[i] = cos(pos[i] * frequencies), sin(pos[i] * frequencies).  frequencies: [1, d / 2]; y: [n, d]. */
+  void (*rope_table)(backend *be, tensor y, tensor frequencies, const int32_t *pos);
+
+  /* Each head of x [n, n_head * d], in place: RMS norm with gain [1, d] (NULL: none), then rotary positions: the pair of elements
+   * (i, i + d / 2) turns by the angle of table [n, d]. */
+  void (*rotate)(backend *be, tensor x, tensor table, const tensor *gain, float eps);
+
+  /* y = gelu(gate) * up, gelu in its tanh form. y may be gate or up. */
+  void (*geglu)(backend *be, tensor y, tensor gate, tensor up);
+
+  /* x = cap * tanh(x / cap), in place. */
+  void (*softcap)(backend *be, tensor x, float cap);
 
   /* -- attention -- */
 
-  /* n_slots places for one key and one value of [n_head * head_dim] each.
+  /* n_slots places for one key and one value of [n_head * head_dim] each; n_head counts those of keys and values.
    * KV_WHOLE: filled at once and then only read, by many queries (encoder, cross attention). KV_SLOTS: filled place by place (decoder). */
   kv *(*kv_open)(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim);
   void (*kv_close)(backend *be, kv *c);
@@ -73,12 +100,10 @@ typedef struct ops {
   /* KV_SLOTS: row i of k and v goes to place slots[i]. */
   void (*kv_store)(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
 
-  /* y[n, n_head * head_dim] = softmax(q kᵀ * scale) v, by heads; q [n, n_head * head_dim].
-   * KV_WHOLE: every query sees every place (slots and length NULL).
-   * KV_SLOTS: query i sees the length[i] places slots[i * slot_stride ...] (a table, so that beams share their common past
-   * and are reordered without copying). */
-  void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const int32_t *slots,
-                    int32_t slot_stride, const int32_t *length);
+  /* y[n, n_q_head * head_dim] = softmax(softcap(q kᵀ * scale)) v, by heads; q [n, n_q_head * head_dim]; n_q_head is a multiple of the n_head of c,
+   * and query heads share a key head with their neighbours.
+   * KV_WHOLE: every query sees every place, without softcap; view is NULL. KV_SLOTS: what the view says. */
+  void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const kv_view *view);
 } ops;
 
 enum { KV_WHOLE = 0, KV_SLOTS = 1 };

@@ -6,6 +6,8 @@
 
 #include "cpu_weight.h"
 
+#include <math.h>
+
 #define ROWS_PER_ITEM 16
 
 bool cpu_grow_scratch(cpu *c, size_t bytes) {
@@ -75,6 +77,7 @@ typedef struct norm_job {
   tensor y, x;
   const float *gain, *bias;
   float eps;
+  const tensor *residual;
 } norm_job;
 
 static void norm_item(void *context, int32_t item, int32_t thread) {
@@ -87,18 +90,97 @@ static void norm_item(void *context, int32_t item, int32_t thread) {
 
 static void layer_norm(backend *be, tensor y, tensor x, tensor gain, tensor bias, float eps) {
   const cpu *c = (cpu *)be;
-  norm_job job = {c->k, y, x, tensor_at(gain, 0), tensor_at(bias, 0), eps};
+  norm_job job = {.k = c->k, .y = y, .x = x, .gain = tensor_at(gain, 0), .bias = tensor_at(bias, 0), .eps = eps};
   cpu_run(c, norm_item, &job, divide_up(x.rows, ROWS_PER_ITEM), (double)x.rows * x.cols);
 }
 
-static void embed(backend *be, tensor y, const weight *table, const int32_t *ids, tensor positions,
+static void rms_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const norm_job *j = context;
+  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->x.rows);
+  for (int32_t i = first; i < end; i++)
+    j->k->rms_norm(tensor_at(j->y, i), tensor_at(j->x, i), j->x.cols, j->gain, j->eps,
+                   j->residual ? tensor_at(*j->residual, i) : NULL);
+}
+
+static void rms_norm(backend *be, tensor y, tensor x, tensor gain, float eps, const tensor *residual) {
+  const cpu *c = (cpu *)be;
+  norm_job job = {.k = c->k, .y = y, .x = x, .gain = tensor_at(gain, 0), .eps = eps, .residual = residual};
+  cpu_run(c, rms_item, &job, divide_up(x.rows, ROWS_PER_ITEM), (double)x.rows * x.cols);
+}
+
+static void embed(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
                   const int32_t *pos) {
   const cpu *c = (cpu *)be;
   for (int32_t i = 0; i < y.rows; i++) {
     float *row = tensor_at(y, i);
     cpu_weight_row(c, table, ids[i], row);
-    c->k->finish(row, row, y.cols, tensor_at(positions, pos[i]), false, NULL);
+    for (int32_t k = 0; k < y.cols && scale != 1.0f; k++) row[k] *= scale;
+    if (positions) c->k->finish(row, row, y.cols, tensor_at(*positions, pos[i]), false, NULL);
   }
+}
+
+static void rope_table(backend *be, tensor y, tensor frequencies, const int32_t *pos) {
+  (void)be;
+  const float *f = tensor_at(frequencies, 0);
+  for (int32_t i = 0; i < y.rows; i++) {
+    float *row = tensor_at(y, i);
+    for (int32_t k = 0; k < frequencies.cols; k++) {
+      const float angle = (float)pos[i] * f[k];
+      row[k] = cosf(angle);
+      row[k + frequencies.cols] = sinf(angle);
+    }
+  }
+}
+
+typedef struct rotate_job {
+  const kernels *k;
+  tensor x, table;
+  const float *gain;
+  float eps;
+} rotate_job;
+
+static void rotate_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const rotate_job *j = context;
+  const int32_t d = j->table.cols, half = d / 2;
+  const float *cosine = tensor_at(j->table, item), *sine = cosine + half;
+  for (float *head = tensor_at(j->x, item), *end = head + j->x.cols; head < end; head += d) {
+    if (j->gain) j->k->rms_norm(head, head, d, j->gain, j->eps, NULL);
+    for (int32_t i = 0; i < half; i++) {
+      const float a = head[i], b = head[i + half];
+      head[i] = a * cosine[i] - b * sine[i];
+      head[i + half] = b * cosine[i] + a * sine[i];
+    }
+  }
+}
+
+static void rotate(backend *be, tensor x, tensor table, const tensor *gain, float eps) {
+  const cpu *c = (cpu *)be;
+  rotate_job job = {c->k, x, table, gain ? tensor_at(*gain, 0) : NULL, eps};
+  cpu_run(c, rotate_item, &job, x.rows, (double)x.rows * x.cols);
+}
+
+typedef struct geglu_job {
+  const kernels *k;
+  tensor y, gate, up;
+} geglu_job;
+
+static void geglu_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const geglu_job *j = context;
+  j->k->geglu(tensor_at(j->y, item), tensor_at(j->gate, item), tensor_at(j->up, item), j->y.cols);
+}
+
+static void geglu(backend *be, tensor y, tensor gate, tensor up) {
+  const cpu *c = (cpu *)be;
+  geglu_job job = {c->k, y, gate, up};
+  cpu_run(c, geglu_item, &job, y.rows, 2.0 * y.rows * y.cols);
+}
+
+static void softcap(backend *be, tensor x, float cap) {
+  const cpu *c = (cpu *)be;
+  for (int32_t i = 0; i < x.rows; i++) c->k->softcap(tensor_at(x, i), x.cols, 1.0f, cap);
 }
 
 /* -- the backend -- */
@@ -117,6 +199,11 @@ backend *cpu_backend_open(struct pool *threads) {
       .weight_bytes = cpu_weight_bytes,
       .linear = cpu_linear,
       .layer_norm = layer_norm,
+      .rms_norm = rms_norm,
+      .rope_table = rope_table,
+      .rotate = rotate,
+      .geglu = geglu,
+      .softcap = softcap,
       .embed = embed,
       .kv_open = cpu_kv_open,
       .kv_close = cpu_kv_close,

@@ -58,7 +58,6 @@ kv *cpu_kv_open(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t 
 void cpu_kv_close(backend *be, kv *c);
 void cpu_kv_fill(backend *be, kv *c, tensor k, tensor v);
 void cpu_kv_store(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
-void cpu_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const int32_t *slots, int32_t slot_stride,
-                   const int32_t *length);
+void cpu_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const kv_view *view);
 
 #endif

@@ -131,8 +131,8 @@ typedef struct attend_job {
   tensor y, q;
   float scale;
   int32_t blocks; /* of queries, KV_WHOLE */
-  const int32_t *slots, *length;
-  int32_t slot_stride;
+  const kv_view *view;
+  int32_t n_head; /* of queries */
 } attend_job;
 
 static void *take(char **at, size_t bytes) {
@@ -198,35 +198,30 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
 static void slots_item(void *context, int32_t item, int32_t thread) {
   const attend_job *j = context;
   const kv *a = j->a;
-  const int32_t query = item / a->n_head, head = item % a->n_head, column = head * a->head_dim, d = a->padded_dim;
+  const kv_view *view = j->view;
+  const int32_t query = item / j->n_head, head = item % j->n_head, column = head * a->head_dim, d = a->padded_dim;
+  const int32_t kv_head = head / (j->n_head / a->n_head);
   char *at = cpu_scratch(j->c, thread);
   int16_t *q = take(&at, (size_t)d * sizeof *q);
   float *y = take(&at, (size_t)d * sizeof *y), *scores = take(&at, 0);
   memset(q, 0, (size_t)d * sizeof *q);
   const float unit = quantize_left(j->c->k, tensor_at(j->q, query) + column, a->head_dim, q, 1);
-  const size_t place = (size_t)head * (size_t)a->n_slots, row = place * (size_t)d;
-  j->c->k->attend_slots(y, q, unit * j->scale, a->k + row, a->k_scale + place, a->v + row, a->v_scale + place, d,
-                        j->slots + (size_t)query * (size_t)j->slot_stride, j->length[query], scores);
+  const size_t place = (size_t)kv_head * (size_t)a->n_slots, row = place * (size_t)d;
+  const int32_t *slots = view->slots + (size_t)query * (size_t)view->slot_stride + (view->first ? view->first[query] : 0);
+  j->c->k->attend_slots(y, q, unit * j->scale, view->softcap, a->k + row, a->k_scale + place, a->v + row, a->v_scale + place,
+                        d, slots, view->length[query], scores);
   memcpy(tensor_at(j->y, query) + column, y, (size_t)a->head_dim * sizeof *y);
 }
 
-void cpu_attention(backend *be, tensor y, tensor q, const kv *a, float scale, const int32_t *slots, int32_t slot_stride,
-                   const int32_t *length) {
-  attend_job j = {.c = (cpu *)be,
-                  .a = a,
-                  .y = y,
-                  .q = q,
-                  .scale = scale,
-                  .slots = slots,
-                  .length = length,
-                  .slot_stride = slot_stride};
-  const double per_query = 2.0 * a->n_head * a->head_dim;
+void cpu_attention(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view) {
+  attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .view = view, .n_head = q.cols / a->head_dim};
+  const double per_query = 2.0 * j.n_head * a->head_dim;
   if (a->kind == KV_WHOLE) {
     j.blocks = divide_up(q.rows, BLOCK_PANELS * j.c->k->mr);
-    cpu_run(j.c, whole_item, &j, a->n_head * j.blocks, per_query * a->n_slots * q.rows);
+    cpu_run(j.c, whole_item, &j, j.n_head * j.blocks, per_query * a->n_slots * q.rows);
     return;
   }
   double work = 0;
-  for (int32_t i = 0; i < q.rows; i++) work += per_query * length[i];
-  cpu_run(j.c, slots_item, &j, a->n_head * q.rows, work);
+  for (int32_t i = 0; i < q.rows; i++) work += per_query * view->length[i];
+  cpu_run(j.c, slots_item, &j, j.n_head * q.rows, work);
 }

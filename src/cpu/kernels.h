@@ -67,9 +67,16 @@ typedef struct kernels {
   void (*finish)(float *y, const float *x, int32_t n, const float *bias, bool gelu, const float *residual);
   void (*layer_norm)(float *y, const float *x, int32_t n, const float *gain, const float *bias, float eps);
 
-  /* One query over `length` places of one head: y[d] = softmax(q kᵀ * scale) v. k, v: int16 [place][d] with one f32 scale a place;
+  /* y = x / sqrt(mean(x²) + eps) * gain + residual; residual may be NULL or y. */
+  void (*rms_norm)(float *y, const float *x, int32_t n, const float *gain, float eps, const float *residual);
+  /* y = gelu(gate) * up, tanh form. */
+  void (*geglu)(float *y, const float *gate, const float *up, int32_t n);
+  /* x = cap * tanh(x * factor / cap), in place. */
+  void (*softcap)(float *x, int32_t n, float factor, float cap);
+
+  /* One query over `length` places of one head: y[d] = softmax(q kᵀ * scale) v, scores softcapped where cap > 0. k, v: int16 [place][d] with one f32 scale a place;
    * d a multiple of 32, places through slots[]; q int16 [d] with its scale; scores: scratch [length]. */
-  void (*attend_slots)(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale,
+  void (*attend_slots)(float *y, const int16_t *q, float q_scale, float cap, const int16_t *k, const float *k_scale,
                        const int16_t *v, const float *v_scale, int32_t d, const int32_t *slots, int32_t length,
                        float *scores);
 } kernels;

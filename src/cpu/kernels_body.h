@@ -366,9 +366,61 @@ static void layer_norm(float *y, const float *x, int32_t n, const float *gain, c
   for (; i < n; i++) y[i] = (x[i] - mean) * inverse * gain[i] + bias[i];
 }
 
+static void rms_norm(float *y, const float *x, int32_t n, const float *gain, float eps, const float *residual) {
+  int32_t i = 0;
+  vf squares = vf_set1(0);
+  for (; i + VW <= n; i += VW) squares = vf_fma(vf_load(x + i), vf_load(x + i), squares);
+  float sum = vf_sum(squares);
+  for (; i < n; i++) sum += x[i] * x[i];
+  const float inverse = 1.0f / __builtin_sqrtf(sum / (float)n + eps);
+  const vf v = vf_set1(inverse), zero = vf_set1(0);
+  for (i = 0; i + VW <= n; i += VW)
+    vf_store(y + i, vf_fma(vf_mul(vf_load(x + i), v), vf_load(gain + i), residual ? vf_load(residual + i) : zero));
+  for (; i < n; i++) y[i] = x[i] * inverse * gain[i] + (residual ? residual[i] : 0);
+}
+
+/* 1 / (1 + exp(-2 x)), which is (1 + tanh x) / 2 */
+static inline vf vf_half_tanh(vf x, const exp_constants *e) {
+  const vf one = vf_set1(1.0f), z = vf_min(vf_max(vf_mul(x, vf_set1(-2.0f)), vf_set1(-80.0f)), vf_set1(80.0f));
+  return vf_div(one, vf_add(one, vf_exp(z, e)));
+}
+
+/* gelu(x) * up with 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x³))) */
+static inline vf vf_geglu(vf x, vf up, const exp_constants *e) {
+  const vf cube = vf_mul(vf_mul(x, x), x);
+  const vf inner = vf_mul(vf_fma(cube, vf_set1(0.044715f), x), vf_set1(0.797884561f));
+  return vf_mul(vf_mul(x, vf_half_tanh(inner, e)), up);
+}
+
+static void geglu(float *y, const float *gate, const float *up, int32_t n) {
+  const exp_constants e = exp_prepare();
+  int32_t i = 0;
+  for (; i + VW <= n; i += VW) vf_store(y + i, vf_geglu(vf_load(gate + i), vf_load(up + i), &e));
+  if (i < n) {
+    float g[VW] = {0}, u[VW] = {0};
+    memcpy(g, gate + i, (size_t)(n - i) * sizeof *g);
+    memcpy(u, up + i, (size_t)(n - i) * sizeof *u);
+    vf_store(g, vf_geglu(vf_load(g), vf_load(u), &e));
+    memcpy(y + i, g, (size_t)(n - i) * sizeof *g);
+  }
+}
+
+static void softcap(float *x, int32_t n, float factor, float cap) {
+  const exp_constants e = exp_prepare();
+  const vf in = vf_set1(factor / cap), twice = vf_set1(2 * cap), once = vf_set1(-cap);
+  int32_t i = 0;
+  for (; i + VW <= n; i += VW) vf_store(x + i, vf_fma(vf_half_tanh(vf_mul(vf_load(x + i), in), &e), twice, once));
+  if (i < n) {
+    float tail[VW] = {0};
+    memcpy(tail, x + i, (size_t)(n - i) * sizeof *x);
+    vf_store(tail, vf_fma(vf_half_tanh(vf_mul(vf_load(tail), in), &e), twice, once));
+    memcpy(x + i, tail, (size_t)(n - i) * sizeof *x);
+  }
+}
+
 /* -- attention over scattered places -- */
 
-static void attend_slots(float *y, const int16_t *q, float q_scale, const int16_t *k, const float *k_scale,
+static void attend_slots(float *y, const int16_t *q, float q_scale, float cap, const int16_t *k, const float *k_scale,
                          const int16_t *v, const float *v_scale, int32_t d, const int32_t *slots, int32_t length,
                          float *scores) {
   for (int32_t i = 0; i < length; i++) {
@@ -380,7 +432,8 @@ static void attend_slots(float *y, const int16_t *q, float q_scale, const int16_
     for (int l = 0; l < VW; l++) total = (int32_t)((uint32_t)total + (uint32_t)lanes[l]);
     scores[i] = (float)total * k_scale[slots[i]];
   }
-  const float inverse = 1.0f / exp_sum(scores, length, q_scale);
+  if (cap > 0) softcap(scores, length, q_scale, cap);
+  const float inverse = 1.0f / exp_sum(scores, length, cap > 0 ? 1.0f : q_scale);
   for (int32_t j = 0; j < d; j += 4 * VW) {
     vf sum[4];
     UNROLL for (int h = 0; h < 4; h++) sum[h] = vf_set1(0);
@@ -422,5 +475,8 @@ const kernels KERNELS = {
     .exp_sum = exp_sum,
     .finish = finish,
     .layer_norm = layer_norm,
+    .rms_norm = rms_norm,
+    .geglu = geglu,
+    .softcap = softcap,
     .attend_slots = attend_slots,
 };

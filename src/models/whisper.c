@@ -96,7 +96,7 @@ static void encode_layer(whisper_state *s, const whisper_layer *l) {
   linear(s->be, k, s->norm, &l->self.key, ACT_NONE, NULL);
   linear(s->be, v, s->norm, &l->self.value, ACT_NONE, NULL);
   s->be->ops->kv_fill(s->be, s->self, k, v);
-  s->be->ops->attention(s->be, a, q, s->self, attention_scale(d, s->w->h.n_audio_head), NULL, 0, NULL);
+  s->be->ops->attention(s->be, a, q, s->self, attention_scale(d, s->w->h.n_audio_head), NULL);
   linear(s->be, s->x, a, &l->self.out, ACT_NONE, &s->x);
   mlp(s->be, s->x, s->norm, s->work_buf, l);
 }
@@ -145,6 +145,7 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, in
   const float scale = attention_scale(d, w->h.n_text_head);
   const size_t size = (size_t)n * (size_t)d;
   backend *be = s->be;
+  const kv_view view = {.slots = s->places, .slot_stride = slot_stride, .length = s->lengths};
   tensor x = matrix(s->tx_buf, 0, n, d);
   tensor norm = matrix(s->tnorm_buf, 0, n, d);
   tensor q = matrix(s->twork_buf, 0, n, d);
@@ -152,7 +153,7 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, in
   tensor v = matrix(s->twork_buf, 2 * size, n, d);
   tensor a = matrix(s->twork_buf, 3 * size, n, d);
 
-  be->ops->embed(be, x, w->token_embedding, tokens, w->text_positions, s->positions);
+  be->ops->embed(be, x, w->token_embedding, tokens, 1.0f, &w->text_positions, s->positions);
   for (int32_t i = 0; i < w->h.n_text_layer; i++) {
     const whisper_layer *l = &w->decoder[i];
     layer_norm(be, norm, x, &l->self.ln);
@@ -160,12 +161,12 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, in
     linear(be, k, norm, &l->self.key, ACT_NONE, NULL);
     linear(be, v, norm, &l->self.value, ACT_NONE, NULL);
     be->ops->kv_store(be, s->past[i], k, v, s->slots);
-    be->ops->attention(be, a, q, s->past[i], scale, s->places, slot_stride, s->lengths);
+    be->ops->attention(be, a, q, s->past[i], scale, &view);
     linear(be, x, a, &l->self.out, ACT_NONE, &x);
 
     layer_norm(be, norm, x, &l->cross.ln);
     linear(be, q, norm, &l->cross.query, ACT_NONE, NULL);
-    be->ops->attention(be, a, q, s->cross[i], scale, NULL, 0, NULL);
+    be->ops->attention(be, a, q, s->cross[i], scale, NULL);
     linear(be, x, a, &l->cross.out, ACT_NONE, &x);
 
     mlp(be, x, norm, s->twork_buf, l);

@@ -290,7 +290,7 @@ static void test_linear(backend *be) {
       /* rows of the table, by the ids of tokens */
       const int32_t ids[] = {out - 1, 0, out / 2}, pos[] = {1, 0, 1};
       tensor positions = new_tensor(be, 2, in, -1, 1), e = new_tensor(be, 3, in, 0, 0);
-      be->ops->embed(be, e, w, ids, positions, pos);
+      be->ops->embed(be, e, w, ids, 1.0f, &positions, pos);
       double worst = 0;
       for (int i = 0; i < 3; i++)
         for (int32_t k = 0; k < in; k++)
@@ -386,7 +386,7 @@ static void test_attention(backend *be) {
         kv *c = be->ops->kv_open(be, KV_WHOLE, places[p], n_head, d);
         if (!CHECK(c != NULL)) return;
         be->ops->kv_fill(be, c, k, v);
-        be->ops->attention(be, y, q, c, 0.125f, NULL, 0, NULL);
+        be->ops->attention(be, y, q, c, 0.125f, NULL);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, NULL, 0, NULL), 0, 1.5e-3);
         be->ops->kv_close(be, c);
 
@@ -399,7 +399,8 @@ static void test_attention(backend *be) {
           for (int32_t j = 0; j < places[p]; j++)
             slots[i * places[p] + j] = (int32_t)random_below(&rng, (uint32_t)places[p]);
         }
-        be->ops->attention(be, y, q, c, 0.125f, slots, places[p], length);
+        const kv_view view = {.slots = slots, .slot_stride = places[p], .length = length};
+        be->ops->attention(be, y, q, c, 0.125f, &view);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, slots, places[p], length), 0, 1.5e-3);
         be->ops->kv_close(be, c);
         mem_free(slots);
