@@ -1,20 +1,9 @@
-/* The public API over the parts: an engine owns the threads and the last error, a model its weights, a transcription its state. */
+/* The public API over the parts: an engine owns the threads and the last error, a model its weights, a transcription its state.
+ * What works on text is in sotto_text.c. */
 #include "base/pool.h"
 #include "models/transcribe.h"
 #include "sotto_internal.h"
 #include "text/whisper_vocab.h"
-
-struct sotto_engine {
-  pool *threads;
-  backend *be;
-  error err;
-};
-
-struct sotto_model {
-  sotto_engine *engine;
-  whisper *w;
-  sotto_status failed; /* the first error: every later call repeats it */
-};
 
 struct sotto_transcription {
   sotto_engine *engine;
@@ -66,44 +55,103 @@ sotto_status sotto_model_open(sotto_model **out, sotto_engine *engine) {
   if (out == NULL || engine == NULL) return SOTTO_ERR_ARGUMENT;
   *out = NULL;
   sotto_model *m = mem_alloc(1, sizeof *m);
-  whisper *w = m != NULL ? whisper_open(engine->be) : NULL;
-  if (w == NULL) {
-    mem_free(m);
-    return fail(&engine->err, SOTTO_ERR_MEMORY, "out of memory for a model");
-  }
+  if (m == NULL) return fail(&engine->err, SOTTO_ERR_MEMORY, "out of memory for a model");
   m->engine = engine;
-  m->w = w;
   *out = m;
   return SOTTO_OK;
+}
+
+static bool finished(const sotto_model *m) {
+  return (m->speech != NULL && whisper_finished(m->speech)) || (m->language != NULL && gemma_finished(m->language));
+}
+
+static sotto_status feed(sotto_model *m, const void *bytes, size_t size) {
+  error *err = &m->engine->err;
+  return m->language != NULL ? gemma_feed(m->language, bytes, size, err) : whisper_feed(m->speech, bytes, size, err);
+}
+
+static sotto_status become_language(sotto_model *m) {
+  m->language = gemma_open(m->engine->be);
+  return m->language != NULL ? SOTTO_OK : fail(&m->engine->err, SOTTO_ERR_MEMORY, "out of memory for a model");
+}
+
+/* Opens the kind of model that the first bytes belong to, and gives it these. */
+static sotto_status become(sotto_model *m) {
+  if (m->n_magic == sizeof m->magic && memcmp(m->magic, "GGUF", 4) == 0) {
+    TRY(become_language(m));
+    TRY(gemma_file(m->language, "model.gguf", &m->engine->err));
+  } else {
+    m->speech = whisper_open(m->engine->be);
+    if (m->speech == NULL) return fail(&m->engine->err, SOTTO_ERR_MEMORY, "out of memory for a model");
+  }
+  return feed(m, m->magic, m->n_magic);
+}
+
+static sotto_status take(sotto_model *m, const uint8_t *bytes, size_t size) {
+  if (m->speech == NULL && m->language == NULL) {
+    const size_t n = min_size(size, sizeof m->magic - m->n_magic);
+    if (n > 0) memcpy(m->magic + m->n_magic, bytes, n);
+    m->n_magic += n;
+    if (m->n_magic < sizeof m->magic) return SOTTO_OK;
+    TRY(become(m));
+    bytes += n;
+    size -= n;
+  }
+  return size > 0 ? feed(m, bytes, size) : SOTTO_OK;
+}
+
+sotto_status sotto_model_file(sotto_model *m, const char *name) {
+  if (m == NULL) return SOTTO_ERR_ARGUMENT;
+  if (m->failed < 0) return m->failed;
+  error *err = &m->engine->err;
+  if (name == NULL || name[0] == '\0') return fail(err, SOTTO_ERR_ARGUMENT, "the model's file has no name: give one");
+  if (finished(m)) return fail(err, SOTTO_ERR_ARGUMENT, "the model is finished: it takes no more files");
+  if (m->speech != NULL)
+    return fail(err, SOTTO_ERR_ARGUMENT, "a Whisper model is one file: feed its bytes without naming it");
+  if (m->n_magic > 0) return fail(err, SOTTO_ERR_ARGUMENT, "bytes were fed before the file %.100s was named", name);
+  if (m->language == NULL) m->failed = become_language(m);
+  if (m->failed == SOTTO_OK) m->failed = gemma_file(m->language, name, err);
+  return m->failed;
 }
 
 sotto_status sotto_model_feed(sotto_model *m, const void *bytes, size_t size) {
   if (m == NULL) return SOTTO_ERR_ARGUMENT;
   if (m->failed < 0) return m->failed;
   if (bytes == NULL && size > 0) return fail(&m->engine->err, SOTTO_ERR_ARGUMENT, "no bytes were given to the model");
-  if (whisper_finished(m->w))
-    return fail(&m->engine->err, SOTTO_ERR_ARGUMENT, "the model is finished: it takes no more bytes");
-  return m->failed = whisper_feed(m->w, bytes, size, &m->engine->err);
+  if (finished(m)) return fail(&m->engine->err, SOTTO_ERR_ARGUMENT, "the model is finished: it takes no more bytes");
+  return m->failed = take(m, bytes, size);
+}
+
+static sotto_status finish(sotto_model *m) {
+  if (m->speech == NULL && m->language == NULL) TRY(become(m)); /* fewer than four bytes: says so */
+  error *err = &m->engine->err;
+  return m->language != NULL ? gemma_finish(m->language, err) : whisper_finish(m->speech, err);
 }
 
 sotto_status sotto_model_finish(sotto_model *m) {
   if (m == NULL) return SOTTO_ERR_ARGUMENT;
-  if (m->failed < 0 || whisper_finished(m->w)) return m->failed;
-  return m->failed = whisper_finish(m->w, &m->engine->err);
+  if (m->failed < 0 || finished(m)) return m->failed;
+  return m->failed = finish(m);
 }
 
 void sotto_model_close(sotto_model *m) {
   if (m == NULL) return;
-  whisper_close(m->w);
+  whisper_close(m->speech);
+  gemma_close(m->language);
   mem_free(m);
 }
 
 void sotto_model_describe(const sotto_model *m, sotto_model_info *info) {
-  if (m != NULL && info != NULL) whisper_describe(m->w, info);
+  if (m == NULL || info == NULL) return;
+  *info = (sotto_model_info){0};
+  if (m->speech != NULL) whisper_describe(m->speech, info);
+  if (m->language != NULL) gemma_describe(m->language, info);
 }
 
 int32_t sotto_model_tensor(const sotto_model *m, int32_t index, const char **name, const char **type, int64_t dims[4]) {
-  return m != NULL && dims != NULL && index >= 0 ? whisper_tensor(m->w, index, name, type, dims) : 0;
+  return m != NULL && m->speech != NULL && dims != NULL && index >= 0
+             ? whisper_tensor(m->speech, index, name, type, dims)
+             : 0;
 }
 
 int32_t sotto_language(int32_t index, const char **code, const char **name) {
@@ -123,10 +171,13 @@ sotto_status sotto_transcription_open(sotto_transcription **out, sotto_model *mo
   error *err = &model->engine->err;
   sotto_transcribe_options defaults;
   sotto_transcribe_options_default(&defaults);
+  if (model->language != NULL)
+    return fail(err, SOTTO_ERR_ARGUMENT, "this is a language model: it does not hear, open a session on it");
+  if (model->speech == NULL) return fail(err, SOTTO_ERR_ARGUMENT, "the model is empty: feed and finish it first");
   sotto_transcription *t = mem_alloc(1, sizeof *t);
   if (t == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription");
   t->engine = model->engine;
-  const sotto_status status = transcribe_open(&t->t, model->w, options != NULL ? options : &defaults, err);
+  const sotto_status status = transcribe_open(&t->t, model->speech, options != NULL ? options : &defaults, err);
   if (status < 0) {
     mem_free(t);
     return status;

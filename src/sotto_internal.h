@@ -1,10 +1,27 @@
-/* What the WebAssembly glue may know of an engine beside the public header. */
+/* What the files of the public API share, and what the WebAssembly glue may know beside the public header. */
 #ifndef SOTTO_INTERNAL_H
 #define SOTTO_INTERNAL_H
 
-#include "../include/sotto.h"
+#include "models/gemma.h"
+#include "models/whisper.h"
 
 struct pool;
+
+struct sotto_engine {
+  struct pool *threads;
+  backend *be;
+  error err;
+};
+
+/* Either of the two, once the first bytes or the name of a file have said which. */
+struct sotto_model {
+  sotto_engine *engine;
+  whisper *speech;
+  gemma *language;
+  uint8_t magic[4]; /* the first bytes, until there are four */
+  size_t n_magic;
+  sotto_status failed; /* the first error: every later call repeats it */
+};
 
 /* The pool whose workers the host starts. */
 struct pool *sotto_engine_pool(sotto_engine *engine);

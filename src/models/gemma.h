@@ -17,12 +17,12 @@ typedef struct gemma_config {
   int32_t n_layer, d_model, n_head, n_kv_head, head_dim, d_ff, n_vocab, n_ctx_train;
   float norm_eps;
   float embedding_scale;
-  float attention_scale; /* of q kᵀ */
-  float attention_cap, logit_cap; /* 0: none */
+  float attention_scale;           /* of q kᵀ */
+  float attention_cap, logit_cap;  /* 0: none */
   float theta_global, theta_local; /* bases of the rotary frequencies */
-  float rope_factor; /* positions of global layers are divided by it */
-  int32_t window; /* of local layers; 0: all layers are global */
-  int32_t global_every; /* layer i is global when (i + 1) % global_every == 0 */
+  float rope_factor;               /* positions of global layers are divided by it */
+  int32_t window;                  /* of local layers; 0: all layers are global */
+  int32_t global_every;            /* layer i is global when (i + 1) % global_every == 0 */
   bool qk_norm, post_norms;
 } gemma_config;
 
@@ -40,21 +40,26 @@ sotto_status gemma_finish(gemma *g, error *err);
 bool gemma_finished(const gemma *g);
 
 const gemma_config *gemma_configuration(const gemma *g); /* NULL before it came */
-const spm_vocab *gemma_vocabulary(const gemma *g);        /* NULL: the files have none */
+const spm_vocab *gemma_vocabulary(const gemma *g);       /* NULL: the files have none */
 void gemma_describe(const gemma *g, sotto_model_info *info);
 
 /* -- state -- */
 
-/* n_ctx: the most tokens held; n_batch: the most given to one call. */
-sotto_status gemma_state_open(gemma_state **out, gemma *g, int32_t n_ctx, int32_t n_batch, error *err);
+/* n_ctx: the most tokens held; n_batch: the most given to one call; n_logits: the most rows of logits that a call makes. */
+sotto_status gemma_state_open(gemma_state **out, gemma *g, int32_t n_ctx, int32_t n_batch, int32_t n_logits,
+                              error *err);
 void gemma_state_close(gemma_state *s);
-uint64_t gemma_state_bytes(const gemma *g, int32_t n_ctx, int32_t n_batch); /* what open takes, about */
+uint64_t gemma_state_bytes(const gemma *g, int32_t n_ctx, int32_t n_batch,
+                           int32_t n_logits); /* what open takes, about */
 
 /* Evaluates tokens [n] at positions [length, length + n), n <= n_batch, and makes logits of the last n_logits of them (0 to n). */
 sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_t n_logits);
 /* Logits [n_vocab] of row i of the n_logits; the caller's to change until the next call; NULL while pending. */
 float *gemma_logits(gemma_state *s, int32_t i);
 int32_t gemma_length(const gemma_state *s);
+/* Calls watch(context, i, x) with the residual stream before layer i, and at n_layer after the last norm of the rows that get logits; for finding faults. */
+void gemma_watch(gemma_state *s, void (*watch)(void *context, int32_t i, const float *x, int32_t rows, int32_t cols),
+                 void *context);
 
 /* Forgets all but the first n tokens. False when local layers no longer hold what is needed to go on from there: then nothing was forgotten, and
  * only n = 0 helps. */

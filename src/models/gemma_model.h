@@ -7,10 +7,11 @@
 #include "gemma.h"
 
 typedef struct gemma_layer {
-  tensor attention_norm, post_attention_norm, mlp_norm, post_mlp_norm; /* [1, d_model]; post norms: where the family has them */
-  tensor query_norm, key_norm;                                         /* [1, head_dim]; where the family has them */
-  weight *query, *key, *value, *out;                                   /* [n_head * head_dim, d], [n_kv_head * head_dim, d] x 2, [d, ...] */
-  weight *gate, *up, *down;                                            /* [d_ff, d] x 2, [d, d_ff] */
+  tensor attention_norm, post_attention_norm, mlp_norm,
+      post_mlp_norm;                 /* [1, d_model]; post norms: where the family has them */
+  tensor query_norm, key_norm;       /* [1, head_dim]; where the family has them */
+  weight *query, *key, *value, *out; /* [n_head * head_dim, d], [n_kv_head * head_dim, d] x 2, [d, ...] */
+  weight *gate, *up, *down;          /* [d_ff, d] x 2, [d, d_ff] */
 } gemma_layer;
 
 /* One tensor that the files must hold, and where it goes. */
@@ -23,7 +24,15 @@ typedef struct gemma_slot {
   bool seen;
 } gemma_slot;
 
-enum gemma_file_kind { FILE_NONE, FILE_GGUF, FILE_SAFETENSORS, FILE_CONFIG, FILE_TOKENIZER_MODEL, FILE_TOKENIZER_JSON, FILE_OTHER };
+enum gemma_file_kind {
+  FILE_NONE,
+  FILE_GGUF,
+  FILE_SAFETENSORS,
+  FILE_CONFIG,
+  FILE_TOKENIZER_MODEL,
+  FILE_TOKENIZER_JSON,
+  FILE_OTHER
+};
 
 struct gemma {
   backend *be;

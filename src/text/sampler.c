@@ -314,3 +314,10 @@ sotto_status sampler_sample(sampler *s, float *logits, sampler_result *out, erro
   if (s->options.logprobs || s->options.n_top > 0) score(s, logits, out);
   return SOTTO_OK;
 }
+
+float sampler_logprob(const sampler *s, const float *logits, int32_t id) {
+  candidate best;
+  if (select_top(logits, s->n_vocab, 1, &best) == 0 || best.x == INFINITY) return 0;
+  const double log_sum = log(select_all(logits, s->n_vocab, best.x, 1, 0, NULL, NULL));
+  return (float)((double)logits[id] - best.x - log_sum);
+}

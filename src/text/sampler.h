@@ -70,4 +70,7 @@ void sampler_accept(sampler *s, int32_t id);
  * Errors: FORMAT: no logit is a number, the model computes nonsense. */
 sotto_status sampler_sample(sampler *s, float *logits, sampler_result *out, error *err);
 
+/* Log-probability of a token under the model itself: before bias, penalties, temperature and filters. */
+float sampler_logprob(const sampler *s, const float *logits, int32_t id);
+
 #endif
