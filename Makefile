@@ -23,7 +23,7 @@ LIBS := -lm -lpthread
 
 # ---- sources: found by name; a file whose name ends in an instruction set is compiled for it, where it exists ----
 
-ENGINE := $(filter-out src/wasm/%,$(wildcard src/*/*.c)) $(wildcard src/sotto.c)
+ENGINE := $(filter-out src/wasm/%,$(wildcard src/*/*.c)) $(wildcard src/sotto*.c)
 NATIVE := $(filter-out %_wasm.c,$(ENGINE))
 ifeq ($(filter x86_64%,$(MACHINE)),)
 NATIVE := $(filter-out %_avx2.c %_avx512.c,$(NATIVE))
@@ -150,7 +150,7 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 
 # The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Those that compute run in all
 # variants, what handles sizes in one of them, the pool where there are threads.
-WASM_TESTS := audio golden kernels quant rules sampler
+WASM_TESTS := audio gemma golden kernels quant rules sampler
 WASM_TESTS_simd-single := base ggml_bin spm template transcribe vocab wav
 WASM_TESTS_simd-threads := pool
 WASM_TESTS_relaxed-threads := pool model_types
