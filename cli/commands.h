@@ -4,5 +4,10 @@
 
 int command_transcribe(char **argv);
 int command_info(char **argv);
+int command_generate(char **argv);
+int command_logits(char **argv);
+int command_perplexity(char **argv);
+int command_tokenize(char **argv);
+int command_detokenize(char **argv);
 
 #endif

@@ -8,15 +8,28 @@
 
 static const char help[] =
     "Usage: sotto COMMAND [OPTION]... FILE...\n"
-    "Speech recognition with Whisper models, on this machine alone.\n"
+    "Speech recognition with Whisper models and text with Gemma models, on this machine alone.\n"
     "\n"
     "  transcribe    writes down what is said in audio files\n"
+    "  generate      goes on with a text, or answers it\n"
     "  info          describes a model file\n"
+    "\n"
+    "  tokenize      token ids of a text\n"
+    "  detokenize    text of token ids\n"
+    "  logits        what a language model makes of tokens, as a NumPy array\n"
+    "  perplexity    how badly a language model predicts tokens\n"
     "\n"
     "  -h, --help    this help; for a command: sotto COMMAND --help\n"
     "  -V, --version\n"
     "\n"
     "Example: sotto transcribe -m models/ggml-tiny-q5_1.bin talk.wav\n";
+
+static const struct {
+  const char *name;
+  int (*run)(char **argv);
+} commands[] = {{"transcribe", command_transcribe}, {"generate", command_generate},     {"info", command_info},
+                {"tokenize", command_tokenize},     {"detokenize", command_detokenize}, {"logits", command_logits},
+                {"perplexity", command_perplexity}};
 
 int main(int argc, char **argv) {
   enum { HELP = 1, VERSION };
@@ -31,8 +44,8 @@ int main(int argc, char **argv) {
       printf("sotto %s\n", sotto_version());
       break;
     case ARGS_OPERAND:
-      if (strcmp(a.value, "transcribe") == 0) return command_transcribe(argv + a.index);
-      if (strcmp(a.value, "info") == 0) return command_info(argv + a.index);
+      for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(a.value, commands[i].name) == 0) return commands[i].run(argv + a.index);
       args_wrong(&a, "unknown command '%s'", a.value);
       return EXIT_USAGE;
     case ARGS_END:

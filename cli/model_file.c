@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "../src/formats/safetensors.h"
+#include "mapped_file.h"
 
 #define CHUNK_BYTES (256 << 10)
 
@@ -48,30 +52,126 @@ char *model_file_find(const char *given) {
   return found;
 }
 
-sotto_model *model_file_load(sotto_engine *engine, const char *path) {
-  sotto_model *model = NULL;
-  char *chunk = malloc(CHUNK_BYTES);
+/* ---- loading ---- */
+
+typedef struct loading {
+  sotto_engine *engine;
+  sotto_model *model;
+  bool only_text;
+  char *chunk; /* [CHUNK_BYTES] */
+} loading;
+
+/* Prints `sotto: PATH: SENTENCE`. */
+static bool complain(const char *path, const char *sentence) {
+  fprintf(stderr, "sotto: %s: %s\n", path, sentence);
+  return false;
+}
+
+static bool has_text(sotto_model *model) {
+  size_t n;
+  return sotto_tokenize(model, "", 0, 0, NULL, 0, &n) == SOTTO_OK;
+}
+
+/* Feeds one file, under its name when it is one of several. */
+static bool feed_file(loading *l, const char *path, const char *name) {
+  if (name != NULL && sotto_model_file(l->model, name) < 0) return complain(path, sotto_engine_error(l->engine));
   int file = open(path, O_RDONLY);
-  const char *problem = NULL;
-  if (file < 0)
-    problem = strerror(errno);
-  else if (chunk == NULL || sotto_model_open(&model, engine) != SOTTO_OK)
-    problem = "out of memory";
-  while (problem == NULL) {
-    ssize_t n = read(file, chunk, CHUNK_BYTES);
+  const char *problem = file < 0 ? strerror(errno) : NULL;
+  while (problem == NULL && !(l->only_text && has_text(l->model))) {
+    ssize_t n = read(file, l->chunk, CHUNK_BYTES);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0)
       problem = strerror(errno);
-    else if ((n > 0 ? sotto_model_feed(model, chunk, (size_t)n) : sotto_model_finish(model)) < 0)
-      problem = sotto_engine_error(engine);
+    else if (n > 0 && sotto_model_feed(l->model, l->chunk, (size_t)n) < 0)
+      problem = sotto_engine_error(l->engine);
     if (n <= 0) break;
   }
-  if (problem != NULL) {
-    fprintf(stderr, "sotto: %s: %s\n", path, problem);
-    sotto_model_close(model);
-    model = NULL;
-  }
+  if (problem != NULL) complain(path, problem);
   if (file >= 0) close(file);
-  free(chunk);
-  return model;
+  return problem == NULL;
+}
+
+static bool feed_from_folder(loading *l, const char *folder, const char *name) {
+  char *path = joined(folder, "/", name, "");
+  bool ok = path != NULL ? feed_file(l, path, name) : complain(folder, "out of memory");
+  free(path);
+  return ok;
+}
+
+static bool exists(const char *folder, const char *name) {
+  char *path = joined(folder, "/", name, "");
+  bool yes = path != NULL && access(path, F_OK) == 0;
+  free(path);
+  return yes;
+}
+
+/* The shards that the index names. */
+static bool feed_shards(loading *l, const char *folder, const char *index_name) {
+  error err = {.text = "out of memory"};
+  mapped_file f = {NULL, 0};
+  safetensors_index *index = NULL;
+  char *path = joined(folder, "/", index_name, "");
+  bool ok = path != NULL && mapped_file_open(&f, path, &err) &&
+            safetensors_index_open(&index, f.bytes, f.size, &err) == SOTTO_OK;
+  if (!ok) complain(path != NULL ? path : folder, err.text);
+  for (uint32_t i = 0; ok && i < safetensors_index_n_files(index); i++)
+    ok = feed_from_folder(l, folder, safetensors_index_file(index, i));
+  safetensors_index_close(index);
+  mapped_file_close(&f);
+  free(path);
+  return ok;
+}
+
+static bool feed_folder(loading *l, const char *folder) {
+  static const char index[] = "model.safetensors.index.json";
+  const char *tokenizer = exists(folder, "tokenizer.model") ? "tokenizer.model" : "tokenizer.json";
+  if (!feed_from_folder(l, folder, "config.json")) return false;
+  if (exists(folder, tokenizer) && !feed_from_folder(l, folder, tokenizer)) return false;
+  if (l->only_text && has_text(l->model)) return true;
+  return exists(folder, index) ? feed_shards(l, folder, index) : feed_from_folder(l, folder, "model.safetensors");
+}
+
+/* Bytes of "-00001-of-00003.gguf" at the end of a path, and its number of parts; 0: it does not end like that. */
+static size_t split_suffix(const char *path, int *n_parts) {
+  const size_t suffix = strlen("-00001-of-00003.gguf"), size = strlen(path);
+  int part, length = 0;
+  if (size <= suffix) return 0;
+  if (sscanf(path + size - suffix, "-%5d-of-%5d.gguf%n", &part, n_parts, &length) != 2) return 0;
+  return (size_t)length == suffix && *n_parts >= 1 ? suffix : 0;
+}
+
+static bool feed_parts(loading *l, const char *path, size_t suffix, int n_parts) {
+  char *part = strdup(path);
+  bool ok = part != NULL || complain(path, "out of memory");
+  for (int i = 1; ok && i <= n_parts; i++) {
+    snprintf(part + strlen(path) - suffix, suffix + 1, "-%05d-of-%05d.gguf", i, n_parts);
+    const char *slash = strrchr(part, '/');
+    ok = feed_file(l, part, slash != NULL ? slash + 1 : part);
+  }
+  free(part);
+  return ok;
+}
+
+sotto_model *model_file_load(sotto_engine *engine, const char *path, bool only_text) {
+  loading l = {.engine = engine, .only_text = only_text, .chunk = malloc(CHUNK_BYTES)};
+  struct stat status;
+  int n_parts = 0;
+  const size_t suffix = split_suffix(path, &n_parts);
+  bool ok;
+  if (l.chunk == NULL || sotto_model_open(&l.model, engine) != SOTTO_OK)
+    ok = complain(path, "out of memory");
+  else if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+    ok = feed_folder(&l, path);
+  else if (suffix > 0)
+    ok = feed_parts(&l, path, suffix, n_parts);
+  else
+    ok = feed_file(&l, path, NULL);
+  if (ok && !(only_text && has_text(l.model)) && sotto_model_finish(l.model) < 0)
+    ok = complain(path, sotto_engine_error(engine));
+  if (!ok) {
+    sotto_model_close(l.model);
+    l.model = NULL;
+  }
+  free(l.chunk);
+  return l.model;
 }

@@ -9,12 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "args.h"
@@ -22,38 +19,9 @@
 #include "commands.h"
 #include "model_file.h"
 #include "output.h"
+#include "process.h"
 
 #define PIECE 4096 /* samples */
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number) {
-  (void)signal_number;
-  interrupted = 1;
-}
-
-/* The first SIGINT or SIGTERM ends the work at the next step; a second one ends the process. */
-static void catch_interrupts(void) {
-  struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-}
-
-static double now_ms(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static double peak_memory_bytes(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-#ifdef __APPLE__
-  return (double)usage.ru_maxrss;
-#else
-  return (double)usage.ru_maxrss * 1024;
-#endif
-}
 
 /* ---- one file in work ---- */
 
@@ -84,9 +52,9 @@ static size_t read_source(void *context, void *bytes, size_t size) {
   ssize_t n;
   do {
     n = read(s->file, bytes, size);
-  } while (n < 0 && errno == EINTR && !interrupted);
+  } while (n < 0 && errno == EINTR && !process_interrupted());
   if (n < 0) {
-    if (!interrupted) s->code = errno;
+    if (!process_interrupted()) s->code = errno;
     return 0;
   }
   s->consumed += (double)n;
@@ -99,7 +67,7 @@ static void hide_progress(job *j) {
 }
 
 static void show_progress(job *j) {
-  double now = now_ms();
+  double now = process_now_ms();
   if (j->r->quiet || now - j->progress_ms < 200 || !isatty(STDERR_FILENO)) return;
   j->progress_ms = now;
   j->progress_shown = true;
@@ -164,7 +132,7 @@ static bool open_source(job *j) {
   if (fstat(j->in.file, &info) == 0 && S_ISREG(info.st_mode)) j->in.size = (double)info.st_size;
   char problem[256];
   j->audio = audio_in_open(read_source, &j->in, problem, sizeof problem);
-  if (j->audio != NULL || interrupted) return j->audio != NULL;
+  if (j->audio != NULL || process_interrupted()) return j->audio != NULL;
   return complain(j, j->in.code != 0 ? strerror(j->in.code) : problem);
 }
 
@@ -183,7 +151,7 @@ static bool take_segments(job *j) {
 static bool work(job *j, sotto_engine *engine) {
   float samples[PIECE];
   size_t at = 0, n = 0; /* samples [at, n) wait to be taken */
-  while (!interrupted) {
+  while (!process_interrupted()) {
     if (at < n) at += sotto_transcription_push(j->t, samples + at, n - at);
     sotto_status status = sotto_transcription_step(j->t);
     if (status < 0) return complain(j, sotto_engine_error(engine));
@@ -194,7 +162,7 @@ static bool work(job *j, sotto_engine *engine) {
       n = audio_in_read(j->audio, samples, PIECE);
       if (n == 0 && j->in.code != 0) return complain(j, strerror(j->in.code));
       if (n == 0 && audio_in_problem(j->audio) != NULL) return complain(j, audio_in_problem(j->audio));
-      if (n == 0 && !interrupted) sotto_transcription_end(j->t);
+      if (n == 0 && !process_interrupted()) sotto_transcription_end(j->t);
     }
     show_progress(j);
   }
@@ -211,8 +179,8 @@ static bool finish(job *j, bool ok, double begin_ms) {
     whole.language = sotto_transcription_language(j->t, &p);
   }
   whole.language_probability = (double)p;
-  whole.total_ms = now_ms() - begin_ms;
-  whole.peak_memory_bytes = peak_memory_bytes();
+  whole.total_ms = process_now_ms() - begin_ms;
+  whole.peak_memory_bytes = process_peak_memory_bytes();
   hide_progress(j);
   for (int i = 0; i < j->n_outputs; i++) {
     whole.timings = j->r->formats[i] == FORMAT_JSON_LINE ? &timings : NULL;
@@ -238,7 +206,7 @@ static bool finish(job *j, bool ok, double begin_ms) {
 static bool transcribe_file(const request *r, const char *name, sotto_engine *engine, sotto_model *model,
                             double load_ms) {
   job j = {.r = r, .name = name, .load_ms = load_ms, .in = {.file = -1}};
-  double begin_ms = now_ms();
+  double begin_ms = process_now_ms();
   bool ok = open_source(&j);
   if (ok && sotto_transcription_open(&j.t, model, &r->options) != SOTTO_OK)
     ok = complain(&j, sotto_engine_error(engine));
@@ -254,12 +222,12 @@ static bool transcribe_file(const request *r, const char *name, sotto_engine *en
 /* ---- all files ---- */
 
 static int transcribe_all(const request *r, sotto_engine *engine) {
-  double begin_ms = now_ms();
+  double begin_ms = process_now_ms();
   char *path = model_file_find(r->model);
-  sotto_model *model = path != NULL ? model_file_load(engine, path) : NULL;
+  sotto_model *model = path != NULL ? model_file_load(engine, path, false) : NULL;
   free(path);
   if (model == NULL) return EXIT_FAILED;
-  double load_ms = now_ms() - begin_ms;
+  double load_ms = process_now_ms() - begin_ms;
   if (r->verbose) {
     sotto_model_info info;
     sotto_model_describe(model, &info);
@@ -267,11 +235,11 @@ static int transcribe_all(const request *r, sotto_engine *engine) {
             load_ms, (int)sotto_engine_threads(engine), sotto_engine_isa(engine));
   }
   int status = EXIT_DONE;
-  for (int i = 0; i < r->n_files && !interrupted; i++) {
+  for (int i = 0; i < r->n_files && !process_interrupted(); i++) {
     if (!transcribe_file(r, r->files[i], engine, model, load_ms)) status = EXIT_FAILED;
   }
   sotto_model_close(model);
-  return interrupted ? EXIT_INTERRUPTED : status;
+  return process_interrupted() ? EXIT_INTERRUPTED : status;
 }
 
 int command_transcribe(char **argv) {
@@ -279,7 +247,7 @@ int command_transcribe(char **argv) {
   int read_status = request_read(&r, argv);
   int status = read_status == ARGS_WRONG ? EXIT_USAGE : EXIT_DONE;
   if (read_status == REQUEST_OK) {
-    catch_interrupts();
+    process_catch_interrupts();
     sotto_engine *engine = NULL;
     sotto_engine_options options = {.n_threads = r.threads};
     if (r.output_is_directory && mkdir(r.output, 0777) != 0 && errno != EEXIST) {

@@ -31,11 +31,13 @@ static sotto_status check_language(const sotto_model *m) {
   return SOTTO_OK;
 }
 
+/* Text needs the vocabulary alone, which comes long before the last weight. */
 static sotto_status check_vocabulary(const sotto_model *m) {
-  TRY(check_language(m));
-  if (gemma_vocabulary(m->language) == NULL)
+  if (m->language == NULL || m->failed < 0 || gemma_vocabulary(m->language) == NULL) {
+    TRY(check_language(m));
     return fail(&m->engine->err, SOTTO_ERR_ARGUMENT,
                 "the model has no vocabulary: put tokenizer.model or tokenizer.json beside its weights");
+  }
   return SOTTO_OK;
 }
 

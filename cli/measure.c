@@ -1,0 +1,257 @@
+/* What a model makes of given tokens, for checking it against others.
+ *
+ *     ids [n] ─> session with all logits ─> rows [n_vocab] ─┬─> logits: an array [n, n_vocab] in a .npy file
+ *                                                           └─> perplexity: -log p of each next token, and means */
+#define _XOPEN_SOURCE 700
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "args.h"
+#include "commands.h"
+#include "input.h"
+#include "language.h"
+#include "output.h"
+#include "process.h"
+
+#define BATCH 64 /* tokens: rows of logits held at a time */
+
+typedef struct measure_request {
+  const char *command, *help;
+  const char *model, *ids, *output;
+  int32_t threads;
+  bool json;
+} measure_request;
+
+/* Takes the logits [n_vocab] of token `index` of the text; false ends the work. */
+typedef bool (*row_taker)(void *context, size_t index, const float *logits);
+
+/* Runs one text from the start; false after printing why, or when interrupted. */
+static bool run_text(const language *l, const int32_t *ids, size_t n, row_taker take, void *context) {
+  const sotto_session_options options = {
+      .n_ctx = n < INT32_MAX ? (int32_t)n : INT32_MAX, .n_batch = BATCH, .all_logits = 1};
+  sotto_session *s = NULL;
+  bool ok =
+      n == 0 || (sotto_session_open(&s, l->model, &options) == SOTTO_OK && sotto_session_sync(s, ids, n) == SOTTO_OK);
+  size_t next = 0; /* token whose logits come next */
+  if (!ok) language_complain(l);
+  while (ok && next < n && !process_interrupted()) {
+    if (sotto_session_step(s) < 0) ok = language_complain(l);
+    for (int32_t i = sotto_session_n_logits(s); ok && i-- > 0;) ok = take(context, next++, sotto_session_logits(s, i));
+  }
+  sotto_session_close(s);
+  return ok && next == n;
+}
+
+/* ---- logits ---- */
+
+typedef struct logits_file {
+  output out;
+  size_t n_vocab;
+  bool failed; /* errno says why */
+} logits_file;
+
+static bool write_row(void *context, size_t index, const float *logits) {
+  logits_file *f = context;
+  (void)index;
+  f->failed = !output_write(&f->out, (const char *)logits, f->n_vocab * sizeof *logits);
+  return !f->failed;
+}
+
+/* The header of a NumPy file of version 1, 64 bytes or a multiple. */
+static bool write_npy_header(output *out, size_t rows, size_t columns) {
+  char header[192];
+  const int used = snprintf(header + 10, sizeof header - 10,
+                            "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", rows, columns);
+  const size_t size = (10 + (size_t)used + 1 + 63) / 64 * 64;
+  memset(header + 10 + used, ' ', size - 10 - (size_t)used);
+  header[size - 1] = '\n';
+  memcpy(header, "\x93NUMPY\x01\x00", 8);
+  header[8] = (char)((size - 10) & 0xff);
+  header[9] = (char)((size - 10) >> 8);
+  return output_write(out, header, size);
+}
+
+static bool write_logits(const measure_request *r, const language *l, const id_texts *ids) {
+  if (ids->n_texts != 1 || ids->ends[0] == 0) {
+    fprintf(stderr, "sotto: %s: give the ids of one text\n", r->ids);
+    return false;
+  }
+  const size_t n = ids->ends[0];
+  logits_file f = {.n_vocab = (size_t)l->info.n_vocab};
+  bool opened = output_open(&f.out, strcmp(r->output, "-") != 0 ? r->output : NULL);
+  f.failed = !opened || !write_npy_header(&f.out, n, f.n_vocab);
+  bool ok = !f.failed && run_text(l, ids->ids, n, write_row, &f);
+  if (ok && !output_commit(&f.out)) f.failed = true;
+  if (f.failed) fprintf(stderr, "sotto: could not write %s: %s\n", r->output, strerror(errno));
+  if (opened) output_discard(&f.out);
+  return ok && !f.failed;
+}
+
+/* ---- perplexity ---- */
+
+typedef struct score {
+  const int32_t *ids; /* [n] */
+  size_t n, n_vocab;
+  double nll; /* sum over the tokens that are predicted */
+} score;
+
+static bool score_row(void *context, size_t index, const float *logits) {
+  score *s = context;
+  if (index + 1 >= s->n) return true; /* nothing comes after the last */
+  float greatest = -INFINITY;
+  double sum = 0;
+  for (size_t i = 0; i < s->n_vocab; i++) greatest = logits[i] > greatest ? logits[i] : greatest;
+  for (size_t i = 0; i < s->n_vocab; i++) sum += exp((double)logits[i] - (double)greatest);
+  s->nll += (double)greatest + log(sum) - (double)logits[s->ids[index + 1]];
+  return true;
+}
+
+static bool print_perplexity(const measure_request *r, const language *l, const id_texts *ids) {
+  text each = {0}, out = {0};
+  double of_texts = 0, of_tokens = 0;
+  size_t n_tokens = 0, begin = 0;
+  bool ok = ids->n_texts > 0;
+  for (size_t i = 0; ok && i < ids->n_texts; begin = ids->ends[i++]) {
+    score s = {.ids = ids->ids + begin, .n = ids->ends[i] - begin, .n_vocab = (size_t)l->info.n_vocab};
+    if (s.n < 2) {
+      fprintf(stderr, "sotto: %s: text %zu has fewer than two tokens: there is nothing to predict\n", r->ids, i + 1);
+      ok = false;
+      break;
+    }
+    ok = run_text(l, s.ids, s.n, score_row, &s);
+    of_texts += s.nll / (double)(s.n - 1);
+    of_tokens += s.nll;
+    n_tokens += s.n - 1;
+    text_string(&each, i > 0 ? "," : "");
+    json_number(&each, s.nll / (double)(s.n - 1), 1e6);
+  }
+  if (ok) {
+    of_texts /= (double)ids->n_texts;
+    of_tokens /= (double)n_tokens;
+    if (r->json) {
+      const struct {
+        const char *name;
+        double value;
+      } numbers[] = {{"nll", of_texts},
+                     {"nll_by_token", of_tokens},
+                     {"perplexity", exp(of_tokens)},
+                     {"n_texts", (double)ids->n_texts},
+                     {"n_tokens", (double)n_tokens}};
+      for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        text_format(&out, "%c\"%s\":", i > 0 ? ',' : '{', numbers[i].name);
+        json_number(&out, numbers[i].value, 1e6);
+      }
+      text_string(&out, ",\"texts\":[");
+      text_bytes(&out, each.data, each.size);
+      text_string(&out, "]}\n");
+    } else {
+      text_format(&out, "%.6f\n", of_texts);
+    }
+    if (out.failed || each.failed) {
+      fputs("sotto: out of memory\n", stderr);
+      ok = false;
+    } else {
+      ok = fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
+    }
+  }
+  text_free(&each);
+  text_free(&out);
+  return ok;
+}
+
+/* ---- the commands ---- */
+
+static const char logits_help[] =
+    "Usage: sotto logits -m MODEL --ids FILE -o OUT.npy\n"
+    "Writes the logits of each token as a NumPy array of float32, [tokens, vocabulary].\n"
+    "\n"
+    "  -m, --model MODEL   GGUF file, or folder as on Hugging Face\n"
+    "      --ids FILE      token ids: a JSON array, or ids between white space; - is standard input\n"
+    "  -o, --output FILE   the array; - is standard output\n"
+    "  -t, --threads N     threads to use (default: one for each core, at most 8)\n"
+    "  -h, --help          this help\n"
+    "\n"
+    "Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.\n";
+
+static const char perplexity_help[] =
+    "Usage: sotto perplexity -m MODEL --ids FILE [--json]\n"
+    "Prints how badly the model predicts texts: the mean negative log-likelihood of a token given those\n"
+    "before it in its text, averaged over the texts.\n"
+    "\n"
+    "  -m, --model MODEL   GGUF file, or folder as on Hugging Face\n"
+    "      --ids FILE      token ids: a JSON array for each text in a JSON array, or one text as a JSON\n"
+    "                      array, or as ids between white space; - is standard input\n"
+    "      --json          one line of JSON, with the mean over all tokens, and of each text\n"
+    "  -t, --threads N     threads to use (default: one for each core, at most 8)\n"
+    "  -h, --help          this help\n"
+    "\n"
+    "Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.\n";
+
+/* ARGS_END: nothing is left to do; 1: go on. */
+static int read_request(measure_request *r, const option_spec *options, char **argv) {
+  args a = {.command = r->command, .options = options, .argv = argv};
+  int64_t n;
+  for (int id; (id = args_next(&a)) != ARGS_END;) {
+    switch (id) {
+      case 'h':
+        fputs(r->help, stdout);
+        return ARGS_END;
+      case 'm':
+        r->model = a.value;
+        break;
+      case 'i':
+        r->ids = a.value;
+        break;
+      case 'o':
+        r->output = a.value;
+        break;
+      case 'j':
+        r->json = true;
+        break;
+      case 't':
+        if (!args_integer(&a, 1, 64, &n)) return ARGS_WRONG;
+        r->threads = (int32_t)n;
+        break;
+      case ARGS_OPERAND:
+        return args_wrong(&a, "unexpected argument '%s': ids are given with --ids", a.value);
+      default:
+        return ARGS_WRONG;
+    }
+  }
+  if (r->model == NULL) return args_wrong(&a, "no model: give one with --model");
+  if (r->ids == NULL) return args_wrong(&a, "no token ids: give a file with --ids");
+  if (r->output == NULL) return args_wrong(&a, "no file to write: give one with --output");
+  return 1;
+}
+
+static int measure(measure_request *r, const option_spec *options, char **argv,
+                   bool (*work)(const measure_request *, const language *, const id_texts *)) {
+  const int read = read_request(r, options, argv);
+  if (read != 1) return read == ARGS_END ? EXIT_DONE : EXIT_USAGE;
+  process_catch_interrupts();
+  id_texts ids = {0};
+  language l = {0};
+  const bool ok = input_read_ids(&ids, r->ids) && language_open(&l, r->model, r->threads, false) && work(r, &l, &ids);
+  language_close(&l);
+  id_texts_free(&ids);
+  return process_interrupted() ? EXIT_INTERRUPTED : ok ? EXIT_DONE : EXIT_FAILED;
+}
+
+int command_logits(char **argv) {
+  static const option_spec options[] = {{"model", 'm', true, 'm'},  {"ids", 0, true, 'i'},
+                                        {"output", 'o', true, 'o'}, {"threads", 't', true, 't'},
+                                        {"help", 'h', false, 'h'},  {NULL, 0, false, 0}};
+  measure_request r = {.command = "logits ", .help = logits_help};
+  return measure(&r, options, argv, write_logits);
+}
+
+int command_perplexity(char **argv) {
+  static const option_spec options[] = {{"model", 'm', true, 'm'},   {"ids", 0, true, 'i'},     {"json", 0, false, 'j'},
+                                        {"threads", 't', true, 't'}, {"help", 'h', false, 'h'}, {NULL, 0, false, 0}};
+  measure_request r = {.command = "perplexity ", .help = perplexity_help, .output = "-"};
+  return measure(&r, options, argv, print_perplexity);
+}

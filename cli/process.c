@@ -1,0 +1,38 @@
+#define _XOPEN_SOURCE 700
+
+#include "process.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number) {
+  (void)signal_number;
+  interrupted = 1;
+}
+
+void process_catch_interrupts(void) {
+  struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = SA_RESETHAND};
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+}
+
+bool process_interrupted(void) { return interrupted != 0; }
+
+double process_now_ms(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+double process_peak_memory_bytes(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+#ifdef __APPLE__
+  return (double)usage.ru_maxrss;
+#else
+  return (double)usage.ru_maxrss * 1024;
+#endif
+}
