@@ -9,5 +9,7 @@ int command_logits(char **argv);
 int command_perplexity(char **argv);
 int command_tokenize(char **argv);
 int command_detokenize(char **argv);
+int command_convert(char **argv);
+int command_make_test_model(char **argv);
 
 #endif

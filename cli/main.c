@@ -19,6 +19,9 @@ static const char help[] =
     "  logits        what a language model makes of tokens, as a NumPy array\n"
     "  perplexity    how badly a language model predicts tokens\n"
     "\n"
+    "  convert          a language model's folder as on Hugging Face to a GGUF file\n"
+    "  make-test-model  a GGUF file of a real model's sizes with random weights, for measuring\n"
+    "\n"
     "  -h, --help    this help; for a command: sotto COMMAND --help\n"
     "  -V, --version\n"
     "\n"
@@ -27,9 +30,15 @@ static const char help[] =
 static const struct {
   const char *name;
   int (*run)(char **argv);
-} commands[] = {{"transcribe", command_transcribe}, {"generate", command_generate},     {"info", command_info},
-                {"tokenize", command_tokenize},     {"detokenize", command_detokenize}, {"logits", command_logits},
-                {"perplexity", command_perplexity}};
+} commands[] = {{"transcribe", command_transcribe},
+                {"generate", command_generate},
+                {"info", command_info},
+                {"tokenize", command_tokenize},
+                {"detokenize", command_detokenize},
+                {"logits", command_logits},
+                {"perplexity", command_perplexity},
+                {"convert", command_convert},
+                {"make-test-model", command_make_test_model}};
 
 int main(int argc, char **argv) {
   enum { HELP = 1, VERSION };

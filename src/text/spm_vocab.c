@@ -164,6 +164,14 @@ static uint32_t priority_of(float score) {
   return u & 0x80000000u ? u : 0x7fffffffu - u;
 }
 
+float spm_vocab_score(const spm_vocab *v, int32_t id) {
+  if (spm_vocab_type(v, id) != SPM_NORMAL) return 0;
+  uint32_t u = v->entries[id].priority; /* priority_of, turned back */
+  if (u == MERGE_NONE) return -INFINITY;
+  if (!(u & 0x80000000u)) u = 0x7fffffffu - u;
+  return load_f32(&u);
+}
+
 sotto_status spm_vocab_add(spm_vocab *v, const char *text, size_t bytes, float score, int32_t type, error *err) {
   int32_t id = v->n_tokens;
   if (id >= SPM_MAX_TOKENS) {

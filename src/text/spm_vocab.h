@@ -92,6 +92,10 @@ spm_type spm_vocab_type(const spm_vocab *v, int32_t id); /* SPM_UNUSED for an id
  * that does not exist. */
 const char *spm_vocab_text(const spm_vocab *v, int32_t id, size_t *bytes);
 
+/* The score of a normal token as files have it: higher ones are merged first, -INFINITY is never merged; of merges: their rank, negative.
+ * 0 for other tokens. */
+float spm_vocab_score(const spm_vocab *v, int32_t id);
+
 /* Id of the control or user-defined token with this name, else of the normal one; -1: there is none. */
 int32_t spm_vocab_find(const spm_vocab *v, const char *text, size_t bytes);
 

@@ -1,0 +1,198 @@
+/* sotto make-test-model: a Gemma of a true shape with random weights, for measuring speed and memory.
+ *
+ *     shape ─> config.json ─> gemma: the list of tensors ─┐
+ *     seed ──> a pool of blocks of each tensor's type ────┴─> rows put together from blocks drawn at random ─> GGUF
+ *
+ * Weights have a variance of 1 / row length, so that activations keep the size that they have in trained models. */
+#include <math.h>
+#include <stdio.h>
+
+#include "args.h"
+#include "commands.h"
+#include "gguf_file.h"
+
+static const char help[] =
+    "Usage: sotto make-test-model --shape SHAPE -o FILE [OPTION]...\n"
+    "Makes a GGUF file with the sizes of a real model and random weights, for measuring. It writes nonsense.\n"
+    "\n"
+    "      --shape SHAPE  gemma3-270m, gemma3-1b, tiny\n"
+    "      --type TYPE    " RECIPE_NAMES
+    "\n"
+    "                     (default: q4_0), mixed as in the files that people have\n"
+    "      --seed N       other weights (default: 0)\n"
+    "  -o, --output FILE  the GGUF file; it appears whole or not at all\n"
+    "  -h, --help         this help\n";
+
+typedef struct shape {
+  const char *name;
+  int n_layer, d_model, n_head, head_dim, d_ff, n_vocab, window, n_ctx;
+} shape;
+
+static const shape shapes[] = {
+    {"gemma3-270m", 18, 640, 4, 256, 2048, 262144, 512, 32768},
+    {"gemma3-1b", 26, 1152, 4, 256, 6912, 262144, 512, 32768},
+    {"tiny", 6, 256, 4, 64, 512, 1024, 64, 2048},
+};
+
+static const shape *find_shape(const char *name) {
+  for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    if (strcmp(shapes[i].name, name) == 0) return &shapes[i];
+  return NULL;
+}
+
+static sotto_status read_shape(gemma *g, const shape *s, error *err) {
+  char config[1024];
+  const int n =
+      snprintf(config, sizeof config,
+               "{\"model_type\":\"gemma3_text\",\"num_hidden_layers\":%d,\"hidden_size\":%d,"
+               "\"num_attention_heads\":%d,\"num_key_value_heads\":1,\"head_dim\":%d,"
+               "\"query_pre_attn_scalar\":%d,\"intermediate_size\":%d,\"vocab_size\":%d,"
+               "\"sliding_window\":%d,\"max_position_embeddings\":%d}",
+               s->n_layer, s->d_model, s->n_head, s->head_dim, s->head_dim, s->d_ff, s->n_vocab, s->window, s->n_ctx);
+  TRY(gemma_file(g, "config.json", err));
+  TRY(gemma_feed(g, config, (size_t)n, err));
+  return gemma_file(g, "end.json", err); /* ends the file before it */
+}
+
+/* ---- vocabulary: special tokens and bytes where Gemma 3 has them, the rest without meaning ---- */
+
+static sotto_status make_vocab(spm_vocab *v, int32_t n, error *err) {
+  enum { START_OF_TURN = 105, END_OF_TURN = 106, FIRST_BYTE = 238 };
+  static const char *const first[] = {"<pad>", "<eos>", "<bos>", "<unk>"};
+  for (int32_t i = 0; i < n; i++) {
+    char text[32];
+    int32_t type = SPM_NORMAL;
+    if (i < 4 || i == START_OF_TURN || i == END_OF_TURN) {
+      const char *name = i < 4 ? first[i] : i == START_OF_TURN ? "<start_of_turn>" : "<end_of_turn>";
+      snprintf(text, sizeof text, "%s", name);
+      type = i == 3 ? SPM_UNKNOWN : SPM_CONTROL;
+    } else if (i >= FIRST_BYTE && i < FIRST_BYTE + 256) {
+      snprintf(text, sizeof text, "<0x%02X>", (unsigned)(i - FIRST_BYTE));
+      type = SPM_BYTE;
+    } else {
+      snprintf(text, sizeof text, "\xe2\x96\x81t%d", (int)i);
+    }
+    TRY(spm_vocab_add(v, text, strlen(text), -(float)i, type, err));
+  }
+  spm_vocab_set(v, &(spm_settings){.pad = 0, .eos = 1, .bos = 2, .unk = 3, .add_bos = true});
+  return spm_vocab_seal(v, err);
+}
+
+/* ---- weights ---- */
+
+enum { POOL_GROUPS = 1024, MOST_ELEMENTS = 256 };
+
+typedef struct noise {
+  uint64_t state;
+  const gemma_slot *slot;                        /* whose type and scale the pool has */
+  size_t group, group_bytes;                     /* elements: whole blocks, and what divides the rows */
+  uint8_t pool[POOL_GROUPS * MOST_ELEMENTS * 4]; /* [POOL_GROUPS, group_bytes] */
+} noise;
+
+static uint32_t draw(noise *z) { /* splitmix64 */
+  uint64_t x = z->state += 0x9e3779b97f4a7c15u;
+  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+  return (uint32_t)(x >> 32);
+}
+
+static float uniform(noise *z, float limit) { return limit * ((float)(draw(z) >> 8) * 0x1p-23f - 1.0f); }
+
+static void fill_pool(noise *z, const gemma_slot *s, uint32_t type) {
+  const size_t in = (size_t)s->in, block = dtype_block_elements(type);
+  z->slot = s;
+  z->group = in % 64 == 0 ? max_size(block, 64) : block;
+  z->group_bytes = dtype_row_bytes(type, z->group);
+  const float limit = sqrtf(3.0f / (float)in);
+  for (size_t i = 0; i < POOL_GROUPS; i++) {
+    float x[MOST_ELEMENTS];
+    for (size_t j = 0; j < z->group; j++) x[j] = s->vector != NULL ? 1.0f + uniform(z, 0.1f) : uniform(z, limit);
+    quantize_row(type, x, z->pool + i * z->group_bytes, z->group);
+  }
+}
+
+static sotto_status read_rows(void *context, const gemma_slot *s, uint32_t type, int32_t first, int32_t n, uint8_t *out,
+                              error *err) {
+  noise *z = context;
+  (void)first, (void)err;
+  if (z->slot != s) fill_pool(z, s, type);
+  const size_t groups = (size_t)n * ((size_t)s->in / z->group);
+  for (size_t i = 0; i < groups; i++, out += z->group_bytes)
+    memcpy(out, z->pool + draw(z) % POOL_GROUPS * z->group_bytes, z->group_bytes);
+  return SOTTO_OK;
+}
+
+static sotto_status make(gemma *g, spm_vocab *v, noise *z, const shape *s, const recipe *r, const char *path,
+                         error *err) {
+  char name[64];
+  snprintf(name, sizeof name, "random weights, shape %s", s->name);
+  TRY(read_shape(g, s, err));
+  TRY(make_vocab(v, s->n_vocab, err));
+  const gemma_gguf file = {.model = g, .vocab = v, .name = name, .recipe = r};
+  const gemma_rows rows = {z, read_rows};
+  return gguf_file_write(path, &file, &rows, err);
+}
+
+int command_make_test_model(char **argv) {
+  enum { HELP = 1, SHAPE, TYPE, SEED, OUTPUT };
+  static const option_spec options[] = {{"shape", 0, true, SHAPE},  {"type", 0, true, TYPE},
+                                        {"seed", 0, true, SEED},    {"output", 'o', true, OUTPUT},
+                                        {"help", 'h', false, HELP}, {NULL, 0, false, 0}};
+  args a = {.command = "make-test-model ", .options = options, .argv = argv};
+  const char *path = NULL;
+  const shape *s = NULL;
+  const recipe *r = recipe_find("q4_0");
+  int64_t seed = 0;
+  for (int id; (id = args_next(&a)) != ARGS_END;) {
+    switch (id) {
+      case HELP:
+        fputs(help, stdout);
+        return EXIT_DONE;
+      case SHAPE:
+        s = find_shape(a.value);
+        if (s == NULL) {
+          args_wrong(&a, "unknown shape '%s': gemma3-270m, gemma3-1b or tiny", a.value);
+          return EXIT_USAGE;
+        }
+        break;
+      case TYPE:
+        r = recipe_find(a.value);
+        if (r == NULL) {
+          args_wrong(&a, "unknown type '%s': the types are " RECIPE_NAMES, a.value);
+          return EXIT_USAGE;
+        }
+        break;
+      case SEED:
+        if (!args_integer(&a, 0, INT64_MAX, &seed)) return EXIT_USAGE;
+        break;
+      case OUTPUT:
+        path = a.value;
+        break;
+      case ARGS_OPERAND:
+        args_wrong(&a, "unexpected argument '%s'", a.value);
+        return EXIT_USAGE;
+      default:
+        return EXIT_USAGE;
+    }
+  }
+  if (s == NULL || path == NULL) {
+    args_wrong(&a, s == NULL ? "no shape was given" : "no output: name the GGUF file with --output");
+    return EXIT_USAGE;
+  }
+  error err = {""};
+  gemma *g = gemma_open(NULL); /* no weights are loaded, so no backend is needed */
+  spm_vocab *v = spm_vocab_open();
+  noise *z = mem_alloc(1, sizeof *z);
+  sotto_status status = SOTTO_ERR_MEMORY;
+  if (g == NULL || v == NULL || z == NULL) {
+    fail(&err, status, "out of memory");
+  } else {
+    z->state = (uint64_t)seed;
+    status = make(g, v, z, s, r, path, &err);
+  }
+  if (status < 0) fprintf(stderr, "sotto: %s: %s\n", path, err.text);
+  mem_free(z);
+  spm_vocab_close(v);
+  gemma_close(g);
+  return status < 0 ? EXIT_FAILED : EXIT_DONE;
+}
