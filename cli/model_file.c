@@ -126,8 +126,15 @@ static bool feed_folder(loading *l, const char *folder) {
   static const char index[] = "model.safetensors.index.json";
   const char *tokenizer = exists(folder, "tokenizer.model") ? "tokenizer.model" : "tokenizer.json";
   if (!feed_from_folder(l, folder, "config.json")) return false;
-  if (exists(folder, tokenizer) && !feed_from_folder(l, folder, tokenizer)) return false;
-  if (l->only_text && has_text(l->model)) return true;
+  const bool has_tokenizer = exists(folder, tokenizer);
+  if (has_tokenizer && !feed_from_folder(l, folder, tokenizer)) return false;
+  if (l->only_text) {
+    if (!has_tokenizer)
+      return complain(folder, "there is no vocabulary: put tokenizer.model or tokenizer.json beside the weights");
+    /* Naming the next file ends the tokenizer's. */
+    return sotto_model_file(l->model, "model.safetensors") == SOTTO_OK ||
+           complain(folder, sotto_engine_error(l->engine));
+  }
   return exists(folder, index) ? feed_shards(l, folder, index) : feed_from_folder(l, folder, "model.safetensors");
 }
 

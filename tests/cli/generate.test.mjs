@@ -1,0 +1,206 @@
+// The native command on language models: logits of a golden checkpoint, wrong usage, and, where models/teller is, text of a small
+// trained model against its references.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+process.chdir(root);
+const sotto = path.join(root, 'build/sotto');
+const golden = 'tests/fixtures/golden/gemma3-1b-shape';
+const teller = 'models/teller';
+const vectors = JSON.parse(fs.readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
+
+const noCommand = fs.existsSync(sotto) ? false : 'skip: build/sotto is missing: make native';
+const noTeller = noCommand || (fs.existsSync(`${teller}/model.safetensors`) ? false : `skip: ${teller} is missing`);
+
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sotto-generate-'));
+after(() => fs.rmSync(scratch, { recursive: true, force: true }));
+
+function run(args, options = {}) {
+  const { status, stdout, stderr, error } = spawnSync(sotto, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
+  if (error) throw error;
+  return { status, stdout, stderr };
+}
+
+function done(args, options) {
+  const r = run(args, options);
+  assert.equal(r.status, 0, r.stderr);
+  return r.stdout;
+}
+
+// One sentence on standard error, nothing on standard output.
+function fails(status, args, pattern, options) {
+  const r = run(args, options);
+  assert.equal(r.status, status, `${args}: ${r.stderr}`);
+  assert.equal(r.stdout, '');
+  assert.match(r.stderr, /^sotto: [^\n]+\n$/);
+  assert.match(r.stderr, pattern);
+}
+
+function file(name, content) {
+  const at = path.join(scratch, name);
+  fs.writeFileSync(at, content);
+  return at;
+}
+
+function readNpy(bytes) {
+  assert.equal(bytes.toString('latin1', 0, 8), '\x93NUMPY\x01\x00');
+  const at = 10 + bytes.readUInt16LE(8);
+  assert.equal(at % 64, 0);
+  const header = bytes.toString('latin1', 10, at);
+  assert.match(header, /'descr': '<f4', 'fortran_order': False/);
+  const shape = header.match(/'shape': \((\d+), (\d+)\)/).slice(1).map(Number);
+  assert.equal(bytes.length, at + 4 * shape[0] * shape[1]);
+  return { shape, data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + at, bytes.byteOffset + bytes.length)) };
+}
+
+const { ids } = JSON.parse(fs.readFileSync(`${golden}/vectors.json`, 'utf8'));
+
+test('logits are those of the reference, from JSON, words and standard input', { skip: noCommand }, () => {
+  const out = path.join(scratch, 'logits.npy');
+  done(['logits', '-m', golden, '--ids', file('ids.json', JSON.stringify(ids)), '-o', out]);
+  const ours = readNpy(fs.readFileSync(out));
+  const reference = readNpy(fs.readFileSync(`${golden}/logits.npy`));
+  assert.deepEqual(ours.shape, [64, 1024]);
+  assert.deepEqual(reference.shape, [64, 1024]);
+  for (let row = 0; row < 64; row++) {
+    let difference = 0;
+    let norm = 0;
+    for (let i = row * 1024; i < (row + 1) * 1024; i++) {
+      difference += (ours.data[i] - reference.data[i]) ** 2;
+      norm += reference.data[i] ** 2;
+    }
+    assert.ok(Math.sqrt(difference / norm) <= 2e-3, `row ${row}`);
+  }
+  const words = spawnSync(sotto, ['logits', '-m', golden, '--ids', '-', '-o', '-'], { input: ` ${ids.join(' \n')}\n` });
+  assert.equal(words.status, 0, String(words.stderr));
+  assert.deepEqual(words.stdout, fs.readFileSync(out));
+});
+
+test('perplexity is what the logits say', { skip: noCommand }, () => {
+  const { data } = readNpy(fs.readFileSync(`${golden}/logits.npy`));
+  let nll = 0;
+  for (let t = 0; t + 1 < 64; t++) {
+    const row = data.subarray(t * 1024, (t + 1) * 1024);
+    const greatest = Math.max(...row);
+    nll += greatest + Math.log(row.reduce((sum, x) => sum + Math.exp(x - greatest), 0)) - row[ids[t + 1]];
+  }
+  nll /= 63;
+  const one = file('one.json', JSON.stringify(ids));
+  assert.ok(Math.abs(Number(done(['perplexity', '-m', golden, '--ids', one])) - nll) < 2e-3 * nll);
+  const two = JSON.parse(done(['perplexity', '-m', golden, '--json', '--ids', file('two.json', JSON.stringify([ids, ids]))]));
+  assert.deepEqual([two.n_texts, two.n_tokens], [2, 126]);
+  assert.equal(two.texts[0], two.texts[1]);
+  assert.ok(Math.abs(two.nll - nll) < 2e-3 * nll && Math.abs(two.nll_by_token - two.nll) < 1e-5);
+  assert.ok(Math.abs(two.perplexity / Math.exp(two.nll) - 1) < 1e-4);
+});
+
+test('what is wrong is said in a sentence', { skip: noCommand }, () => {
+  const list = file('list.json', JSON.stringify(ids));
+  for (const command of ['generate', 'logits', 'perplexity', 'tokenize', 'detokenize']) {
+    assert.match(done([command, '--help']), new RegExp(`^Usage: sotto ${command} -m MODEL`));
+    fails(2, [command, '--mdel', 'x'], /unknown option '--mdel'/);
+    fails(2, [command, '-m', golden, 'x'], /unexpected argument 'x'/);
+    fails(2, command === 'logits' || command === 'perplexity' ? [command, '--ids', list] : [command], /no model/, { input: '' });
+  }
+  fails(2, ['generate', '-m', golden, '--top-p', '0'], /'--top-p' needs a number/);
+  fails(2, ['generate', '-m', golden, '--stop', ''], /not empty/);
+  fails(2, ['generate', '-m', golden, '-p', 'a', '-f', 'b'], /exclude each other/);
+  fails(2, ['generate', '-m', golden, '-p', 'a', '--system', 'b'], /goes with --chat/);
+  fails(2, ['logits', '-m', golden, '--ids', list], /--output/);
+  fails(1, ['generate', '-m', 'nowhere.gguf', '-p', 'a'], /nowhere\.gguf: No such file/);
+  fails(1, ['generate', '-m', 'part-00001-of-00002.gguf', '-p', 'a'], /part-00001-of-00002\.gguf: No such file/);
+  fails(1, ['generate', '-m', golden, '-p', 'a'], /no vocabulary: put tokenizer\.model or tokenizer\.json/);
+  fails(1, ['generate', '-m', golden, '-p', 'a', '--ctx', '9999999'], /was trained for 1 to/);
+  fails(1, ['detokenize', '-m', golden, '--ids', list], /no vocabulary/);
+  fails(1, ['logits', '-m', golden, '--ids', file('bad.json', '[1, "2"]'), '-o', '-'], /no list of token ids/);
+  fails(1, ['logits', '-m', golden, '--ids', file('mixed.json', '[1, [2]]'), '-o', '-'], /no list of token ids/);
+  fails(1, ['logits', '-m', golden, '--ids', file('open.json', '[1, 2'), '-o', '-'], /list of ids/);
+  fails(1, ['logits', '-m', golden, '--ids', file('words.txt', '1 2x 3'), '-o', '-'], /no list of token ids/);
+  fails(1, ['logits', '-m', golden, '--ids', file('two.json', '[[1],[2]]'), '-o', '-'], /ids of one text/);
+  fails(1, ['perplexity', '-m', golden, '--ids', file('short.json', '[[1, 2], [3]]')], /text 2 has fewer than two tokens/);
+  fails(1, ['perplexity', '-m', golden, '--ids', file('large.json', '[1, 1024]')], /token 2 is 1024/);
+  const out = path.join(scratch, 'never.npy');
+  fails(1, ['logits', '-m', golden, '--ids', file('large2.json', '[1024]'), '-o', out], /token 1 is 1024/);
+  assert.deepEqual(fs.readdirSync(scratch).filter((name) => name.includes('never')), []);
+});
+
+test('a folder is tokenized without its weights', { skip: noCommand }, () => {
+  const folder = path.join(scratch, 'folder');
+  fs.mkdirSync(folder);
+  fs.copyFileSync(`${golden}/config.json`, `${folder}/config.json`);
+  fs.copyFileSync('tests/fixtures/teller/tokenizer.model', `${folder}/tokenizer.model`);
+  const text = 'A dog <end_of_turn> 🐕\n';
+  const plain = JSON.parse(done(['tokenize', '-m', folder, '-p', text]));
+  const special = JSON.parse(done(['tokenize', '-m', folder, '--special', '--bos', '-f', '-'], { input: text }));
+  assert.ok(special[0] === 2 && special.includes(5) && !plain.includes(5) && plain[0] !== 2);
+  assert.equal(done(['detokenize', '-m', folder, '--ids', '-'], { input: JSON.stringify(plain) }), text);
+  assert.equal(done(['detokenize', '-m', folder], { input: special.join(' ') }), text.replace('<end_of_turn>', ''));
+  assert.equal(done(['detokenize', '-m', folder, '--special'], { input: special.join(' ') }), `<s>${text}`); // its name in this vocabulary
+  assert.equal(done(['tokenize', '-m', folder, '-p', '']), '[]\n');
+});
+
+test('greedy text of the small trained model is its reference', { skip: noTeller }, () => {
+  for (const v of vectors.vectors) {
+    const r = JSON.parse(done(['generate', '-m', teller, '--chat', '-p', v.prompt, '--temperature', '0', '--json']));
+    assert.deepEqual(r.prompt_tokens, v.prompt_ids);
+    assert.deepEqual(r.tokens, v.greedy);
+    assert.equal(r.text, v.text.replace(/<end_of_turn>$/, ''));
+    assert.equal(r.stop_reason, 'end');
+    assert.deepEqual(Object.keys(r.timings), ['load_ms', 'prefill_ms', 'n_prefill', 'decode_ms', 'n_decode']);
+    assert.deepEqual([r.timings.n_prefill, r.timings.n_decode], [v.prompt_ids.length, v.greedy.length - 1]);
+    assert.ok(r.peak_memory_bytes > 1e6);
+  }
+});
+
+test('text ends where it is told to', { skip: noTeller }, () => {
+  const { prompt, text, prompt_ids } = vectors.vectors[0];
+  const generate = (...args) => done(['generate', '-m', teller, '--chat', '--temperature', '0', ...args]);
+  assert.equal(generate('-p', prompt), `${text.replace(/<end_of_turn>$/, '')}\n`);
+  assert.equal(generate('-p', prompt, '--stop', 'nowhere', '--stop', ' ball'), `${text.slice(0, text.indexOf(' ball'))}\n`);
+  const stopped = JSON.parse(generate('-p', prompt, '--stop', ' ball', '--json'));
+  assert.deepEqual([stopped.stop_reason, stopped.text], ['stop', text.slice(0, text.indexOf(' ball'))]);
+  const short = JSON.parse(generate('-p', prompt, '-n', '5', '--json'));
+  assert.deepEqual([short.stop_reason, short.tokens.length], ['length', 5]);
+  const none = JSON.parse(generate('-p', prompt, '-n', '0', '--json'));
+  assert.deepEqual([none.stop_reason, none.tokens, none.text], ['length', [], '']);
+  const full = JSON.parse(generate('-p', prompt, '--ctx', String(prompt_ids.length + 3), '--json'));
+  assert.deepEqual([full.stop_reason, full.tokens.length], ['context', 4]);
+  fails(1, ['generate', '-m', teller, '--chat', '-p', prompt, '--ctx', '4'], /do not fit in a context of 4/);
+});
+
+test('seeds repeat, prompts come from files and standard input', { skip: noTeller }, () => {
+  const { prompt } = vectors.vectors[1];
+  const generate = (args, options) => done(['generate', '-m', teller, '--chat', '-n', '30', ...args], options);
+  const first = generate(['-p', prompt, '--seed', '7']);
+  assert.equal(generate(['-f', file('prompt.txt', `${prompt}\n`), '--seed', '7']), first);
+  assert.equal(generate(['--seed', '7', '--threads', '1'], { input: `${prompt}\n` }), first);
+  assert.notEqual(generate(['-p', prompt, '--seed', '8']), first);
+  const system = JSON.parse(generate(['-p', prompt, '--system', 'Be brief.', '--json']));
+  assert.ok(system.prompt_tokens.length > vectors.vectors[1].prompt_ids.length);
+  const raw = JSON.parse(done(['generate', '-m', teller, '-p', 'Once upon', '-n', '1', '--json']));
+  assert.deepEqual(raw.prompt_tokens, JSON.parse(done(['tokenize', '-m', teller, '--bos', '-p', 'Once upon'])));
+});
+
+test('perplexity of the small trained model is its reference', { skip: noTeller }, () => {
+  const r = JSON.parse(done(['perplexity', '-m', teller, '--json', '--ids', file('texts.json', JSON.stringify(vectors.ppl_ids))]));
+  assert.ok(Math.abs(r.nll - 1.0928) < 1e-4, `${r.nll}`);
+  r.texts.forEach((nll, i) => assert.ok(Math.abs(nll - vectors.nll[i]) < 1e-3));
+});
+
+test('an interrupt ends it cleanly', { skip: noTeller }, async () => {
+  const child = spawn(sotto, ['generate', '-m', teller, '-p', 'Once upon a time', '--threads', '1'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  child.stdout.on('data', (piece) => {
+    if (text === '') child.kill('SIGINT');
+    text += piece;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  assert.equal(code, 130);
+  assert.ok(text.length > 1 && text.endsWith('\n'));
+});

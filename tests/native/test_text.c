@@ -1,0 +1,399 @@
+/* The public API of language models, through include/sotto.h alone: files of a folder, sessions on golden checkpoints of four families,
+ * text and chat with a real vocabulary, sampling, and the sentences of what goes wrong. See tests/fixtures/README.md. */
+#include "../../src/formats/json.h"
+#include "check.h"
+
+enum { N_IDS = 64, N_GREEDY = 40 };
+
+typedef struct golden {
+  char folder[96];
+  int32_t ids[N_IDS], greedy[N_GREEDY], n_prefix;
+  double margins[N_GREEDY];
+  npy logits; /* [64, n_vocab] */
+} golden;
+
+static sotto_engine *engine;
+
+static int numbers(const json *j, const char *key, double *out, int capacity) {
+  int n = 0;
+  for (json_walk w = json_children(j, json_get(j, json_root(j), key)); n < capacity && json_next(&w);)
+    CHECK(json_read_number(j, w.value, &out[n++]));
+  return n;
+}
+
+static golden golden_read(const char *family) {
+  golden g = {.n_prefix = 0};
+  char path[160];
+  double values[N_IDS], prefix = 0;
+  size_t size = 0;
+  json *j = NULL;
+  snprintf(g.folder, sizeof g.folder, "tests/fixtures/golden/%s-shape", family);
+  snprintf(path, sizeof path, "%s/vectors.json", g.folder);
+  char *text = read_file(path, &size);
+  if (!CHECK(text != NULL && json_parse(&j, text, size, "vectors.json", NULL) == SOTTO_OK)) exit(check_end());
+  CHECK(numbers(j, "ids", values, N_IDS) == N_IDS);
+  for (int i = 0; i < N_IDS; i++) g.ids[i] = (int32_t)values[i];
+  CHECK(numbers(j, "greedy", values, N_GREEDY) == N_GREEDY);
+  for (int i = 0; i < N_GREEDY; i++) g.greedy[i] = (int32_t)values[i];
+  CHECK(numbers(j, "greedy_margin", g.margins, N_GREEDY) == N_GREEDY);
+  CHECK(json_read_number(j, json_get(j, json_root(j), "greedy_prefix"), &prefix));
+  g.n_prefix = (int32_t)prefix;
+  json_close(j);
+  free(text);
+  snprintf(path, sizeof path, "%s/logits.npy", g.folder);
+  g.logits = npy_read(path);
+  if (!CHECK(g.logits.data != NULL && g.logits.shape[0] == N_IDS)) exit(check_end());
+  return g;
+}
+
+static void feed(sotto_model *m, const char *folder, const char *name, size_t piece) {
+  char path[160];
+  size_t size = 0;
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  char *bytes = read_file(path, &size);
+  if (!CHECK(bytes != NULL)) exit(check_end());
+  CHECK(sotto_model_file(m, name) == SOTTO_OK);
+  for (size_t at = 0; at < size; at += piece)
+    if (!CHECK(sotto_model_feed(m, bytes + at, min_size(piece, size - at)) == SOTTO_OK)) break;
+  free(bytes);
+}
+
+static sotto_model *load(const char *folder, const char *tokenizer) {
+  sotto_model *m = NULL;
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
+  feed(m, folder, "config.json", 100);
+  if (tokenizer != NULL) feed(m, tokenizer, "tokenizer.model", 5000);
+  feed(m, folder, "model.safetensors", 65537);
+  if (!CHECK(sotto_model_finish(m) == SOTTO_OK)) {
+    fprintf(stderr, "%s\n", sotto_engine_error(engine));
+    exit(check_end());
+  }
+  return m;
+}
+
+static sotto_session *session(sotto_model *m, int32_t n_ctx, int32_t n_batch, int32_t all_logits) {
+  const sotto_session_options options = {.n_ctx = n_ctx, .n_batch = n_batch, .all_logits = all_logits};
+  sotto_session *s = NULL;
+  if (!CHECK(sotto_session_open(&s, m, &options) == SOTTO_OK)) exit(check_end());
+  return s;
+}
+
+/* Steps to the end; returns the number of steps. */
+static int evaluate(sotto_session *s, const int32_t *ids, size_t n) {
+  sotto_status status = SOTTO_AGAIN;
+  int steps = 0;
+  CHECK(sotto_session_sync(s, ids, n) == SOTTO_OK);
+  while (status == SOTTO_AGAIN) status = sotto_session_step(s), steps++;
+  CHECK(status == SOTTO_DONE && sotto_session_length(s) == (int32_t)n);
+  return steps;
+}
+
+static double relative_error(const float *a, const float *b, size_t n) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < n; i++) {
+    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    norm += (double)b[i] * b[i];
+  }
+  return sqrt(difference / norm);
+}
+
+static int32_t argmax(const float *x, size_t n) {
+  size_t best = 0;
+  for (size_t i = 1; i < n; i++)
+    if (x[i] > x[best]) best = i;
+  return (int32_t)best;
+}
+
+/* Logits of all tokens, however many are evaluated at a time. */
+static void check_logits(sotto_model *m, const golden *g, const char *family) {
+  static const int32_t batches[] = {1, 5, 64};
+  const size_t n_vocab = g->logits.shape[1];
+  double worst = 0;
+  for (size_t k = 0; k < sizeof batches / sizeof *batches; k++) {
+    sotto_session *s = session(m, N_IDS, batches[k], 1);
+    int32_t at = 0;
+    CHECK(sotto_session_sync(s, g->ids, N_IDS) == SOTTO_OK);
+    for (sotto_status status = SOTTO_AGAIN; status == SOTTO_AGAIN;) {
+      status = sotto_session_step(s);
+      const int32_t n = sotto_session_n_logits(s), length = sotto_session_length(s);
+      if (!CHECK(status >= 0 && n == min_i32(batches[k], N_IDS - at) && length == at + n)) break;
+      for (int32_t back = 0; back < n; back++)
+        worst = fmax(worst, relative_error(sotto_session_logits(s, back),
+                                           g->logits.data + (size_t)(length - 1 - back) * n_vocab, n_vocab));
+      CHECK(sotto_session_logits(s, n) == NULL && sotto_session_logits(s, -1) == NULL);
+      at = length;
+    }
+    CHECK(at == N_IDS);
+    sotto_session_close(s);
+  }
+  printf("%s: logits within %.2g (relative)\n", family, worst);
+  CHECK(worst <= 2e-3);
+}
+
+/* Goes on from the first `n_prefix` ids by the likeliest token; `out` [N_GREEDY]. */
+static void go_on(sotto_model *m, sotto_session *s, const golden *g, int32_t *out) {
+  const sotto_sampler_options greedy = {.temperature = 0, .top_p = 1, .typical_p = 1, .repetition_penalty = 1};
+  sotto_sampler *sampler = NULL;
+  int32_t ids[N_IDS + N_GREEDY];
+  size_t n = (size_t)g->n_prefix;
+  memcpy(ids, g->ids, n * sizeof *ids);
+  CHECK(sotto_sampler_open(&sampler, m, &greedy) == SOTTO_OK);
+  evaluate(s, ids, n);
+  for (int i = 0; i < N_GREEDY; i++) {
+    float *logits = sotto_session_logits(s, 0), logprob = 1;
+    CHECK(sotto_sampler_sample(sampler, logits, &out[i], &logprob) == SOTTO_OK);
+    CHECK(out[i] == argmax(logits, g->logits.shape[1]) && logprob <= 0);
+    ids[n++] = out[i];
+    if (i + 1 < N_GREEDY) CHECK(evaluate(s, ids, n) == 1); /* what is held is not evaluated again */
+  }
+  sotto_sampler_close(sampler);
+}
+
+static void check_greedy(sotto_model *m, const golden *g, const char *family) {
+  int32_t first[N_GREEDY], again[N_GREEDY];
+  const int32_t n_ctx = N_IDS + N_GREEDY;
+  sotto_session *s = session(m, n_ctx, 16, 0);
+  go_on(m, s, g, first);
+  int same = 0;
+  while (same < N_GREEDY && (first[same] == g->greedy[same])) same++;
+  CHECK(same == N_GREEDY || g->margins[same] < 0.02); /* after a choice of equals, texts differ */
+  printf("%s: %d of %d greedy tokens\n", family, same, N_GREEDY);
+
+  /* From the same beginning again: what the session holds changes nothing. */
+  go_on(m, s, g, again);
+  CHECK(memcmp(first, again, sizeof first) == 0);
+
+  /* Another text, then back: nothing of it is left. */
+  evaluate(s, g->ids + 1, N_IDS - 1);
+  go_on(m, s, g, again);
+  CHECK(memcmp(first, again, sizeof first) == 0);
+
+  /* A cancelled evaluation leaves a session that can be used. */
+  CHECK(sotto_session_sync(s, g->ids, N_IDS) == SOTTO_OK && sotto_session_step(s) >= 0);
+  go_on(m, s, g, again);
+  CHECK(memcmp(first, again, sizeof first) == 0);
+  sotto_session_close(s);
+}
+
+/* The common beginning is kept, and the logits are those of a session that began anew. */
+static void check_prefix(sotto_model *m, const golden *g) {
+  const size_t n_vocab = g->logits.shape[1];
+  sotto_session *s = session(m, N_IDS, 8, 0);
+  CHECK(evaluate(s, g->ids, 40) == 5);
+  CHECK(sotto_session_n_logits(s) == 1 && sotto_session_logits(s, 1) == NULL);
+  CHECK(evaluate(s, g->ids, 40) == 1); /* the last token alone */
+  CHECK(relative_error(sotto_session_logits(s, 0), g->logits.data + 39 * n_vocab, n_vocab) <= 2e-3);
+  CHECK(evaluate(s, g->ids, N_IDS) == 3);
+  CHECK(relative_error(sotto_session_logits(s, 0), g->logits.data + (N_IDS - 1) * n_vocab, n_vocab) <= 2e-3);
+  int32_t other[N_IDS];
+  memcpy(other, g->ids, sizeof other);
+  other[2] = other[2] == 7 ? 8 : 7;
+  evaluate(s, other, N_IDS); /* parts at the third token, which rings no longer hold */
+  CHECK(relative_error(sotto_session_logits(s, 0), g->logits.data + (N_IDS - 1) * n_vocab, n_vocab) > 1e-4);
+  evaluate(s, g->ids, N_IDS);
+  CHECK(relative_error(sotto_session_logits(s, 0), g->logits.data + (N_IDS - 1) * n_vocab, n_vocab) <= 2e-3);
+  sotto_session_close(s);
+}
+
+static bool says(const char *part) {
+  const bool yes = strstr(sotto_engine_error(engine), part) != NULL;
+  if (!yes) fprintf(stderr, "'%s' does not say '%s'\n", sotto_engine_error(engine), part);
+  return yes;
+}
+
+static void check_session_errors(sotto_model *m, const golden *g) {
+  sotto_session_options options = {.n_ctx = -1};
+  sotto_session *s = NULL;
+  CHECK(sotto_session_open(&s, m, &options) == SOTTO_ERR_ARGUMENT && s == NULL && says("context of -1"));
+  options.n_ctx = INT32_MAX;
+  CHECK(sotto_session_open(&s, m, &options) == SOTTO_ERR_ARGUMENT && says("trained for"));
+  CHECK(sotto_session_bytes(m, &options) == 0);
+  options.n_ctx = 0, options.n_batch = -5;
+  CHECK(sotto_session_open(&s, m, &options) == SOTTO_ERR_ARGUMENT && says("batch"));
+  CHECK(sotto_session_open(NULL, m, NULL) == SOTTO_ERR_ARGUMENT);
+  CHECK(sotto_session_open(&s, NULL, NULL) == SOTTO_ERR_ARGUMENT);
+
+  s = session(m, 10, 4, 0);
+  const sotto_session_options small = {.n_ctx = 10, .n_batch = 4}, large = {.n_ctx = 60, .n_batch = 4};
+  CHECK(sotto_session_bytes(m, &small) > 0 && sotto_session_bytes(m, &large) > sotto_session_bytes(m, &small));
+  CHECK(sotto_session_capacity(s) == 10 && sotto_session_length(s) == 0 && sotto_session_logits(s, 0) == NULL);
+  CHECK(sotto_session_step(s) == SOTTO_ERR_ARGUMENT && says("sync"));
+  CHECK(sotto_session_sync(s, g->ids, 0) == SOTTO_ERR_ARGUMENT && says("no tokens"));
+  CHECK(sotto_session_sync(s, g->ids, 11) == SOTTO_ERR_ARGUMENT && says("do not fit in a context of 10"));
+  int32_t wrong[2] = {1, (int32_t)g->logits.shape[1]};
+  CHECK(sotto_session_sync(s, wrong, 2) == SOTTO_ERR_ARGUMENT && says("token 2 is 1024"));
+  wrong[1] = -1;
+  CHECK(sotto_session_sync(s, wrong, 2) == SOTTO_ERR_ARGUMENT && says("token 2 is -1"));
+  CHECK(evaluate(s, g->ids, 10) == 3);
+  CHECK(sotto_session_step(s) == SOTTO_DONE && sotto_session_logits(s, 0) != NULL); /* nothing left to do */
+  sotto_session_close(s);
+  sotto_session_close(NULL);
+
+  sotto_sampler *sampler = NULL;
+  sotto_sampler_options sampling;
+  sotto_sampler_options_default(&sampling);
+  CHECK(sampling.temperature == 1 && sampling.top_k == 64 && sampling.top_p == 0.95f);
+  sampling.top_p = 2;
+  CHECK(sotto_sampler_open(&sampler, m, &sampling) == SOTTO_ERR_ARGUMENT && sampler == NULL && says("top-p"));
+  int32_t id;
+  CHECK(sotto_sampler_open(&sampler, m, NULL) == SOTTO_OK);
+  CHECK(sotto_sampler_sample(sampler, NULL, &id, NULL) == SOTTO_ERR_ARGUMENT && says("no logits"));
+  sotto_sampler_close(sampler);
+
+  /* No vocabulary came with the weights. */
+  size_t n = 5, bytes = 5;
+  CHECK(sotto_tokenize(m, "a", 1, 0, NULL, 0, &n) == SOTTO_ERR_ARGUMENT && n == 0 && says("tokenizer.model"));
+  CHECK(sotto_token_piece(m, 5, 1, &bytes)[0] == 0 && bytes == 0 && sotto_token_ends(m, 1) == 0);
+  sotto_transcription *t = NULL;
+  CHECK(sotto_transcription_open(&t, m, NULL) == SOTTO_ERR_ARGUMENT && t == NULL && says("language model"));
+}
+
+/* The same seed and logits, the same token; its log-probability by the definition. */
+static void check_sampling(sotto_model *m, const golden *g) {
+  const size_t n_vocab = g->logits.shape[1];
+  float *logits = malloc(n_vocab * sizeof *logits);
+  sotto_sampler *a = NULL, *b = NULL;
+  sotto_sampler_options options;
+  sotto_sampler_options_default(&options);
+  options.seed = 11;
+  options.repetition_penalty = 1.3f;
+  CHECK(sotto_sampler_open(&a, m, &options) == SOTTO_OK && sotto_sampler_open(&b, m, &options) == SOTTO_OK);
+  for (size_t i = 0; i < N_IDS; i++) {
+    int32_t id = -1, other = -1;
+    float logprob = 1;
+    memcpy(logits, g->logits.data + i * n_vocab, n_vocab * sizeof *logits);
+    CHECK(sotto_sampler_sample(a, logits, &id, &logprob) == SOTTO_OK);
+    CHECK(memcmp(logits, g->logits.data + i * n_vocab, n_vocab * sizeof *logits) == 0);
+    CHECK(sotto_sampler_sample(b, logits, &other, NULL) == SOTTO_OK && id == other);
+    if (!CHECK(id >= 0 && (size_t)id < n_vocab)) break;
+    double sum = 0;
+    for (size_t k = 0; k < n_vocab; k++) sum += exp((double)logits[k] - (double)logits[id]);
+    CHECK_NEAR(logprob, -log(sum), 1e-4);
+    sotto_sampler_accept(a, id);
+    sotto_sampler_accept(b, id);
+  }
+  sotto_sampler_close(a);
+  sotto_sampler_close(b);
+  free(logits);
+}
+
+static void check_family(const char *family, const char *architecture) {
+  golden g = golden_read(family);
+  sotto_model *m = load(g.folder, NULL);
+  sotto_model_info info;
+  sotto_model_describe(m, &info);
+  CHECK(info.architecture != NULL && strcmp(info.architecture, architecture) == 0);
+  CHECK(info.weight_type != NULL && info.name != NULL);
+  CHECK(info.n_vocab == (int32_t)g.logits.shape[1] && info.n_text_layer > 0 && info.n_text_state > 0);
+  CHECK(info.n_text_head >= info.n_kv_head && info.n_kv_head > 0 && info.head_dim > 0 && info.n_ff > 0);
+  CHECK(info.n_text_ctx > 0 && info.n_parameters > 0 && info.weight_bytes > 0 && info.n_tensors > 0);
+  CHECK((info.window > 0) == (strcmp(architecture, "gemma") != 0));
+  check_logits(m, &g, family);
+  check_greedy(m, &g, family);
+  check_prefix(m, &g);
+  check_session_errors(m, &g);
+  check_sampling(m, &g);
+  sotto_model_close(m);
+  npy_free(&g.logits);
+}
+
+/* ---- text: the vocabulary of a small chat model, before any weight came ---- */
+
+static void check_text(void) {
+  sotto_model *m = NULL;
+  int32_t ids[64];
+  size_t n = 0, bytes = 0;
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
+  feed(m, "tests/fixtures/golden/gemma3-1b-shape", "config.json", 1000);
+  CHECK(sotto_tokenize(m, "a", 1, 0, NULL, 0, &n) == SOTTO_ERR_ARGUMENT && says("not complete"));
+  feed(m, "tests/fixtures/teller", "tokenizer.model", 1000);
+  CHECK(sotto_model_file(m, "generation_config.json") == SOTTO_OK); /* ends the file before it */
+
+  static const char text[] = "Hello <end_of_turn> w\xc3\xb6rld \xf0\x9f\x98\x80";
+  char back[128];
+  for (uint32_t flags = 0; flags < 4; flags++) {
+    CHECK(sotto_tokenize(m, text, sizeof text - 1, flags, NULL, 0, &n) == SOTTO_OK && n > 4 && n < 64);
+    const size_t wanted = n;
+    CHECK(sotto_tokenize(m, text, sizeof text - 1, flags, ids, 64, &n) == SOTTO_OK && n == wanted);
+    bool ends = false;
+    size_t used = 0;
+    for (size_t i = 0; i < n; i++) {
+      const char *piece = sotto_token_piece(m, ids[i], 0, &bytes);
+      memcpy(back + used, piece, bytes);
+      used += bytes;
+      ends = ends || sotto_token_ends(m, ids[i]);
+    }
+    CHECK((ids[0] == 2) == ((flags & SOTTO_TEXT_BOS) != 0));
+    CHECK(ends == ((flags & SOTTO_TEXT_SPECIAL) != 0));
+    if (!(flags & SOTTO_TEXT_SPECIAL)) CHECK(used == sizeof text - 1 && memcmp(back, text, used) == 0);
+  }
+  ids[2] = 77;
+  CHECK(sotto_tokenize(m, text, sizeof text - 1, 0, ids, 2, &n) == SOTTO_OK && n > 2 && ids[2] == 77);
+  CHECK(strcmp(sotto_token_piece(m, 5, 1, &bytes), "<end_of_turn>") == 0 && bytes == 13);
+  CHECK(sotto_token_piece(m, 5, 0, &bytes)[0] == 0 && sotto_token_piece(m, -1, 1, NULL)[0] == 0);
+  CHECK(sotto_token_ends(m, 1) && sotto_token_ends(m, 5) && !sotto_token_ends(m, 4) && !sotto_token_ends(m, -1));
+
+  /* <bos> <start_of_turn> user \n ... <end_of_turn> \n <start_of_turn> model \n */
+  static const char said[] = "Tell me a story about a dog and a ball.";
+  static const int32_t expected[] = {2,   4,   1207, 291,  6, 3869, 654, 560,  265,  1003, 625, 265, 505,
+                                     273, 265, 523,  3861, 5, 6,    4,   3858, 3849, 3853, 424, 6};
+  sotto_turn turns[] = {{SOTTO_USER, said, sizeof said - 1}, {SOTTO_MODEL, "No.", 3}, {SOTTO_USER, "Do.", 3}};
+  CHECK(sotto_chat_tokens(m, turns, 1, ids, 64, &n) == SOTTO_OK && n == sizeof expected / sizeof *expected);
+  CHECK(memcmp(ids, expected, sizeof expected) == 0);
+  const size_t alone = n;
+  CHECK(sotto_chat_tokens(m, turns, 3, NULL, 0, &n) == SOTTO_OK && n > alone);
+  CHECK(sotto_chat_tokens(m, turns, 2, ids, 64, &n) == SOTTO_ERR_ARGUMENT && says("the model's"));
+  CHECK(sotto_chat_tokens(m, NULL, 0, ids, 64, &n) == SOTTO_ERR_ARGUMENT && says("turn of the user"));
+  turns[0].role = 9;
+  CHECK(sotto_chat_tokens(m, turns, 1, ids, 64, &n) == SOTTO_ERR_ARGUMENT && says("role"));
+
+  sotto_session *s = NULL; /* the weights never came */
+  CHECK(sotto_session_open(&s, m, NULL) == SOTTO_ERR_ARGUMENT && says("not complete"));
+  CHECK(sotto_model_finish(m) < 0 && sotto_model_feed(m, "x", 1) < 0);
+  sotto_model_close(m);
+}
+
+/* ---- which kind of model it is ---- */
+
+static void check_kinds(void) {
+  sotto_model *m = NULL;
+  sotto_session *s = NULL;
+  size_t n;
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
+  CHECK(sotto_session_open(&s, m, NULL) == SOTTO_ERR_ARGUMENT && says("not complete"));
+  sotto_transcription *t = NULL;
+  CHECK(sotto_transcription_open(&t, m, NULL) == SOTTO_ERR_ARGUMENT && says("empty"));
+  CHECK(sotto_model_file(m, "") == SOTTO_ERR_ARGUMENT && sotto_model_file(m, NULL) == SOTTO_ERR_ARGUMENT);
+  CHECK(sotto_model_feed(m, "GG", 2) == SOTTO_OK);
+  CHECK(sotto_model_file(m, "config.json") == SOTTO_ERR_ARGUMENT && says("before"));
+  CHECK(sotto_model_feed(m, "UF\x63", 3) == SOTTO_OK); /* GGUF, by the byte */
+  static const char rest_of_start[19] = {0};           /* of the version, and two counts */
+  CHECK(sotto_model_feed(m, rest_of_start, sizeof rest_of_start) == SOTTO_ERR_UNSUPPORTED && says("version 99"));
+  CHECK(sotto_model_finish(m) == SOTTO_ERR_UNSUPPORTED); /* as before */
+  sotto_model_close(m);
+
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
+  CHECK(sotto_model_feed(m, "lmgg", 4) == SOTTO_OK); /* Whisper */
+  CHECK(sotto_model_file(m, "config.json") == SOTTO_ERR_ARGUMENT && says("Whisper"));
+  CHECK(sotto_tokenize(m, "a", 1, 0, NULL, 0, &n) == SOTTO_ERR_ARGUMENT && says("Whisper"));
+  CHECK(sotto_session_open(&s, m, NULL) == SOTTO_ERR_ARGUMENT && s == NULL && says("Whisper"));
+  sotto_model_close(m);
+
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
+  CHECK(sotto_model_feed(m, "lm", 2) == SOTTO_OK);
+  CHECK(sotto_model_finish(m) == SOTTO_ERR_FORMAT); /* two bytes are no model */
+  sotto_model_close(m);
+}
+
+int main(void) {
+  const sotto_engine_options options = {.n_threads = 2};
+  CHECK(sotto_engine_open(&engine, &options) == SOTTO_OK);
+  check_kinds();
+  check_text();
+  check_family("gemma1-2b", "gemma");
+  check_family("gemma2-2b", "gemma2");
+  check_family("gemma3-1b", "gemma3");
+  check_family("gemma3-4b", "gemma3");
+  sotto_engine_close(engine);
+  return check_end();
+}
