@@ -21,7 +21,7 @@ static void run(const uint8_t *bytes, size_t size) {
   if (size > 0) memcpy(exact, bytes, size);
   FILE *f = fopen("build/fuzz/crash-input", "wb");
   if (f != NULL) {
-    fwrite(bytes, 1, size, f);
+    if (size > 0) fwrite(bytes, 1, size, f);
     fclose(f);
   }
   LLVMFuzzerTestOneInput(exact, size);
