@@ -29,15 +29,15 @@
 extern "C" {
 #endif
 
-#define SOTTO_VERSION "0.1.0"
+#define SOTTO_VERSION     "0.1.0"
 #define SOTTO_SAMPLE_RATE 16000 /* Hz, of all audio pushed */
 
 typedef enum sotto_status {
   SOTTO_OK = 0,
-  SOTTO_AGAIN = 1,   /* a small piece of work was done: call step again */
-  SOTTO_SEGMENT = 2, /* as AGAIN, and new segments can be pulled */
-  SOTTO_STARVED = 3, /* step has nothing to do until more audio is pushed or the end is declared */
-  SOTTO_DONE = 4,    /* all audio is transcribed */
+  SOTTO_AGAIN = 1,            /* a small piece of work was done: call step again */
+  SOTTO_SEGMENT = 2,          /* as AGAIN, and new segments can be pulled */
+  SOTTO_STARVED = 3,          /* step has nothing to do until more audio is pushed or the end is declared */
+  SOTTO_DONE = 4,             /* all audio is transcribed */
   SOTTO_ERR_ARGUMENT = -1,    /* a call that makes no sense: a NULL, an option out of range, a call out of order */
   SOTTO_ERR_MEMORY = -2,      /* memory ran out */
   SOTTO_ERR_FORMAT = -3,      /* bytes that are not what they should be: foreign, corrupt, truncated */
@@ -93,10 +93,10 @@ typedef struct sotto_model_info {
   int32_t n_vocab, n_mel;
   int32_t n_audio_ctx, n_audio_state, n_audio_head, n_audio_layer;
   int32_t n_text_ctx, n_text_state, n_text_head, n_text_layer;
-  int32_t multilingual;     /* 1: knows languages and translation; 0: English only */
+  int32_t multilingual; /* 1: knows languages and translation; 0: English only */
   int32_t n_tensors;
   uint64_t n_parameters;
-  uint64_t weight_bytes;    /* in memory */
+  uint64_t weight_bytes; /* in memory */
   /* language models; n_vocab, n_text_ctx (trained for), n_text_state, n_text_head, n_text_layer count for them too */
   int32_t n_kv_head, head_dim, n_ff, window;
 } sotto_model_info;
@@ -137,11 +137,11 @@ typedef struct sotto_transcribe_options {
   float logprob_threshold;           /* mean log-probability below which a text is not trusted; >= 0: off */
   float no_speech_threshold;         /* probability above which an untrusted window is silence; >= 1: off */
   /* rules */
-  int32_t suppress_blank;           /* no blank at the start */
-  int32_t suppress_symbols;         /* no notes, brackets and other non-speech symbols */
-  const int32_t *suppress_tokens;   /* further token ids, may be NULL */
+  int32_t suppress_blank;         /* no blank at the start */
+  int32_t suppress_symbols;       /* no notes, brackets and other non-speech symbols */
+  const int32_t *suppress_tokens; /* further token ids, may be NULL */
   int32_t n_suppress_tokens;
-  float max_initial_timestamp;      /* s */
+  float max_initial_timestamp; /* s */
   /* context */
   int32_t condition_on_previous_text; /* the last window's text is the prompt of the next */
   const char *initial_prompt;         /* text before the first window: names, spelling, style; may be NULL */
@@ -323,8 +323,8 @@ void sotto_wav_close(sotto_wav *w);
 
 /* Takes bytes (any number) and writes at most `capacity` floats of whole frames; *taken: bytes taken. `bytes` NULL: end of file.
  * Call until *taken == size and it writes nothing. *written: floats written. Errors: FORMAT, UNSUPPORTED. */
-sotto_status sotto_wav_read(sotto_wav *w, const void *bytes, size_t size, size_t *taken, float *frames,
-                            size_t capacity, size_t *written);
+sotto_status sotto_wav_read(sotto_wav *w, const void *bytes, size_t size, size_t *taken, float *frames, size_t capacity,
+                            size_t *written);
 
 /* The format, once the header has been read; NULL before. */
 const sotto_wav_format *sotto_wav_format_of(const sotto_wav *w);

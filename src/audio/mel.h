@@ -9,8 +9,8 @@
 
 #include "../base/base.h"
 
-#define MEL_N_FFT 400
-#define MEL_HOP 160
+#define MEL_N_FFT  400
+#define MEL_HOP    160
 #define MEL_N_BINS 201
 
 typedef struct mel mel;

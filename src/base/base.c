@@ -44,7 +44,8 @@ void *mem_alloc(size_t count, size_t size) {
   if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size) return NULL;
   char *raw = calloc(1, count * size + ALIGNMENT);
   if (raw == NULL) return NULL;
-  char *p = raw + (ALIGNMENT - (uintptr_t)raw % ALIGNMENT); /* malloc aligns to 8 at least, so there is room for a pointer */
+  char *p =
+      raw + (ALIGNMENT - (uintptr_t)raw % ALIGNMENT); /* malloc aligns to 8 at least, so there is room for a pointer */
   memcpy(p - sizeof raw, &raw, sizeof raw);
   return p;
 }

@@ -19,10 +19,10 @@ typedef struct error {
 /* Writes the sentence (printf form; err may be NULL) and returns `status`. */
 sotto_status fail(error *err, sotto_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-#define TRY(call)                              \
-  do {                                         \
-    sotto_status try_status_ = (call);         \
-    if (try_status_ < 0) return try_status_;   \
+#define TRY(call)                            \
+  do {                                       \
+    sotto_status try_status_ = (call);       \
+    if (try_status_ < 0) return try_status_; \
   } while (0)
 
 /* Zeroed memory, aligned to 64 bytes; NULL when there is none or when count * size overflows. Free with mem_free(NULL is allowed). */
@@ -38,19 +38,38 @@ static inline int32_t min_i32(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int32_t max_i32(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* Little-endian loads from unaligned bytes. */
-static inline uint16_t load_u16(const void *p) { uint16_t v; memcpy(&v, p, 2); return v; }
-static inline uint32_t load_u32(const void *p) { uint32_t v; memcpy(&v, p, 4); return v; }
-static inline float load_f32(const void *p) { float v; memcpy(&v, p, 4); return v; }
+static inline uint16_t load_u16(const void *p) {
+  uint16_t v;
+  memcpy(&v, p, 2);
+  return v;
+}
+static inline uint32_t load_u32(const void *p) {
+  uint32_t v;
+  memcpy(&v, p, 4);
+  return v;
+}
+static inline float load_f32(const void *p) {
+  float v;
+  memcpy(&v, p, 4);
+  return v;
+}
 
 /* IEEE 754 half precision, by integer arithmetic (bit exact with F16C; every NaN stays one). */
 static inline float f16_to_f32(uint16_t h) {
-  union { uint32_t u; float f; } out, magic = {.u = 113u << 23};
+  union {
+    uint32_t u;
+    float f;
+  } out, magic = {.u = 113u << 23};
   const uint32_t exponent = 0x7c00u << 13;
   out.u = (uint32_t)(h & 0x7fffu) << 13;
   uint32_t e = exponent & out.u;
   out.u += (127 - 15) << 23;
-  if (e == exponent) out.u += (128 - 16) << 23; /* infinity, NaN */
-  else if (e == 0) { out.u += 1u << 23; out.f -= magic.f; } /* subnormal */
+  if (e == exponent)
+    out.u += (128 - 16) << 23; /* infinity, NaN */
+  else if (e == 0) {
+    out.u += 1u << 23;
+    out.f -= magic.f;
+  } /* subnormal */
   out.u |= (uint32_t)(h & 0x8000u) << 16;
   return out.f;
 }

@@ -53,8 +53,10 @@ void futex_wait(futex *f, uint32_t expected) {
 
 void futex_wake(futex *f, int32_t n) {
   pthread_mutex_lock(&f->mutex); /* a thread between its look at the value and its sleep holds it */
-  if (n == 1) pthread_cond_signal(&f->changed);
-  else pthread_cond_broadcast(&f->changed);
+  if (n == 1)
+    pthread_cond_signal(&f->changed);
+  else
+    pthread_cond_broadcast(&f->changed);
   pthread_mutex_unlock(&f->mutex);
 }
 

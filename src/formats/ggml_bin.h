@@ -16,9 +16,9 @@ typedef struct ggml_bin_header {
 
 typedef struct ggml_bin_tensor {
   char name[64];
-  uint32_t type;    /* dtype */
-  int32_t rank;     /* 1 to 3 */
-  int64_t dims[4];  /* row-major: outermost first, dims[rank - 1] is contiguous; unused ones are 1 */
+  uint32_t type;   /* dtype */
+  int32_t rank;    /* 1 to 3 */
+  int64_t dims[4]; /* row-major: outermost first, dims[rank - 1] is contiguous; unused ones are 1 */
   size_t bytes;
 } ggml_bin_tensor;
 
@@ -26,7 +26,8 @@ typedef struct ggml_bin_sink {
   void *context;
   /* Each returns a status < 0 to stop; the reader passes it on. */
   sotto_status (*header)(void *context, const ggml_bin_header *header, error *err);
-  sotto_status (*filters)(void *context, const float *filters /* [n_mel, n_fft] */, int32_t n_mel, int32_t n_fft, error *err);
+  sotto_status (*filters)(void *context, const float *filters /* [n_mel, n_fft] */, int32_t n_mel, int32_t n_fft,
+                          error *err);
   /* Tokens in rank order; `text` is not NUL-terminated, may hold any bytes, and is valid during the call. */
   sotto_status (*token)(void *context, int32_t id, const char *text, uint32_t bytes, error *err);
   sotto_status (*vocabulary_end)(void *context, int32_t n_tokens, error *err);

@@ -14,8 +14,19 @@
 #include "tensors.h"
 
 typedef enum gguf_type { /* numbers as in the file */
-  GGUF_U8 = 0, GGUF_I8 = 1, GGUF_U16 = 2, GGUF_I16 = 3, GGUF_U32 = 4, GGUF_I32 = 5, GGUF_F32 = 6, GGUF_BOOL = 7,
-  GGUF_STRING = 8, GGUF_ARRAY = 9, GGUF_U64 = 10, GGUF_I64 = 11, GGUF_F64 = 12
+                         GGUF_U8 = 0,
+                         GGUF_I8 = 1,
+                         GGUF_U16 = 2,
+                         GGUF_I16 = 3,
+                         GGUF_U32 = 4,
+                         GGUF_I32 = 5,
+                         GGUF_F32 = 6,
+                         GGUF_BOOL = 7,
+                         GGUF_STRING = 8,
+                         GGUF_ARRAY = 9,
+                         GGUF_U64 = 10,
+                         GGUF_I64 = 11,
+                         GGUF_F64 = 12
 } gguf_type;
 
 typedef struct gguf gguf;
@@ -49,8 +60,9 @@ bool gguf_string(const gguf *g, const char *key, const char **text, size_t *size
 typedef struct gguf_array {
   gguf_type type; /* of the elements; not GGUF_ARRAY */
   uint32_t count;
-  const uint8_t *bytes;    /* as in the file: numbers packed, unaligned, little-endian; strings each behind its size (u64) */
-  size_t size;             /* of bytes */
+  const uint8_t
+      *bytes;  /* as in the file: numbers packed, unaligned, little-endian; strings each behind its size (u64) */
+  size_t size; /* of bytes */
   const uint32_t *strings; /* of strings: where in `bytes` each begins; NULL when there are none */
 } gguf_array;
 

@@ -16,7 +16,14 @@
 typedef struct json json;
 
 typedef enum json_kind {
-  JSON_MISSING, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT
+  JSON_MISSING,
+  JSON_NULL,
+  JSON_FALSE,
+  JSON_TRUE,
+  JSON_NUMBER,
+  JSON_STRING,
+  JSON_ARRAY,
+  JSON_OBJECT
 } json_kind;
 
 /* Reads a text (UTF-8, at most 4 GB; it must outlive *out and stay as it is). Every string and number is checked here: accessors cannot
@@ -36,7 +43,7 @@ uint32_t json_get(const json *j, uint32_t object, const char *key);
  *     for (json_walk w = json_children(j, v); json_next(&w);) use(w.key, w.value); */
 typedef struct json_walk {
   const json *j;
-  uint32_t key;   /* JSON_NONE in an array */
+  uint32_t key; /* JSON_NONE in an array */
   uint32_t value;
   uint32_t at, end; /* what follows; for json_next */
   bool object;

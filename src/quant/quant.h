@@ -7,10 +7,22 @@
 #include "../base/base.h"
 
 typedef enum dtype { /* numbers as in ggml files */
-  DTYPE_F32 = 0, DTYPE_F16 = 1, DTYPE_Q4_0 = 2, DTYPE_Q4_1 = 3, DTYPE_Q5_0 = 6, DTYPE_Q5_1 = 7, DTYPE_Q8_0 = 8,
-  DTYPE_Q2_K = 10, DTYPE_Q3_K = 11, DTYPE_Q4_K = 12, DTYPE_Q5_K = 13, DTYPE_Q6_K = 14,
-  DTYPE_IQ4_NL = 20, DTYPE_IQ4_XS = 23, DTYPE_BF16 = 30,
-  DTYPE_COUNT = 31
+                     DTYPE_F32 = 0,
+                     DTYPE_F16 = 1,
+                     DTYPE_Q4_0 = 2,
+                     DTYPE_Q4_1 = 3,
+                     DTYPE_Q5_0 = 6,
+                     DTYPE_Q5_1 = 7,
+                     DTYPE_Q8_0 = 8,
+                     DTYPE_Q2_K = 10,
+                     DTYPE_Q3_K = 11,
+                     DTYPE_Q4_K = 12,
+                     DTYPE_Q5_K = 13,
+                     DTYPE_Q6_K = 14,
+                     DTYPE_IQ4_NL = 20,
+                     DTYPE_IQ4_XS = 23,
+                     DTYPE_BF16 = 30,
+                     DTYPE_COUNT = 31
 } dtype;
 
 /* Name ("q5_1"), sizes; block_elements is 0 for a number that is no known type. */

@@ -1,5 +1,5 @@
-/* See chat_template.h. One function writes a conversation, to a sink that takes marks and text: one sink counts and copies characters, the
- * other gathers the text between two marks and encodes it in one piece. */
+/* See chat_template.h. One function writes a conversation, to a sink that takes marks and text: one sink counts and
+ * copies characters, the other gathers the text between two marks and encodes it in one piece. */
 #include "chat_template.h"
 
 #include "unicode.h"

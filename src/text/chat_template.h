@@ -2,7 +2,8 @@
  *
  *     turns ──> <bos><start_of_turn>user\n{system}\n\n{text}<end_of_turn>\n<start_of_turn>model\n ──> ids, or text
  *
- * In ids, the marks of turns are inserted as tokens and everything else is encoded as plain text: what a user writes cannot end a turn. */
+ * In ids, the marks of turns are inserted as tokens and everything else is encoded as plain text: what a user writes
+ * cannot end a turn. */
 #ifndef SOTTO_CHAT_TEMPLATE_H
 #define SOTTO_CHAT_TEMPLATE_H
 
@@ -18,21 +19,23 @@ typedef struct chat_turn {
 
 typedef struct chat_template chat_template;
 
-/* The template of a family, by the architecture's name in GGUF or the model_type in config.json ("gemma", "gemma2", "gemma3",
- * "gemma3_text"); NULL: unknown. */
+/* The template of a family, by the architecture's name in GGUF or the model_type in config.json ("gemma", "gemma2",
+ * "gemma3", "gemma3_text"); NULL: unknown. */
 const chat_template *chat_template_find(const char *architecture);
 
-/* Id of the token that ends a turn, where generation stops; -1: the vocabulary has none, the model is not made for chat. */
+/* Id of the token that ends a turn, where generation stops; -1: the vocabulary has none, the model is not made for
+ * chat. */
 int32_t chat_template_end_of_turn(const chat_template *t, const spm_vocab *v);
 
 #define CHAT_REPLY 1u /* ends with the beginning of the model's turn, for it to write */
 #define CHAT_CONTINUE \
   2u /* goes on after a turn that the model has just written, which is closed first: no bos, no system text */
 
-/* Appends the ids of a conversation. Turns alternate, the user's first; one system turn may come before them, and its text goes into the
- * user's first turn, as no Gemma has a role for it (an empty one is none). White space around the texts of users and model is
- * removed, as in the published templates.
- * Errors: ARGUMENT (wrong order of turns; nothing was appended), UNSUPPORTED (no such tokens in the vocabulary), MEMORY. */
+/* Appends the ids of a conversation. Turns alternate, the user's first; one system turn may come before them, and
+ * its text goes into the user's first turn, as no Gemma has a role for it (an empty one is none). White space around
+ * the texts of users and model is removed, as in the published templates.
+ * Errors: ARGUMENT (wrong order of turns; nothing was appended), UNSUPPORTED (no such tokens in the vocabulary),
+ * MEMORY. */
 sotto_status chat_template_ids(const chat_template *t, const spm_vocab *v, const chat_turn *turns, size_t n_turns,
                                unsigned flags, id_list *out, error *err);
 

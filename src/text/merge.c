@@ -30,7 +30,7 @@ void merge_free(merger *m) {
   m->capacity = 0;
 }
 
-/* ---- the heap: priority in the upper half, position in the lower, so that the smallest is the best and leftmost ---- */
+/* ---- the heap: priority in the upper half, position in the lower: the smallest is the best and leftmost ---- */
 
 static void heap_push(merger *m, uint64_t entry) {
   int32_t i = m->n_heap++;

@@ -1,5 +1,5 @@
-/* Byte-pair merging: neighbouring symbols of a text are joined, the best pair first and of equal ones the leftmost, until no pair is a
- * token.
+/* Byte-pair merging: neighbouring symbols of a text are joined, the best pair first and of equal ones the leftmost,
+ * until no pair is a token.
  *
  *     symbols  H e l l o     pairs in a heap, best first: (l l) (H e) (l o) ...
  *              H e ll o      the list loses a symbol, the two pairs beside it are looked up anew
@@ -29,8 +29,8 @@ typedef struct merger {
   int32_t n_symbols, n_heap, capacity;
 } merger;
 
-/* The caller sets priority, vocab and text, adds the symbols by their first bytes in order, and runs; n_symbols = 0 begins anew.
- * Errors: MEMORY. */
+/* The caller sets priority, vocab and text, adds the symbols by their first bytes in order, and runs; n_symbols = 0
+ * begins anew. Errors: MEMORY. */
 sotto_status merge_add(merger *m, uint32_t begin, error *err);
 void merge_run(merger *m, uint32_t end); /* `end`: the byte behind the last symbol */
 void merge_free(merger *m);

@@ -254,8 +254,8 @@ static int32_t gather(sampler *s, const float *logits, double *sum) {
   candidate best;
   if (select_top(logits, s->n_vocab, 1, &best) == 0) return 0;
   if (best.x == INFINITY) return certain(c, best.id, sum);
-  /* What is below this is kept by no filter. For top-p: all tokens with less than (1 - p) / n weigh less than 1 - p together,
-   * so the rest has the p; and the likeliest token has the weight 1, so the sum is no less. */
+  /* What is below this is kept by no filter. For top-p: all tokens with less than (1 - p) / n weigh less than 1 - p
+   * together, so the rest has the p; and the likeliest token has the weight 1, so the sum is no less. */
   float least = (1 - o->top_p) / (float)s->n_vocab;
   int32_t n;
   *sum = select_all(logits, s->n_vocab, best.x, scale, least > o->min_p ? least : o->min_p, c, &n);

@@ -4,8 +4,8 @@
  *          └> stretches between them ─> cut where no token has the two bytes side by side ─> characters ─> merged (merge.h)
  *                                       ─> ids; a character without a token: its bytes
  *
- * Cutting changes nothing, as a merge across such a place would make a token that has the two bytes side by side. It is
- * what keeps the merging short: Gemma has no token with a space behind a letter, so a stretch is a word. */
+ * Cutting changes nothing, as a merge across such a place would make a token that has the two bytes side by side. It
+ * is what keeps the merging short: Gemma has no token with a space behind a letter, so a stretch is a word. */
 #include "merge.h"
 #include "spm_vocab.h"
 #include "unicode.h"

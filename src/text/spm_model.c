@@ -4,8 +4,8 @@
  *                 ├─ 2 trainer: 3 model type, 24 space as suffix, 40..43 ids of unk, bos, eos, pad
  *                 └─ 3 normalizer: 2 character map, 3 dummy prefix, 4 remove extra spaces, 5 escape spaces
  *
- * Protocol buffers: a message is fields, a field a key (number << 3 | wire type) and a value: a varint (0), 8 bytes (1),
- * a length and as many bytes (2), 4 bytes (5). */
+ * Protocol buffers: a message is fields, a field a key (number << 3 | wire type) and a value: a varint (0), 8 bytes
+ * (1), a length and as many bytes (2), 4 bytes (5). */
 #include "../formats/foreign.h"
 #include "spm_vocab.h"
 

@@ -14,14 +14,14 @@
 #define SPM_MAX_TOKENS      (1 << 22)
 #define SPM_MAX_TOKEN_BYTES 1024 /* Gemma's have at most 93 */
 
-typedef enum spm_type {                 /* numbers as in tokenizer.model and in GGUF */
-                        SPM_NORMAL = 1, /* made by merging */
-                        SPM_UNKNOWN = 2,
-                        SPM_CONTROL =
-                            3, /* begins a turn, ends a text ...: found in text only where the caller asks, shown only where asked */
-                        SPM_USER_DEFINED = 4, /* always found in text, before any merging: runs of newlines, tags */
-                        SPM_UNUSED = 5,
-                        SPM_BYTE = 6 /* one byte of a character that has no token */
+/* Numbers as in tokenizer.model and in GGUF. */
+typedef enum spm_type {
+  SPM_NORMAL = 1, /* made by merging */
+  SPM_UNKNOWN = 2,
+  SPM_CONTROL = 3,      /* begins a turn, ends a text: found in text only where the caller asks, and shown so */
+  SPM_USER_DEFINED = 4, /* always found in text, before any merging: runs of newlines, tags */
+  SPM_UNUSED = 5,
+  SPM_BYTE = 6 /* one byte of a character that has no token */
 } spm_type;
 
 typedef struct spm_settings {
@@ -37,17 +37,19 @@ typedef struct spm_vocab spm_vocab;
 spm_vocab *spm_vocab_open(void); /* NULL: no memory */
 void spm_vocab_close(spm_vocab *v);
 
-/* Adds the token with the next id. `text` as in files: U+2581 for a space, "<0x41>" for a byte token. Tokens with higher scores are
- * merged first; -INFINITY: merged only by spm_vocab_merge. A user-defined token that steers the chat (<start_of_turn>, <|...>) counts as
- * control, so that no text can hold it by accident. Errors: FORMAT, MEMORY. */
+/* Adds the token with the next id. `text` as in files: U+2581 for a space, "<0x41>" for a byte token. Tokens with
+ * higher scores are merged first; -INFINITY: merged only by spm_vocab_merge. A user-defined token that steers the
+ * chat (<start_of_turn>, <|...>) counts as control, so that no text can hold it by accident. Errors: FORMAT, MEMORY. */
 sotto_status spm_vocab_add(spm_vocab *v, const char *text, size_t bytes, float score, int32_t type, error *err);
 
-/* Instead of scores: the tokens `left` and `right` (texts as in files) make a token, and those of lower rank are merged first. Of several
- * merges that make the same token the first counts, as in SentencePiece, where tokens have ranks, not merges. Errors: FORMAT. */
+/* Instead of scores: the tokens `left` and `right` (texts as in files) make a token, and those of lower rank are
+ * merged first. Of several merges that make the same token the first counts, as in SentencePiece, where tokens have
+ * ranks, not merges. Errors: FORMAT. */
 sotto_status spm_vocab_merge(spm_vocab *v, const char *left, size_t left_bytes, const char *right, size_t right_bytes,
                              int32_t rank, error *err);
 
-/* The byte that "<0x41>" stands for; -1: the text does not read like that. For files that do not mark their byte tokens. */
+/* The byte that "<0x41>" stands for; -1: the text does not read like that. For files that do not mark their byte
+ * tokens. */
 int32_t spm_byte_value(const char *text, size_t bytes);
 
 void spm_vocab_set(spm_vocab *v, const spm_settings *settings); /* ids that do not exist become -1 */
@@ -62,12 +64,13 @@ sotto_status spm_read_model(spm_vocab **out, const void *bytes, size_t size, err
 /* tokenizer.json (spm_json.c): byte-pair encoding with byte fallback. Errors: FORMAT, UNSUPPORTED, MEMORY. */
 sotto_status spm_read_json(spm_vocab **out, const char *bytes, size_t size, error *err);
 
-/* What a GGUF file says of its tokenizer (spm_gguf.c), once the reader has its header. Errors: FORMAT, UNSUPPORTED, MEMORY. */
+/* What a GGUF file says of its tokenizer (spm_gguf.c), once the reader has its header. Errors: FORMAT, UNSUPPORTED,
+ * MEMORY. */
 struct gguf;
 sotto_status spm_read_gguf(spm_vocab **out, const struct gguf *g, error *err);
 
-/* Arrays as in the metadata of a GGUF file (spm_arrays.c). A list of strings is what the file has behind type and count: for each a u64
- * length and its bytes; numbers are little-endian and need no alignment. */
+/* Arrays as in the metadata of a GGUF file (spm_arrays.c). A list of strings is what the file has behind type and
+ * count: for each a u64 length and its bytes; numbers are little-endian and need no alignment. */
 typedef struct spm_arrays {
   size_t n_tokens;
   const void *tokens; /* tokenizer.ggml.tokens */
@@ -88,8 +91,8 @@ int32_t spm_vocab_size(const spm_vocab *v);
 const spm_settings *spm_vocab_settings(const spm_vocab *v);
 spm_type spm_vocab_type(const spm_vocab *v, int32_t id); /* SPM_UNUSED for an id that does not exist */
 
-/* Bytes of a token, NUL-terminated: a byte token's byte, a control token's name; *bytes (may be NULL) their number. "" for an id
- * that does not exist. */
+/* Bytes of a token, NUL-terminated: a byte token's byte, a control token's name; *bytes (may be NULL) their number.
+ * "" for an id that does not exist. */
 const char *spm_vocab_text(const spm_vocab *v, int32_t id, size_t *bytes);
 
 /* The score of a normal token as files have it: higher ones are merged first, -INFINITY is never merged; of merges: their rank, negative.
@@ -99,9 +102,9 @@ float spm_vocab_score(const spm_vocab *v, int32_t id);
 /* Id of the control or user-defined token with this name, else of the normal one; -1: there is none. */
 int32_t spm_vocab_find(const spm_vocab *v, const char *text, size_t bytes);
 
-/* For spm_encode.c: the normal token with these bytes or -1; its merge priority (merge.h); the longest control (only with `control`) or
- * user-defined token that text[n], n >= 1, begins with, or -1; the token of a byte or -1; whether two bytes are neighbours in any normal
- * token. */
+/* For spm_encode.c: the normal token with these bytes or -1; its merge priority (merge.h); the longest control (only
+ * with `control`) or user-defined token that text[n], n >= 1, begins with, or -1; the token of a byte or -1; whether
+ * two bytes are neighbours in any normal token. */
 int32_t spm_vocab_find_normal(const spm_vocab *v, const char *text, size_t bytes);
 uint32_t spm_vocab_priority(const void *v, const char *text, size_t bytes);
 int32_t spm_vocab_special_at(const spm_vocab *v, const char *text, size_t n, bool control, size_t *bytes);
@@ -114,12 +117,12 @@ bool spm_vocab_joins(const spm_vocab *v, unsigned char left, unsigned char right
 #define SPM_PARSE_CONTROL  2u /* names of control tokens in the text become those tokens */
 #define SPM_NO_DUMMY_SPACE 4u /* the text goes on after another: no dummy prefix whatever the settings */
 
-/* Appends the ids of text[bytes]; any bytes are allowed. Near linear time. Errors: ARGUMENT (2 GB and more), MEMORY; then
- * the list has the tokens so far. */
+/* Appends the ids of text[bytes]; any bytes are allowed. Near linear time. Errors: ARGUMENT (2 GB and more), MEMORY;
+ * then the list has the tokens so far. */
 sotto_status spm_encode(const spm_vocab *v, const char *text, size_t bytes, unsigned flags, id_list *out, error *err);
 
-/* What a token adds to a text, for streaming: control, unknown and unused tokens nothing unless `show_control`. May be part of a character
- * (text_stream.h puts them together). */
+/* What a token adds to a text, for streaming: control, unknown and unused tokens nothing unless `show_control`. May
+ * be part of a character (text_stream.h puts them together). */
 const char *spm_piece(const spm_vocab *v, int32_t id, bool show_control, size_t *bytes);
 
 /* Writes at most `capacity` bytes of the text of the ids, returns the number that it has. */

@@ -67,8 +67,8 @@ static sotto_status reserve(char **block, size_t *capacity, size_t used, size_t 
   return SOTTO_OK;
 }
 
-/* Where the first stop string begins in `held`, or, unless the text has ended, may begin; n_held when none does. `stopped` says
- * which one is whole. Of those that begin at one place the first in the list counts. */
+/* Where the first stop string begins in `held`, or, unless the text has ended, may begin; n_held when none does.
+ * `stopped` says which one is whole. Of those that begin at one place the first in the list counts. */
 static size_t find_stop(text_stream *s, bool ended) {
   for (size_t at = 0; at < s->n_held; at++) {
     bool begins = false;

@@ -107,7 +107,8 @@ static void put_double(output *o, spec f, char kind, double value) {
   if (kind == 'g') n = without_trailing_zeros(text, n);
   text[n++] = 'e';
   text[n++] = exponent < 0 ? '-' : '+';
-  char *end = text + sizeof text, *start = digits_before(end, (uint64_t)(exponent < 0 ? -exponent : exponent), 10, false, 2);
+  char *end = text + sizeof text,
+       *start = digits_before(end, (uint64_t)(exponent < 0 ? -exponent : exponent), 10, false, 2);
   memmove(text + n, start, (size_t)(end - start));
   put_padded(o, &f, sign, text, n + (size_t)(end - start));
 }
@@ -136,11 +137,16 @@ int vsnprintf(char *to, size_t size, const char *format, va_list arguments) {
     }
     spec f = {.precision = -1};
     for (at++;; at++) {
-      if (*at == '-') f.left = true;
-      else if (*at == '0') f.zero = true;
-      else if (*at == '+') f.plus = true;
-      else if (*at == ' ') f.space = true;
-      else break;
+      if (*at == '-')
+        f.left = true;
+      else if (*at == '0')
+        f.zero = true;
+      else if (*at == '+')
+        f.plus = true;
+      else if (*at == ' ')
+        f.space = true;
+      else
+        break;
     }
     if (*at == '*') {
       f.width = va_arg(arguments, int), at++;
@@ -150,14 +156,19 @@ int vsnprintf(char *to, size_t size, const char *format, va_list arguments) {
     }
     if (*at == '.') {
       at++;
-      if (*at == '*') f.precision = va_arg(arguments, int), at++;
-      else f.precision = number(&at);
+      if (*at == '*')
+        f.precision = va_arg(arguments, int), at++;
+      else
+        f.precision = number(&at);
     }
     int n_long = 0; /* two: 64 bits; long, size_t and pointers have 32 */
     for (;; at++) {
-      if (*at == 'l') n_long++;
-      else if (*at == 'j') n_long = 2;
-      else if (*at != 'h' && *at != 'z' && *at != 't') break;
+      if (*at == 'l')
+        n_long++;
+      else if (*at == 'j')
+        n_long = 2;
+      else if (*at != 'h' && *at != 'z' && *at != 't')
+        break;
     }
     switch (*at) {
       case 'd':
@@ -172,7 +183,9 @@ int vsnprintf(char *to, size_t size, const char *format, va_list arguments) {
         break;
       case 'u':
       case 'x':
-      case 'X': put_integer(&o, f, *at, n_long >= 2 ? va_arg(arguments, uint64_t) : va_arg(arguments, uint32_t), false); break;
+      case 'X':
+        put_integer(&o, f, *at, n_long >= 2 ? va_arg(arguments, uint64_t) : va_arg(arguments, uint32_t), false);
+        break;
       case 'c': {
         char c = (char)va_arg(arguments, int);
         put_padded(&o, &f, "", &c, 1);
@@ -187,9 +200,14 @@ int vsnprintf(char *to, size_t size, const char *format, va_list arguments) {
       }
       case 'f':
       case 'e':
-      case 'g': put_double(&o, f, *at, va_arg(arguments, double)); break;
-      case 0: at--; break; /* a format that stops in the middle */
-      default: put(&o, at, 1);
+      case 'g':
+        put_double(&o, f, *at, va_arg(arguments, double));
+        break;
+      case 0:
+        at--;
+        break; /* a format that stops in the middle */
+      default:
+        put(&o, at, 1);
     }
   }
   if (size > 0) to[o.length < size ? o.length : size - 1] = 0;

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BYTES 65536
+#define PAGE_BYTES      65536
 #define BLOCK_ALIGNMENT 16
 
 typedef struct block {
-  size_t size; /* bytes, this header included; a multiple of BLOCK_ALIGNMENT */
+  size_t size;        /* bytes, this header included; a multiple of BLOCK_ALIGNMENT */
   struct block *next; /* of a free block */
   size_t unused[2];   /* so that what is handed out is aligned where pointers take four bytes */
 } block;
@@ -123,8 +123,10 @@ static void swap(unsigned char *a, unsigned char *b, size_t size) {
 void qsort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *)) {
   unsigned char *base = items;
   for (size_t start = count / 2, end = count; end > 1;) {
-    if (start > 0) start--;
-    else swap(base, base + --end * size, size);
+    if (start > 0)
+      start--;
+    else
+      swap(base, base + --end * size, size);
     for (size_t root = start, child; (child = 2 * root + 1) < end; root = child) {
       if (child + 1 < end && compare(base + child * size, base + (child + 1) * size) < 0) child++;
       if (compare(base + root * size, base + child * size) >= 0) break;

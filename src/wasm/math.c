@@ -4,11 +4,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#define LN2_HIGH 0x1.62e42fee00000p-1 /* 33 bits, so that n * LN2_HIGH is exact */
-#define LN2_LOW 0x1.a39ef35793c76p-33
-#define PI_2_HIGH 0x1.921fb54400000p+0
+#define LN2_HIGH    0x1.62e42fee00000p-1 /* 33 bits, so that n * LN2_HIGH is exact */
+#define LN2_LOW     0x1.a39ef35793c76p-33
+#define PI_2_HIGH   0x1.921fb54400000p+0
 #define PI_2_MIDDLE 0x1.0b4611a600000p-34
-#define PI_2_LOW 0x1.3198a2e037073p-69
+#define PI_2_LOW    0x1.3198a2e037073p-69
 
 static double power_of_two(int n) { /* n in [-1022, 1023] */
   uint64_t bits = (uint64_t)(n + 1023) << 52;
@@ -22,7 +22,8 @@ double ldexp(double x, int exponent) {
     x *= 0x1p1023;
     if (exponent > 4000) exponent = 4000;
   }
-  for (; exponent < -969; exponent += 969) { /* in such steps a result is rounded once, when it is subnormal in the end */
+  for (; exponent < -969;
+       exponent += 969) { /* in such steps a result is rounded once, when it is subnormal in the end */
     x *= 0x1p-969;
     if (exponent < -4000) exponent = -4000;
   }

@@ -1,6 +1,6 @@
-/* Fuzzes the readers of tokenizers, and with what they take, encoding and decoding. The first byte of an input chooses: tokenizer.model,
- * tokenizer.json, arrays, arrays with merges. What may not happen: an error without words, text that does not come back, and all that the
- * sanitizers see. */
+/* Fuzzes the readers of tokenizers, and with what they take, encoding and decoding. The first byte of an input
+ * chooses: tokenizer.model, tokenizer.json, arrays, arrays with merges. What may not happen: an error without words,
+ * text that does not come back, and all that the sanitizers see. */
 #include "../../src/text/spm_vocab.h"
 
 #include <stdio.h>
@@ -14,8 +14,8 @@
     }                                                \
   } while (0)
 
-/* The first two bytes are numbers of tokens and merges; then 8 bytes for each token's score and type; the rest are the lists, the first
- * half the tokens'. */
+/* The first two bytes are numbers of tokens and merges; then 8 bytes for each token's score and type; the rest are
+ * the lists, the first half the tokens'. */
 static sotto_status read_arrays(spm_vocab **v, const uint8_t *data, size_t size, bool with_merges, error *err) {
   *v = NULL;
   if (size < 2 || size - 2 < 8 * (size_t)data[0]) return fail(err, SOTTO_ERR_FORMAT, "too short");

@@ -21,7 +21,7 @@ static void run(const uint8_t *bytes, size_t size) {
   if (size > 0) memcpy(exact, bytes, size);
   FILE *f = fopen("build/fuzz/crash-input", "wb");
   if (f != NULL) {
-    fwrite(bytes, 1, size, f);
+    if (size > 0) fwrite(bytes, 1, size, f);
     fclose(f);
   }
   LLVMFuzzerTestOneInput(exact, size);
@@ -29,18 +29,25 @@ static void run(const uint8_t *bytes, size_t size) {
 }
 
 static size_t mutate(random_state *r, uint8_t *bytes, size_t size) {
-  static const uint32_t extremes[] = {0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
+  static const uint32_t extremes[] = {0,      1,      0x7f,       0x80,       0xff,      0x7fff,
+                                      0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff};
   for (uint32_t n = 1 + random_below(r, 4); n > 0 && size > 0; n--) {
-    uint32_t at = random_below(r, (uint32_t)(random_below(r, 2) ? size : min_size(size, 256))); /* headers are in front */
+    uint32_t at =
+        random_below(r, (uint32_t)(random_below(r, 2) ? size : min_size(size, 256))); /* headers are in front */
     switch (random_below(r, 4)) {
-      case 0: bytes[at] ^= (uint8_t)(1u << random_below(r, 8)); break;
-      case 1: bytes[at] = (uint8_t)random_u32(r); break;
+      case 0:
+        bytes[at] ^= (uint8_t)(1u << random_below(r, 8));
+        break;
+      case 1:
+        bytes[at] = (uint8_t)random_u32(r);
+        break;
       case 2: {
         uint32_t v = extremes[random_below(r, sizeof extremes / sizeof *extremes)];
         memcpy(bytes + at, &v, min_size(4, size - at));
         break;
       }
-      default: size = random_below(r, 4) == 0 ? at : size;
+      default:
+        size = random_below(r, 4) == 0 ? at : size;
     }
   }
   return size;

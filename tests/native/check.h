@@ -26,12 +26,13 @@ static inline bool check_that(bool ok, const char *file, int line, const char *w
 
 static inline bool check_near_that(double a, double b, double tolerance, const char *file, int line, const char *what) {
   bool ok = fabs(a - b) <= tolerance || a == b; /* false for NaN, true for equal infinities */
-  if (!ok && check_n_failed < 50) fprintf(stderr, "%s:%d: %.9g is not within %.3g of %.9g\n", file, line, a, tolerance, b);
+  if (!ok && check_n_failed < 50)
+    fprintf(stderr, "%s:%d: %.9g is not within %.3g of %.9g\n", file, line, a, tolerance, b);
   return check_that(ok, file, line, what);
 }
 
 /* Both are expressions: true when the check holds. */
-#define CHECK(condition) check_that((condition), __FILE__, __LINE__, #condition)
+#define CHECK(condition)            check_that((condition), __FILE__, __LINE__, #condition)
 #define CHECK_NEAR(a, b, tolerance) check_near_that((a), (b), (tolerance), __FILE__, __LINE__, #a " ~ " #b)
 
 /* Says that a part of the test cannot run here; the rest goes on. */
@@ -60,7 +61,9 @@ static inline uint32_t random_u32(random_state *r) {
 }
 
 /* Of [0, n). */
-static inline uint32_t random_below(random_state *r, uint32_t n) { return (uint32_t)((uint64_t)random_u32(r) * n >> 32); }
+static inline uint32_t random_below(random_state *r, uint32_t n) {
+  return (uint32_t)((uint64_t)random_u32(r) * n >> 32);
+}
 
 /* Of [low, high). */
 static inline float random_uniform(random_state *r, float low, float high) {

@@ -16,8 +16,10 @@ static void half_floats(void) {
     double want = half_value((uint16_t)h);
     float got = f16_to_f32((uint16_t)h);
     n_wide += isnan(want) ? !isnan(got) : got != want || !signbit(got) != !signbit(want);
-    if (isnan(want)) n_nan += !isnan(f16_to_f32(f32_to_f16(got)));
-    else n_back += f32_to_f16(got) != h;
+    if (isnan(want))
+      n_nan += !isnan(f16_to_f32(f32_to_f16(got)));
+    else
+      n_back += f32_to_f16(got) != h;
   }
   CHECK(n_wide == 0);
   CHECK(n_back == 0);

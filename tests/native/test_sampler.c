@@ -1,4 +1,5 @@
-/* The sampler against exact distributions: computed here in double precision by sorting, compared by Pearson's chi-square. */
+/* The sampler against exact distributions: computed here in double precision by sorting, compared by Pearson's
+ * chi-square. */
 #include "../../src/text/sampler.h"
 #include "../../src/text/sampler_select.h"
 #include "check.h"

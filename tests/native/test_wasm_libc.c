@@ -4,21 +4,21 @@
 #include <stdarg.h>
 
 /* Pairs of what the engine uses: ours is put beside the system's. */
-#define exp our_exp
-#define log our_log
-#define sin our_sin
-#define cos our_cos
-#define pow our_pow
-#define erf our_erf
+#define exp   our_exp
+#define log   our_log
+#define sin   our_sin
+#define cos   our_cos
+#define pow   our_pow
+#define erf   our_erf
 #define log10 our_log10
-#define log2 our_log2
-#define exp2 our_exp2
-#define tanh our_tanh
+#define log2  our_log2
+#define exp2  our_exp2
+#define tanh  our_tanh
 #define ldexp our_ldexp
 double exp(double x), log(double x), sin(double x), cos(double x), pow(double x, double y), erf(double x);
 double log10(double x), log2(double x), exp2(double x), tanh(double x), ldexp(double x, int e);
 #include "../../src/wasm/math.c"
-#define snprintf our_snprintf
+#define snprintf  our_snprintf
 #define vsnprintf our_vsnprintf
 int snprintf(char *to, size_t size, const char *format, ...);
 int vsnprintf(char *to, size_t size, const char *format, va_list arguments);
@@ -76,7 +76,8 @@ static void functions(void) {
 static bool same(double a, double b) { return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b)); }
 
 static void special_values(void) {
-  const double values[] = {0.0, -0.0, 1, -1, 2, 3, -3, 0.5, -0.5, 1e300, -1e300, 1e-310, 5e-324, 800, -800, INFINITY, -INFINITY, NAN};
+  const double values[] = {0.0,   -0.0,   1,      -1,     2,   3,    -3,       0.5,       -0.5,
+                           1e300, -1e300, 1e-310, 5e-324, 800, -800, INFINITY, -INFINITY, NAN};
   const int32_t n = sizeof values / sizeof *values;
   for (int32_t i = 0; i < n; i++) {
     double x = values[i];
@@ -104,7 +105,8 @@ __attribute__((format(printf, 1, 2))) static void formatted(const char *format, 
     int32_t n_ours = our_vsnprintf(ours, size, format, a), n_system = (vsnprintf)(system, size, format, b);
     va_end(a);
     va_end(b);
-    if (!CHECK(n_ours == n_system && memcmp(ours, system, sizeof ours) == 0)) fprintf(stderr, "  %s: %s\n", format, size ? ours : "");
+    if (!CHECK(n_ours == n_system && memcmp(ours, system, sizeof ours) == 0))
+      fprintf(stderr, "  %s: %s\n", format, size ? ours : "");
   }
 }
 

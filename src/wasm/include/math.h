@@ -2,13 +2,13 @@
 #ifndef SOTTO_WASM_MATH_H
 #define SOTTO_WASM_MATH_H
 
-#define INFINITY __builtin_inff()
-#define HUGE_VAL __builtin_inf()
-#define NAN __builtin_nanf("")
-#define isnan(x) __builtin_isnan(x)
-#define isinf(x) __builtin_isinf(x)
+#define INFINITY    __builtin_inff()
+#define HUGE_VAL    __builtin_inf()
+#define NAN         __builtin_nanf("")
+#define isnan(x)    __builtin_isnan(x)
+#define isinf(x)    __builtin_isinf(x)
 #define isfinite(x) __builtin_isfinite(x)
-#define signbit(x) __builtin_signbit(x)
+#define signbit(x)  __builtin_signbit(x)
 
 static inline double sqrt(double x) { return __builtin_sqrt(x); }
 static inline float sqrtf(float x) { return __builtin_sqrtf(x); }
