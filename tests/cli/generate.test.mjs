@@ -1,5 +1,5 @@
-// The native command on language models: logits of a golden checkpoint, wrong usage, and, where models/teller is, text of a small
-// trained model against its references.
+// The native command on language models: logits of a golden checkpoint, wrong usage, text of the default model, whole and split; and,
+// where the folder models/teller is that it was made of, greedy text against its references.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,6 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 process.chdir(root);
 const sotto = path.join(root, 'build/sotto');
 const golden = 'tests/fixtures/golden/gemma3-1b-shape';
+const model = 'assets/teller-q8_0.gguf';
 const teller = 'models/teller';
 const vectors = JSON.parse(fs.readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
 
@@ -158,33 +159,113 @@ test('greedy text of the small trained model is its reference', { skip: noTeller
   }
 });
 
-test('text ends where it is told to', { skip: noTeller }, () => {
-  const { prompt, text, prompt_ids } = vectors.vectors[0];
-  const generate = (...args) => done(['generate', '-m', teller, '--chat', '--temperature', '0', ...args]);
-  assert.equal(generate('-p', prompt), `${text.replace(/<end_of_turn>$/, '')}\n`);
-  assert.equal(generate('-p', prompt, '--stop', 'nowhere', '--stop', ' ball'), `${text.slice(0, text.indexOf(' ball'))}\n`);
+test('text ends where it is told to', { skip: noCommand }, () => {
+  const { prompt, prompt_ids, greedy, text: reference } = vectors.vectors[0];
+  const generate = (...args) => done(['generate', '-m', model, '--chat', '--temperature', '0', ...args]);
+  const { text, tokens, prompt_tokens, stop_reason } = JSON.parse(generate('-p', prompt, '--json'));
+  assert.deepEqual(prompt_tokens, prompt_ids);
+  assert.deepEqual(tokens.slice(0, 40), greedy.slice(0, 40)); // 8-bit weights part from the reference later on
+  assert.deepEqual([stop_reason, tokens.at(-1)], ['end', 5]);
+  assert.equal(generate('-p', prompt), `${text}\n`);
+  const until = text.slice(0, text.indexOf(' ball'));
+  assert.ok(until.length > 20 && reference.startsWith(until));
+  assert.equal(generate('-p', prompt, '--stop', 'nowhere', '--stop', ' ball'), `${until}\n`);
   const stopped = JSON.parse(generate('-p', prompt, '--stop', ' ball', '--json'));
-  assert.deepEqual([stopped.stop_reason, stopped.text], ['stop', text.slice(0, text.indexOf(' ball'))]);
+  assert.deepEqual([stopped.stop_reason, stopped.text], ['stop', until]);
   const short = JSON.parse(generate('-p', prompt, '-n', '5', '--json'));
-  assert.deepEqual([short.stop_reason, short.tokens.length], ['length', 5]);
+  assert.deepEqual([short.stop_reason, short.tokens], ['length', greedy.slice(0, 5)]);
+  assert.deepEqual([short.timings.n_prefill, short.timings.n_decode], [prompt_ids.length, 4]);
   const none = JSON.parse(generate('-p', prompt, '-n', '0', '--json'));
   assert.deepEqual([none.stop_reason, none.tokens, none.text], ['length', [], '']);
   const full = JSON.parse(generate('-p', prompt, '--ctx', String(prompt_ids.length + 3), '--json'));
-  assert.deepEqual([full.stop_reason, full.tokens.length], ['context', 4]);
-  fails(1, ['generate', '-m', teller, '--chat', '-p', prompt, '--ctx', '4'], /do not fit in a context of 4/);
+  assert.deepEqual([full.stop_reason, full.tokens], ['context', greedy.slice(0, 4)]);
+  fails(1, ['generate', '-m', model, '--chat', '-p', prompt, '--ctx', '4'], /do not fit in a context of 4/);
 });
 
-test('seeds repeat, prompts come from files and standard input', { skip: noTeller }, () => {
-  const { prompt } = vectors.vectors[1];
-  const generate = (args, options) => done(['generate', '-m', teller, '--chat', '-n', '30', ...args], options);
+test('seeds repeat, prompts come from files and standard input', { skip: noCommand }, () => {
+  const { prompt, prompt_ids } = vectors.vectors[1];
+  const generate = (args, options) => done(['generate', '-m', model, '--chat', '-n', '30', ...args], options);
   const first = generate(['-p', prompt, '--seed', '7']);
   assert.equal(generate(['-f', file('prompt.txt', `${prompt}\n`), '--seed', '7']), first);
-  assert.equal(generate(['--seed', '7', '--threads', '1'], { input: `${prompt}\n` }), first);
-  assert.notEqual(generate(['-p', prompt, '--seed', '8']), first);
+  assert.equal(generate(['--seed', '7'], { input: `${prompt}\n` }), first);
+  const others = ['8', '9', '10'].map((seed) => generate(['-p', prompt, '--seed', seed]));
+  assert.ok(new Set([first, ...others]).size > 1);
   const system = JSON.parse(generate(['-p', prompt, '--system', 'Be brief.', '--json']));
-  assert.ok(system.prompt_tokens.length > vectors.vectors[1].prompt_ids.length);
-  const raw = JSON.parse(done(['generate', '-m', teller, '-p', 'Once upon', '-n', '1', '--json']));
-  assert.deepEqual(raw.prompt_tokens, JSON.parse(done(['tokenize', '-m', teller, '--bos', '-p', 'Once upon'])));
+  assert.ok(system.prompt_tokens.length > prompt_ids.length);
+  const raw = JSON.parse(done(['generate', '-m', model, '-p', 'Once upon', '-n', '1', '--json']));
+  assert.deepEqual(raw.prompt_tokens, JSON.parse(done(['tokenize', '-m', model, '--bos', '-p', 'Once upon'])));
+});
+
+// Writes a GGUF file again as `parts` files, as other tools split them: the metadata in the first, some of the tensors in each.
+function split(from, stem, parts) {
+  const b = fs.readFileSync(from);
+  const u64 = (at) => Number(b.readBigUInt64LE(at));
+  const widths = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8];
+  const skip = (at, type) => {
+    if (type === 8) return at + 8 + u64(at);
+    if (type !== 9) return at + widths[type];
+    const element = b.readUInt32LE(at);
+    let next = at + 12;
+    for (let i = u64(at + 4); i > 0; i--) next = skip(next, element);
+    return next;
+  };
+  const nTensors = u64(8);
+  const nValues = u64(16);
+  let at = 24;
+  for (let i = 0; i < nValues; i++) {
+    at += 8 + u64(at);
+    at = skip(at + 4, b.readUInt32LE(at));
+  }
+  const metadata = b.subarray(24, at);
+  const tensors = [];
+  for (let i = 0; i < nTensors; i++) {
+    const begin = at;
+    at += 8 + u64(at);
+    at += 4 + 8 * b.readUInt32LE(at) + 4 + 8;
+    tensors.push({ info: Buffer.from(b.subarray(begin, at)), offset: u64(at - 8) });
+  }
+  const aligned = (n) => Math.ceil(n / 32) * 32;
+  const data = aligned(at);
+  const order = [...tensors].sort((x, y) => x.offset - y.offset);
+  order.forEach((t, i) => (t.bytes = b.subarray(data + t.offset, i + 1 < order.length ? data + order[i + 1].offset : b.length)));
+  const value = (key, type, number) => {
+    const out = Buffer.alloc(8 + key.length + 4 + (type === 2 ? 2 : 4));
+    out.writeBigUInt64LE(BigInt(key.length), 0);
+    out.write(key, 8);
+    out.writeUInt32LE(type, 8 + key.length);
+    if (type === 2) out.writeUInt16LE(number, 12 + key.length);
+    else out.writeInt32LE(number, 12 + key.length);
+    return out;
+  };
+  return Array.from({ length: parts }, (_, part) => {
+    const mine = order.slice(Math.floor((part * nTensors) / parts), Math.floor(((part + 1) * nTensors) / parts));
+    const start = Buffer.alloc(24);
+    start.write('GGUF');
+    start.writeUInt32LE(3, 4);
+    start.writeBigUInt64LE(BigInt(mine.length), 8);
+    start.writeBigUInt64LE(BigInt((part === 0 ? nValues : 0) + 3), 16);
+    let offset = 0;
+    for (const t of mine) {
+      t.info.writeBigUInt64LE(BigInt(offset), t.info.length - 8);
+      offset += aligned(t.bytes.length);
+    }
+    const head = Buffer.concat([start, ...(part === 0 ? [metadata] : []), value('split.no', 2, part), value('split.count', 2, parts),
+      value('split.tensors.count', 5, nTensors), ...mine.map((t) => t.info)]);
+    const pad = (bytes) => [bytes, Buffer.alloc(aligned(bytes.length) - bytes.length)];
+    const number = (n) => String(n).padStart(5, '0');
+    return file(`${stem}-${number(part + 1)}-of-${number(parts)}.gguf`, Buffer.concat([...pad(head), ...mine.flatMap((t) => pad(t.bytes))]));
+  });
+}
+
+test('a split model is found by any of its parts', { skip: noCommand }, () => {
+  const write = (from) => JSON.parse(done(['generate', '-m', from, '-p', 'Once upon a time', '--temperature', '0', '-n', '20', '--json'])).tokens;
+  const parts = split(model, 'split', 3);
+  const whole = write(model);
+  assert.equal(whole.length, 20);
+  assert.deepEqual(write(parts[0]), whole);
+  assert.deepEqual(write(parts[2]), whole);
+  fs.rmSync(parts[1]);
+  fails(1, ['generate', '-m', parts[0], '-p', 'a'], /split-00002-of-00003\.gguf: No such file/);
 });
 
 test('perplexity of the small trained model is its reference', { skip: noTeller }, () => {
@@ -193,8 +274,8 @@ test('perplexity of the small trained model is its reference', { skip: noTeller 
   r.texts.forEach((nll, i) => assert.ok(Math.abs(nll - vectors.nll[i]) < 1e-3));
 });
 
-test('an interrupt ends it cleanly', { skip: noTeller }, async () => {
-  const child = spawn(sotto, ['generate', '-m', teller, '-p', 'Once upon a time', '--threads', '1'], { stdio: ['ignore', 'pipe', 'pipe'] });
+test('an interrupt ends it cleanly', { skip: noCommand }, async () => {
+  const child = spawn(sotto, ['generate', '-m', model, '-p', 'Once upon a time', '--threads', '1'], { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   child.stdout.on('data', (piece) => {
     if (text === '') child.kill('SIGINT');
