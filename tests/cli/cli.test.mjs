@@ -121,7 +121,7 @@ test('help and version', { skip: noCommand }, () => {
     assert.equal(r.stderr, '');
     for (const line of r.stdout.split('\n')) assert.ok(line.length <= 100, line);
   }
-  const version = /SOTTO_VERSION "([^"]+)"/.exec(fs.readFileSync('include/sotto.h', 'utf8'))[1];
+  const version = /SOTTO_VERSION\s+"([^"]+)"/.exec(fs.readFileSync('include/sotto.h', 'utf8'))[1];
   assert.equal(run(['--version']).stdout, `sotto ${version}\n`);
 });
 
