@@ -24,6 +24,7 @@ Goes on with a text, or answers it, with a language model (Gemma 1, 2, 3).
                           model was trained for, if that is less)
   -t, --threads N         threads to use (default: one for each core, at most 8)
       --json              one line of JSON, with tokens, timings and memory
+      --timings           how long each part took, on standard error
 
 Sampling
       --temperature F     0: always the likeliest token (default: 1)
@@ -49,6 +50,7 @@ const SPECS = {
   ctx: { value: true },
   threads: { letter: 't', value: true },
   json: {},
+  timings: {},
   temperature: { value: true },
   'top-k': { value: true },
   'top-p': { value: true },
@@ -68,6 +70,7 @@ interface Request {
   system?: string;
   chat: boolean;
   json: boolean;
+  timings: boolean;
   tokens?: number;
   ctx?: number;
   threads?: number;
@@ -86,6 +89,7 @@ function readOption(r: Request, name: string, shown: string, value: string): voi
       break;
     case 'chat':
     case 'json':
+    case 'timings':
       r[name] = true;
       break;
     case 'stop':
@@ -126,7 +130,7 @@ function readOption(r: Request, name: string, shown: string, value: string): voi
 function readRequest(argv: readonly string[]): (Request & { model: string }) | undefined {
   const { options, operands } = parse(argv, SPECS);
   if (options.some(({ name }) => name === 'help')) return undefined;
-  const r: Request = { chat: false, json: false, stop: [], sampling: { seed: 0 } };
+  const r: Request = { chat: false, json: false, timings: false, stop: [], sampling: { seed: 0 } };
   for (const { name, shown, value } of options) readOption(r, name, shown, value);
   if (operands.length > 0)
     throw new UsageError(`unexpected argument '${operands[0]}': text is given with --prompt`);
@@ -153,6 +157,8 @@ function findModelFile(given: string): string | URL {
   return pathToFileURL(path.resolve(given));
 }
 
+const peakMemoryBytes = (): number => process.resourceUsage().maxRSS * 1024;
+
 function toJson({ text, promptTokens, tokens, stopReason, timings }: Generation, loadMs: number): string {
   const ms = (x: number): number => Math.round(x * 1e3) / 1e3;
   const object = {
@@ -167,9 +173,18 @@ function toJson({ text, promptTokens, tokens, stopReason, timings }: Generation,
       decode_ms: ms(timings.decodeMs),
       n_decode: timings.nDecode,
     },
-    peak_memory_bytes: process.resourceUsage().maxRSS * 1024,
+    peak_memory_bytes: peakMemoryBytes(),
   };
   return JSON.stringify(object) + '\n';
+}
+
+function toTimings({ promptTokens, tokens, stopReason, timings }: Generation, loadMs: number): string {
+  const rate = (n: number, ms: number): string => `${ms.toFixed(0)} ms (${(ms > 0 ? (n / ms) * 1e3 : 0).toFixed(1)} a second)`;
+  return (
+    `load ${loadMs.toFixed(0)} ms; prompt ${promptTokens.length} tokens, ${rate(promptTokens.length, timings.prefillMs)}; ` +
+    `written ${tokens.length} tokens, ${rate(timings.nDecode, timings.decodeMs)}; ${stopReason}; ` +
+    `peak memory ${(peakMemoryBytes() / 1e6).toFixed(1)} MB\n`
+  );
 }
 
 export async function generate(argv: readonly string[]): Promise<number> {
@@ -198,6 +213,7 @@ export async function generate(argv: readonly string[]): Promise<number> {
     };
     for await (const text of model.promptStreaming(prompt, options)) if (!r.json) process.stdout.write(text);
     process.stdout.write(r.json ? toJson(whole!, model.info.loadMs) : '\n');
+    if (r.timings) process.stderr.write(toTimings(whole!, model.info.loadMs));
     return 0;
   } catch (error) {
     if (signal.aborted) return EXIT_INTERRUPTED;

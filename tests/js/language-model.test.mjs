@@ -263,7 +263,8 @@ test('sotto generate goes on with a text, and takes what it is given', commandRe
     { input: 'Once upon a time\n' },
   );
   assert.equal(again.stdout, first.stdout);
-  const told = await command('-m', TELLER, '--chat', '--system', 'Be short.', '-p', PROMPT, '-n', '5', '--json');
+  const told = await command('-m', TELLER, '--timings', '--chat', '--system', 'Be short.', '-p', PROMPT, '-n', '5', '--json');
+  assert.match(told.stderr, /^load \d+ ms; prompt \d+ tokens, .* written 5 tokens, .*; length; peak memory .* MB\n$/);
   assert.ok(JSON.parse(told.stdout).prompt_tokens.length > vectors[0].prompt_ids.length);
 });
 
