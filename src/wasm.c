@@ -10,6 +10,7 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "sotto_internal.h"
+#include "text/text_stream.h"
 
 #include <stddef.h>
 
@@ -53,7 +54,7 @@ int32_t EXPORT(sotto_wasm_model_feed)(sotto_model *model, const void *bytes, siz
 int32_t EXPORT(sotto_wasm_model_finish)(sotto_model *model) { return sotto_model_finish(model); }
 void EXPORT(sotto_wasm_model_close)(sotto_model *model) { sotto_model_close(model); }
 
-/* out[17]: architecture, name, weight type (strings or 0), then the numbers in the order of sotto_model_info. */
+/* out[21]: architecture, name, weight type (strings or 0), then the numbers in the order of sotto_model_info. */
 void EXPORT(sotto_wasm_model_describe)(const sotto_model *model, double *out) {
   sotto_model_info info;
   sotto_model_describe(model, &info);
@@ -75,6 +76,10 @@ void EXPORT(sotto_wasm_model_describe)(const sotto_model *model, double *out) {
       info.n_tensors,
       (double)info.n_parameters,
       (double)info.weight_bytes,
+      info.n_kv_head,
+      info.head_dim,
+      info.n_ff,
+      info.window,
   };
   memcpy(out, row, sizeof row);
 }
@@ -99,7 +104,7 @@ int32_t EXPORT(sotto_wasm_language)(int32_t index, double *out) {
   return found;
 }
 
-/* ---- options of a transcription ---- */
+/* ---- options ---- */
 
 typedef enum option_kind { OPTION_I32, OPTION_F32, OPTION_U64, OPTION_POINTER } option_kind;
 
@@ -137,20 +142,27 @@ static const option option_table[] = {
     OPTION(prefix, OPTION_POINTER),
 };
 
-/* The defaults, to be changed by sotto_wasm_option and freed with sotto_wasm_free. */
-sotto_transcribe_options *EXPORT(sotto_wasm_options)(void) {
-  sotto_transcribe_options *options = mem_alloc(1, sizeof *options);
-  if (options != NULL) sotto_transcribe_options_default(options);
-  return options;
-}
+#define SAMPLER_OPTION(field, kind) \
+  { #field, offsetof(sotto_sampler_options, field), kind }
 
-/* Sets one option; strings and arrays by their address, which must stay until the transcription is open.
- * Returns 0 when there is no option of this name. */
-int32_t EXPORT(sotto_wasm_option)(sotto_transcribe_options *options, const char *name, double value) {
-  for (size_t i = 0; i < sizeof option_table / sizeof *option_table; i++) {
-    if (strcmp(option_table[i].name, name) != 0) continue;
-    char *field = (char *)options + option_table[i].offset;
-    switch (option_table[i].kind) {
+static const option sampler_option_table[] = {
+    SAMPLER_OPTION(temperature, OPTION_F32),
+    SAMPLER_OPTION(top_k, OPTION_I32),
+    SAMPLER_OPTION(top_p, OPTION_F32),
+    SAMPLER_OPTION(min_p, OPTION_F32),
+    SAMPLER_OPTION(typical_p, OPTION_F32),
+    SAMPLER_OPTION(repetition_penalty, OPTION_F32),
+    SAMPLER_OPTION(presence_penalty, OPTION_F32),
+    SAMPLER_OPTION(frequency_penalty, OPTION_F32),
+    SAMPLER_OPTION(penalty_window, OPTION_I32),
+    SAMPLER_OPTION(seed, OPTION_U64),
+};
+
+static int32_t set_option(const option *table, size_t n, void *options, const char *name, double value) {
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(table[i].name, name) != 0) continue;
+    char *field = (char *)options + table[i].offset;
+    switch (table[i].kind) {
       case OPTION_I32:
         memcpy(field, &(int32_t){(int32_t)value}, sizeof(int32_t));
         break;
@@ -167,6 +179,31 @@ int32_t EXPORT(sotto_wasm_option)(sotto_transcribe_options *options, const char 
     return 1;
   }
   return 0;
+}
+
+/* The defaults, to be changed by sotto_wasm_option and freed with sotto_wasm_free. */
+sotto_transcribe_options *EXPORT(sotto_wasm_options)(void) {
+  sotto_transcribe_options *options = mem_alloc(1, sizeof *options);
+  if (options != NULL) sotto_transcribe_options_default(options);
+  return options;
+}
+
+/* Sets one option; strings and arrays by their address, which must stay until the transcription is open.
+ * Returns 0 when there is no option of this name. */
+int32_t EXPORT(sotto_wasm_option)(sotto_transcribe_options *options, const char *name, double value) {
+  return set_option(option_table, sizeof option_table / sizeof *option_table, options, name, value);
+}
+
+/* The same for a sampler. */
+sotto_sampler_options *EXPORT(sotto_wasm_sampler_options)(void) {
+  sotto_sampler_options *options = mem_alloc(1, sizeof *options);
+  if (options != NULL) sotto_sampler_options_default(options);
+  return options;
+}
+
+int32_t EXPORT(sotto_wasm_sampler_option)(sotto_sampler_options *options, const char *name, double value) {
+  return set_option(sampler_option_table, sizeof sampler_option_table / sizeof *sampler_option_table, options, name,
+                    value);
 }
 
 /* ---- transcription ---- */
@@ -231,6 +268,106 @@ void EXPORT(sotto_wasm_transcription_timings)(const sotto_transcription *t, doub
   sotto_transcription_timings(t, &timings);
   const double row[] = {timings.mel_ms, timings.encode_ms, timings.decode_ms, timings.n_encode, timings.n_decode};
   memcpy(out, row, sizeof row);
+}
+
+/* ---- text: a language model ---- */
+
+/* Ids of a text; `flags` as in sotto.h. out[0]: how many it has. Returns the status. */
+int32_t EXPORT(sotto_wasm_tokenize)(sotto_model *model, const char *bytes, size_t size, uint32_t flags, int32_t *ids,
+                                    size_t capacity, double *out) {
+  size_t n = 0;
+  const sotto_status status = sotto_tokenize(model, bytes, size, flags, ids, capacity, &n);
+  out[0] = (double)n;
+  return status;
+}
+
+/* out[0]: bytes. Returns what the token adds to a text. */
+const char *EXPORT(sotto_wasm_token_piece)(const sotto_model *model, int32_t id, double *out) {
+  size_t n = 0;
+  const char *piece = sotto_token_piece(model, id, 0, &n);
+  out[0] = (double)n;
+  return piece;
+}
+
+int32_t EXPORT(sotto_wasm_token_ends)(const sotto_model *model, int32_t id) { return sotto_token_ends(model, id); }
+
+/* Room for the turns of a conversation, to be freed with sotto_wasm_free. */
+sotto_turn *EXPORT(sotto_wasm_turns)(size_t n) { return mem_alloc(n > 0 ? n : 1, sizeof(sotto_turn)); }
+
+/* Turn `index`; the text must stay until the tokens are made. */
+void EXPORT(sotto_wasm_turn)(sotto_turn *turns, size_t index, int32_t role, const char *bytes, size_t size) {
+  turns[index] = (sotto_turn){role, bytes, size};
+}
+
+/* Ids of a conversation. out[0]: how many it has. Returns the status. */
+int32_t EXPORT(sotto_wasm_chat_tokens)(sotto_model *model, const sotto_turn *turns, size_t n_turns, int32_t *ids,
+                                       size_t capacity, double *out) {
+  size_t n = 0;
+  const sotto_status status = sotto_chat_tokens(model, turns, n_turns, ids, capacity, &n);
+  out[0] = (double)n;
+  return status;
+}
+
+/* `n_ctx` 0: the default. */
+sotto_session *EXPORT(sotto_wasm_session_open)(sotto_model *model, int32_t n_ctx) {
+  sotto_session *s;
+  const sotto_session_options options = {.n_ctx = n_ctx};
+  return sotto_session_open(&s, model, &options) == SOTTO_OK ? s : NULL;
+}
+
+void EXPORT(sotto_wasm_session_close)(sotto_session *s) { sotto_session_close(s); }
+int32_t EXPORT(sotto_wasm_session_capacity)(const sotto_session *s) { return sotto_session_capacity(s); }
+
+int32_t EXPORT(sotto_wasm_session_sync)(sotto_session *s, const int32_t *tokens, size_t n) {
+  return sotto_session_sync(s, tokens, n);
+}
+
+int32_t EXPORT(sotto_wasm_session_step)(sotto_session *s) { return sotto_session_step(s); }
+float *EXPORT(sotto_wasm_session_logits)(sotto_session *s) { return sotto_session_logits(s, 0); }
+
+sotto_sampler *EXPORT(sotto_wasm_sampler_open)(sotto_model *model, const sotto_sampler_options *options) {
+  sotto_sampler *s;
+  return sotto_sampler_open(&s, model, options) == SOTTO_OK ? s : NULL;
+}
+
+void EXPORT(sotto_wasm_sampler_close)(sotto_sampler *s) { sotto_sampler_close(s); }
+void EXPORT(sotto_wasm_sampler_accept)(sotto_sampler *s, int32_t id) { sotto_sampler_accept(s, id); }
+
+/* Returns the token, or an error below zero. */
+int32_t EXPORT(sotto_wasm_sampler_sample)(sotto_sampler *s, float *logits) {
+  int32_t id = 0;
+  const sotto_status status = sotto_sampler_sample(s, logits, &id, NULL);
+  return status < 0 ? (int32_t)status : id;
+}
+
+/* Whole characters, and no stop string. `stops`: n strings one after the other, each with a closing NUL. */
+text_stream *EXPORT(sotto_wasm_text_stream_open)(const char *stops, size_t n) {
+  const char *starts[TEXT_STREAM_MAX_STOPS];
+  size_t bytes[TEXT_STREAM_MAX_STOPS];
+  if (n > TEXT_STREAM_MAX_STOPS) return NULL;
+  for (size_t i = 0; i < n; i++) {
+    starts[i] = stops;
+    bytes[i] = strlen(stops);
+    stops += bytes[i] + 1;
+  }
+  error err = {.text = ""};
+  text_stream *s;
+  return text_stream_open(&s, starts, bytes, n, &err) == SOTTO_OK ? s : NULL;
+}
+
+void EXPORT(sotto_wasm_text_stream_close)(text_stream *s) { text_stream_close(s); }
+
+/* Adds the bytes of a token; `bytes` NULL: no more come. out[2]: address and bytes of the text that is final now.
+ * Returns 1 once a stop string was met, 0 before, or an error below zero. */
+int32_t EXPORT(sotto_wasm_text_stream_push)(text_stream *s, const char *bytes, size_t size, double *out) {
+  const char *shown = NULL;
+  size_t n = 0;
+  error err = {.text = ""};
+  const sotto_status status =
+      bytes != NULL ? text_stream_push(s, bytes, size, &shown, &n, &err) : text_stream_finish(s, &shown, &n, &err);
+  out[0] = (double)(size_t)shown;
+  out[1] = (double)n;
+  return status < 0 ? (int32_t)status : text_stream_stopped(s) >= 0;
 }
 
 /* ---- audio ---- */

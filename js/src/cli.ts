@@ -1,14 +1,16 @@
 // The command of the package. Options, output and exit codes are those of the native command (cli/), so that one can
 // stand in for the other; only models that are named and not here are fetched.
 import { UsageError } from './args.js';
+import { generate } from './cli-generate.js';
 import { info } from './cli-info.js';
 import { transcribe } from './cli-transcribe.js';
 import { VERSION } from './models.gen.js';
 
 const HELP = `Usage: sotto COMMAND [OPTION]... FILE...
-Speech recognition with Whisper models, on this machine alone.
+Speech recognition with Whisper models, and text with Gemma models, on this machine alone.
 
   transcribe    writes down what is said in audio files
+  generate      goes on with a text, or answers it
   info          describes a model file
 
   -h, --help    this help; for a command: sotto COMMAND --help
@@ -34,6 +36,9 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       case 'transcribe':
         name = 'transcribe ';
         return await transcribe(argv);
+      case 'generate':
+        name = 'generate ';
+        return await generate(argv);
       case 'info':
         name = 'info ';
         return await info(argv);

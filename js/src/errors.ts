@@ -7,11 +7,12 @@
  * - `unsupported`: well-formed, but of a kind that is not known here
  * - `network`: a model could not be fetched
  * - `environment`: this browser or Node cannot run the engine
- * - `closed`: the Transcriber was destroyed
- * - `internal`: the engine stopped; a fresh Transcriber is needed
+ * - `context`: a conversation does not fit in the context of its LanguageModel
+ * - `closed`: the Transcriber or LanguageModel was destroyed
+ * - `internal`: the engine stopped; a fresh one is needed
  */
 export type SottoErrorCode =
-  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'closed' | 'internal';
+  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'context' | 'closed' | 'internal';
 
 export class SottoError extends Error {
   override readonly name = 'SottoError';
@@ -40,7 +41,7 @@ export function toErrorData(error: unknown): ErrorData {
   if (error instanceof SottoError) return { code: error.code, message: error.message };
   if (error instanceof Error && error.name === 'AbortError') return { code: 'abort', message: error.message };
   if (error instanceof WebAssembly.RuntimeError) {
-    return { code: 'internal', message: `The engine stopped (${error.message}); create a new Transcriber.` };
+    return { code: 'internal', message: `The engine stopped (${error.message}); create a new Transcriber or LanguageModel.` };
   }
   if (error instanceof RangeError && /memory|alloc|length/i.test(error.message)) {
     return { code: 'memory', message: 'Memory ran out; close other tabs or choose a smaller model.' };

@@ -1,5 +1,9 @@
-export { Transcriber, DownloadProgressEvent } from './transcriber.js';
-export type { Availability, CreateOptions, Monitor, TranscribeOptions } from './transcriber.js';
+export { Transcriber } from './transcriber.js';
+export type { CreateOptions, TranscribeOptions } from './transcriber.js';
+export { LanguageModel } from './language-model.js';
+export type { LanguageModelCreateOptions, PromptInput, PromptOptions } from './language-model.js';
+export { DownloadProgressEvent } from './engine.js';
+export type { Availability, EngineOptions, Monitor } from './engine.js';
 export { Transcription } from './transcription.js';
 export type { Transcript } from './transcription.js';
 export { SottoError } from './errors.js';
@@ -11,4 +15,5 @@ export type { ManifestModel, ManifestSource } from './models.js';
 export type { AudioBufferLike, AudioInput, AudioOptions, ModelInput, ModelOptions } from './input.js';
 export type { DecodeOptions } from './options.js';
 export type { EngineInfo, ModelInfo, Outcome, Progress, Segment, TensorInfo, Timings, Token } from './protocol.js';
+export type { Generation, GenerationTimings, Message, Role } from './protocol.js';
 export { VERSION } from './models.gen.js';

@@ -96,7 +96,7 @@ async function* bytePieces(data: ArrayBuffer | ArrayBufferView): Pieces<Uint8Arr
 }
 
 /** Streams can be iterated everywhere but in Safari. */
-async function* streamOf<T>(stream: ReadableStream<T>): Pieces<T> {
+export async function* streamOf<T>(stream: ReadableStream<T>): Pieces<T> {
   const reader = stream.getReader();
   try {
     for (;;) {

@@ -10,6 +10,10 @@
 //                                <──    segments, progress {id}         0..n
 //   cancel {id}                  ──>
 //                                <──    done {id} | failed {id}
+//   generate {id, session, ...}  ──>                                   language models; open and count alike
+//                                <──    text {id}                       0..n
+//   cancel {id}                  ──>
+//                                <──    generated {id} | failed {id}
 //   close                        ──>
 //                                <──    closed
 //
@@ -92,6 +96,56 @@ export interface Timings {
   nDecode: number;
 }
 
+/** Who speaks. */
+export type Role = 'system' | 'user' | 'assistant';
+
+export interface Message {
+  role: Role;
+  content: string;
+}
+
+/** What a language model goes on with: a conversation in its template, or a text as it is. */
+export type Prompt = { messages: Message[] } | { text: string };
+
+/** Wall times of one generation. */
+export interface GenerationTimings {
+  prefillMs: number;
+  /** Tokens of the prompt. */
+  nPrefill: number;
+  decodeMs: number;
+  /** Tokens evaluated one by one. */
+  nDecode: number;
+}
+
+export interface Generation {
+  text: string;
+  promptTokens: number[];
+  /** Those written, the one that ends the text included. */
+  tokens: number[];
+  /** The model's own end, a string of `stop`, `maxTokens`, or a full context. */
+  stopReason: 'end' | 'stop' | 'length' | 'context';
+  timings: GenerationTimings;
+}
+
+export interface GenerateMessage {
+  type: 'generate';
+  id: number;
+  session: number;
+  prompt: Prompt;
+  /** Of the sampler: [name in sotto.h, value]. */
+  sampling: [string, number][];
+  maxTokens: number;
+  stop: string[];
+}
+
+/** Tasks on a language model. */
+export type LanguageMessage =
+  | GenerateMessage
+  /** Opens session number `session`; `context` 0: the default. */
+  | { type: 'open'; id: number; session: number; context: number }
+  /** Tokens of a text alone, or of a conversation. */
+  | { type: 'count'; id: number; prompt: Prompt };
+
 export interface ModelInfo {
   architecture: string;
   name: string;
@@ -106,6 +160,13 @@ export interface ModelInfo {
   nTextState: number;
   nTextHead: number;
   nTextLayer: number;
+  /** Heads of keys and values, and the width of one; language models only, as the next two. */
+  nKvHead: number;
+  headDim: number;
+  /** Width of the feed-forward layers. */
+  nFf: number;
+  /** Tokens that layers with local attention look back; 0: all layers see all. */
+  window: number;
   multilingual: boolean;
   /** Those it can write down. */
   languages: Language[];
@@ -150,6 +211,7 @@ export interface Outcome {
 
 export interface LoadMessage {
   type: 'load';
+  kind: 'speech' | 'language';
   model: ModelSpec;
   threads?: number | undefined;
   variant?: Variant | undefined;
@@ -158,6 +220,8 @@ export interface LoadMessage {
 export type ToWorker =
   | LoadMessage
   | { type: 'transcribe'; id: number; options: [string, OptionValue][]; input: AudioSpec }
+  | LanguageMessage
+  | { type: 'closeSession'; session: number }
   | { type: 'piece'; id: number; data: Float32Array | Uint8Array | null }
   | { type: 'cancel'; id: number }
   | { type: 'tensors'; id: number }
@@ -177,5 +241,9 @@ export type FromWorker =
   | { type: 'segments'; id: number; segments: Segment[]; language: string; languageProbability: number }
   | { type: 'progress'; id: number; progress: Progress }
   | { type: 'done'; id: number; outcome: Outcome }
+  | { type: 'text'; id: number; text: string }
+  | { type: 'generated'; id: number; generation: Generation }
+  | { type: 'opened'; id: number; contextWindow: number }
+  | { type: 'counted'; id: number; n: number }
   | { type: 'tensors'; id: number; tensors: TensorInfo[] }
   | { type: 'closed' };

@@ -1,10 +1,12 @@
-// The engine's side: one model in one worker, its transcriptions one after the other, and the threads that help.
+// The engine's side: one model in one worker, its tasks one after the other, and the threads that help.
 //
 //   load ──> pick a build ──> compile ──> instantiate ──> start threads ──> feed the model ──> ready
 //   transcribe ──> queue ──> open ──> [push audio, step, hand out segments, let messages in] ──> done
+//   open, generate, count ──> queue ──> language.ts
 import { AudioReader, type Block } from './audio.js';
 import { detect, type Variant } from './detect.js';
 import { abortError, SottoError, toErrorData } from './errors.js';
+import { Language as LanguageSide } from './language.js';
 import { loadModel, streamPieces } from './loader.js';
 import type { OptionValue } from './options.js';
 import type { Platform, Thread } from './platform.js';
@@ -12,6 +14,7 @@ import type {
   AudioSpec,
   EngineInfo,
   Language,
+  LanguageMessage,
   LoadMessage,
   ModelInfo,
   Outcome,
@@ -65,15 +68,29 @@ class Pull<T extends Piece> implements AsyncIterable<T> {
 
 interface Job {
   id: number;
+  cancelled: boolean;
+  pull: Pull<Piece>;
+}
+
+interface TranscribeJob extends Job {
   options: [string, OptionValue][];
   input: AudioSpec;
-  pull: Pull<Piece>;
-  cancelled: boolean;
 }
 
 export function serve(platform: Platform): void {
   const server = new Server(platform);
   platform.listen((message) => server.receive(message));
+}
+
+/** Says where a model belongs that was given to the wrong class. */
+function checkKind(kind: LoadMessage['kind'], architecture: string): void {
+  if (kind === 'language' && architecture === 'whisper')
+    throw new SottoError('argument', 'This is a Whisper model, which transcribes speech: give it to Transcriber.create().');
+  if (kind === 'speech' && architecture !== 'whisper')
+    throw new SottoError(
+      'argument',
+      `This is a language model (${architecture}), which does not hear: give it to LanguageModel.create().`,
+    );
 }
 
 class Server {
@@ -85,6 +102,7 @@ class Server {
   #wasm!: Wasm;
   #model: Pointer = 0;
   #engine: Pointer = 0;
+  #text: LanguageSide | undefined;
   #loadMs = 0;
   #last: Promise<void> = Promise.resolve();
 
@@ -99,12 +117,20 @@ class Server {
         break;
       case 'transcribe': {
         const { id, options, input } = message;
-        const pull = new Pull<Piece>(() => this.#platform.post({ type: 'pull', id }));
-        const job: Job = { id, options, input, pull, cancelled: false };
-        this.#jobs.set(id, job);
-        this.#last = this.#last.then(() => this.#run(job));
+        this.#queue(id, async (job) => {
+          const outcome = await this.#transcribe(Object.assign(job, { options, input }));
+          this.#platform.post({ type: 'done', id, outcome });
+        });
         break;
       }
+      case 'open':
+      case 'generate':
+      case 'count':
+        this.#queue(message.id, (job) => this.#speak(message, job));
+        break;
+      case 'closeSession':
+        this.#last = this.#last.then(() => this.#text?.closeSession(message.session));
+        break;
       case 'piece':
         if (message.id === 0) this.#modelPull.give(message.data as Uint8Array | null);
         else this.#jobs.get(message.id)?.pull.give(message.data);
@@ -147,6 +173,8 @@ class Server {
       signal: this.#closing.signal,
     });
     this.#model = model;
+    const described = this.#describe();
+    checkKind(message.kind, described.architecture);
     this.#loadMs = performance.now() - start;
     const info: EngineInfo = {
       variant,
@@ -154,7 +182,7 @@ class Server {
       threads,
       whySingle,
       languages: this.#languages(),
-      model: this.#describe(),
+      model: described,
       cached,
       loadMs: this.#loadMs,
     };
@@ -225,16 +253,19 @@ class Server {
   }
 
   #describe(): ModelInfo {
-    const { values } = this.#wasm.row(17, (out) => this.#wasm.x.sotto_wasm_model_describe(this.#model, out));
+    const { values } = this.#wasm.row(21, (out) => this.#wasm.x.sotto_wasm_model_describe(this.#model, out));
     const [architecture, name, weightType] = values.slice(0, 3).map((p) => this.#wasm.text(p));
     const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] =
       values.slice(3);
-    const [multilingual, nTensors, nParameters, weightBytes] = values.slice(13);
+    const [multilingual, nTensors, nParameters, weightBytes, nKvHead, headDim, nFf, window] =
+      values.slice(13);
     // Each language is a token beside those that every multilingual model has.
-    const languages = this.#languages().slice(0, multilingual ? nVocab - COMMON_TOKENS : 1);
+    const nLanguages = architecture !== 'whisper' ? 0 : multilingual ? nVocab - COMMON_TOKENS : 1;
+    const languages = this.#languages().slice(0, nLanguages);
     return {
       ...{ architecture, name, weightType, nVocab, nMel, languages },
       ...{ nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer },
+      ...{ nKvHead, headDim, nFf, window },
       ...{ multilingual: multilingual !== 0, nTensors, nParameters, weightBytes },
     };
   }
@@ -254,18 +285,27 @@ class Server {
     }
   }
 
-  // ---- transcriptions ----
+  // ---- tasks ----
 
-  async #run(job: Job): Promise<void> {
-    try {
-      if (job.cancelled) throw abortError();
-      const outcome = await this.#transcribe(job);
-      this.#platform.post({ type: 'done', id: job.id, outcome });
-    } catch (error) {
-      this.#platform.post({ type: 'failed', id: job.id, error: toErrorData(error) });
-    } finally {
-      this.#jobs.delete(job.id);
-    }
+  #queue(id: number, work: (job: Job) => Promise<void>): void {
+    const pull = new Pull<Piece>(() => this.#platform.post({ type: 'pull', id }));
+    const job: Job = { id, pull, cancelled: false };
+    this.#jobs.set(id, job);
+    this.#last = this.#last.then(async () => {
+      try {
+        if (job.cancelled) throw abortError();
+        await work(job);
+      } catch (error) {
+        this.#platform.post({ type: 'failed', id, error: toErrorData(error) });
+      } finally {
+        this.#jobs.delete(id);
+      }
+    });
+  }
+
+  #speak(message: LanguageMessage, job: Job): Promise<void> {
+    this.#text ??= new LanguageSide(this.#wasm, this.#engine, this.#model, this.#platform);
+    return this.#text.run(message, () => job.cancelled || this.#closing.signal.aborted);
   }
 
   #openTranscription(options: [string, OptionValue][]): Pointer {
@@ -302,7 +342,7 @@ class Server {
     }
   }
 
-  async #transcribe(job: Job): Promise<Outcome> {
+  async #transcribe(job: TranscribeJob): Promise<Outcome> {
     const start = performance.now();
     const { x } = this.#wasm;
     const t = this.#openTranscription(job.options);
@@ -355,7 +395,7 @@ class Server {
     return done ? undefined : value;
   }
 
-  #blocks(job: Job, reader: AudioReader): AsyncGenerator<Block> {
+  #blocks(job: TranscribeJob, reader: AudioReader): AsyncGenerator<Block> {
     const { input } = job;
     if (input.kind === 'pcm') {
       reader.duration = input.duration;

@@ -35,6 +35,42 @@ interface Exports {
   sotto_wasm_transcription_language_p(t: Pointer, index: number): number;
   sotto_wasm_transcription_progress(t: Pointer, out: Pointer): void;
   sotto_wasm_transcription_timings(t: Pointer, out: Pointer): void;
+  sotto_wasm_sampler_options(): Pointer;
+  sotto_wasm_sampler_option(options: Pointer, name: Pointer, value: number): number;
+  sotto_wasm_tokenize(
+    model: Pointer,
+    bytes: Pointer,
+    size: number,
+    flags: number,
+    ids: Pointer,
+    capacity: number,
+    out: Pointer,
+  ): number;
+  sotto_wasm_token_piece(model: Pointer, id: number, out: Pointer): Pointer;
+  sotto_wasm_token_ends(model: Pointer, id: number): number;
+  sotto_wasm_turns(n: number): Pointer;
+  sotto_wasm_turn(turns: Pointer, index: number, role: number, bytes: Pointer, size: number): void;
+  sotto_wasm_chat_tokens(
+    model: Pointer,
+    turns: Pointer,
+    nTurns: number,
+    ids: Pointer,
+    capacity: number,
+    out: Pointer,
+  ): number;
+  sotto_wasm_session_open(model: Pointer, nCtx: number): Pointer;
+  sotto_wasm_session_close(s: Pointer): void;
+  sotto_wasm_session_capacity(s: Pointer): number;
+  sotto_wasm_session_sync(s: Pointer, tokens: Pointer, n: number): number;
+  sotto_wasm_session_step(s: Pointer): number;
+  sotto_wasm_session_logits(s: Pointer): Pointer;
+  sotto_wasm_sampler_open(model: Pointer, options: Pointer): Pointer;
+  sotto_wasm_sampler_close(s: Pointer): void;
+  sotto_wasm_sampler_accept(s: Pointer, id: number): void;
+  sotto_wasm_sampler_sample(s: Pointer, logits: Pointer): number;
+  sotto_wasm_text_stream_open(stops: Pointer, n: number): Pointer;
+  sotto_wasm_text_stream_close(s: Pointer): void;
+  sotto_wasm_text_stream_push(s: Pointer, bytes: Pointer, size: number, out: Pointer): number;
   sotto_wasm_resampler_open(rate: number, channels: number): Pointer;
   sotto_wasm_resampler_close(r: Pointer): void;
   sotto_wasm_resampler_run(
@@ -70,7 +106,7 @@ const MOST_PAGES = [65536, 32768, 16384, 8192];
 /** Stack of a worker thread: kernels keep small tiles there. */
 const STACK_BYTES = 256 << 10;
 /** Doubles that src/wasm.c writes at most in one row. */
-const ROW_DOUBLES = 17;
+const ROW_DOUBLES = 21;
 
 function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory | undefined): WebAssembly.Imports {
   const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};

@@ -30,7 +30,7 @@ function answer(request, response, name) {
       .end('<!doctype html><title>test</title>');
   }
   const file = path.join(root, name);
-  if (!/^\/(js\/dist|models|tests\/fixtures\/audio)\//.test(name) || !existsSync(file))
+  if (!/^\/(js\/dist|models|assets|tests\/fixtures\/audio)\//.test(name) || !existsSync(file))
     return response.writeHead(404).end();
   const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
   response.writeHead(200, { ...headers, 'content-type': type, 'content-length': statSync(file).size });
@@ -185,3 +185,34 @@ test('the package from another origin, as from a CDN', ready, async (t) => {
   }, base);
   assert.match(r, /-threads$/);
 });
+
+for (const isolated of [true, false]) {
+  test(`a language model, ${isolated ? 'isolated' : 'not isolated'}`, ready, async (t) => {
+    const page = await open(t, isolated);
+    const r = await page.evaluate(async () => {
+      const create = { model: new URL('/assets/teller-q8_0.gguf', location.href), temperature: 0 };
+      const model = await window.sotto.LanguageModel.create(create);
+      const prompt = 'Tell me a story about a dog and a ball.';
+      const controller = new AbortController();
+      const aborted = [];
+      const abort = await (async () => {
+        const reader = model.promptStreaming(prompt, { signal: controller.signal }).getReader();
+        for (;;) {
+          const { done, value } = await reader.read();
+          if (done) return 'done';
+          if (aborted.push(value) === 3) controller.abort();
+        }
+      })().catch((e) => e.name);
+      const pieces = [];
+      for await (const piece of model.promptStreaming(prompt, { maxTokens: 10 })) pieces.push(piece);
+      const out = { abort, pieces, usage: model.contextUsage, variant: model.info.variant };
+      await model.destroy();
+      return out;
+    });
+    assert.match(r.variant, isolated ? /threads$/ : /single$/);
+    assert.equal(r.abort, 'AbortError');
+    assert.ok(r.pieces.length > 5);
+    assert.match(r.pieces.join(''), /^Once upon a time, there was/);
+    assert.equal(r.usage, 35);
+  });
+}

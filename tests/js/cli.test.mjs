@@ -197,6 +197,7 @@ test('the native command says the same', { ...ready, ...needs(NATIVE) }, async (
     ['info', MODEL],
     ['info', '--json', MODEL],
     ['transcribe', '--help'],
+    ['generate', '--help'],
   ]) {
     const [ours, native] = await Promise.all([run(args), runProgram(NATIVE, args)]);
     assert.deepEqual([ours.code, native.code], [0, 0]);

@@ -9,7 +9,7 @@ const TSC = 'node_modules/typescript/bin/tsc';
 const ready = needs('js/dist/types/index.d.ts', 'node_modules/sotto/package.json', TSC);
 
 const caller = `
-import { detect, models, SottoError, Transcriber, type Transcript } from 'sotto';
+import { detect, LanguageModel, models, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
 import { format } from 'sotto/format';
 const transcriber = await Transcriber.create({
   model: models[0]!.id,
@@ -22,6 +22,12 @@ console.log(format(whole, 'srt'), detect().threads, SottoError);
 // @ts-expect-error no such task
 transcriber.transcribe(new Uint8Array(1), { task: 'sing' });
 await transcriber.destroy();
+const model = await LanguageModel.create({ model: new Blob([]), initialPrompts: [{ role: 'system', content: 'Be short.' }] });
+for await (const piece of model.promptStreaming('Hello', { onFinish: (g: Generation) => console.log(g.stopReason) })) console.log(piece.length);
+const answer: string = await model.prompt([{ role: 'user', content: 'Hello' }], { stop: '.', maxTokens: 5 });
+console.log(answer, model.contextUsage / model.contextWindow, await model.countTokens(answer));
+// @ts-expect-error no such role
+await model.append([{ role: 'robot', content: '' }]);
 `;
 
 const places = {
