@@ -249,8 +249,8 @@ int32_t sotto_token_ends(const sotto_model *model, int32_t id);
 typedef struct sotto_session sotto_session;
 
 typedef struct sotto_session_options {
-  int32_t n_ctx;   /* most tokens held; 0: 4096, or what the model was trained for, if that is less */
-  int32_t n_batch; /* tokens evaluated in one step; 0: 256 */
+  int32_t n_ctx;      /* most tokens held; 0: 4096, or what the model was trained for, if that is less */
+  int32_t n_batch;    /* tokens evaluated in one step; 0: 256 */
   int32_t all_logits; /* 1: logits of every token, not only of the last: for measuring */
 } sotto_session_options;
 
