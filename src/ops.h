@@ -24,6 +24,11 @@ typedef struct tensor {
   int32_t stride; /* elements from a row to the next; may be less than cols (rows overlap) */
 } tensor;
 
+/* A dense matrix in `buf`, from element `offset` on. */
+static inline tensor tensor_matrix(buffer *buf, size_t offset, int32_t rows, int32_t cols) {
+  return (tensor){.buf = buf, .offset = offset, .rows = rows, .cols = cols, .stride = cols};
+}
+
 static inline tensor tensor_rows(tensor t, int32_t first, int32_t n) {
   t.offset += (size_t)first * (size_t)t.stride;
   t.rows = n;

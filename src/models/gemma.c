@@ -35,10 +35,6 @@ static bool is_global(const gemma_config *c, int32_t layer) {
   return c->window == 0 || (layer + 1) % c->global_every == 0;
 }
 
-static tensor matrix(buffer *buf, size_t offset, int32_t rows, int32_t cols) {
-  return (tensor){.buf = buf, .offset = offset, .rows = rows, .cols = cols, .stride = cols};
-}
-
 /* ---- forward ---- */
 
 /* x += f(x), where `out` [n, d] is what f gave: through a norm of its own, where the family has one. */
@@ -60,11 +56,11 @@ static void attention(gemma_state *s, int32_t layer, tensor x, tensor norm) {
   const bool global = is_global(c, layer);
   const int32_t n = x.rows, d_q = c->n_head * c->head_dim, d_kv = c->n_kv_head * c->head_dim;
   const size_t n_rows = (size_t)s->n_batch;
-  tensor q = matrix(s->work_buf, 0, n, d_q);                                          /* [n, n_head * head_dim] */
-  tensor a = matrix(s->work_buf, n_rows * (size_t)d_q, n, d_q);                       /* the same */
-  tensor k = matrix(s->work_buf, n_rows * 2 * (size_t)d_q, n, d_kv);                  /* [n, n_kv_head * head_dim] */
-  tensor v = matrix(s->work_buf, n_rows * (2 * (size_t)d_q + (size_t)d_kv), n, d_kv); /* the same */
-  tensor rope = matrix(s->rope_buf, global ? 0 : n_rows * (size_t)c->head_dim, n, c->head_dim);
+  tensor q = tensor_matrix(s->work_buf, 0, n, d_q);                         /* [n, n_head * head_dim] */
+  tensor a = tensor_matrix(s->work_buf, n_rows * (size_t)d_q, n, d_q);      /* the same */
+  tensor k = tensor_matrix(s->work_buf, n_rows * 2 * (size_t)d_q, n, d_kv); /* [n, n_kv_head * head_dim] */
+  tensor v = tensor_matrix(s->work_buf, n_rows * (2 * (size_t)d_q + (size_t)d_kv), n, d_kv); /* the same */
+  tensor rope = tensor_matrix(s->rope_buf, global ? 0 : n_rows * (size_t)c->head_dim, n, c->head_dim);
   const tensor *q_gain = c->qk_norm ? &l->query_norm : NULL, *k_gain = c->qk_norm ? &l->key_norm : NULL;
   const kv_view view = {.slots = global ? s->global_slots : s->local_slots,
                         .first = global ? NULL : s->first,
@@ -87,8 +83,8 @@ static void mlp(gemma_state *s, int32_t layer, tensor x, tensor norm) {
   const gemma_config *c = &s->g->c;
   const gemma_layer *l = &s->g->layers[layer];
   const ops *o = s->be->ops;
-  tensor gate = matrix(s->hidden_buf, 0, x.rows, c->d_ff);                                  /* [n, d_ff] */
-  tensor up = matrix(s->hidden_buf, (size_t)s->n_batch * (size_t)c->d_ff, x.rows, c->d_ff); /* [n, d_ff] */
+  tensor gate = tensor_matrix(s->hidden_buf, 0, x.rows, c->d_ff);                                  /* [n, d_ff] */
+  tensor up = tensor_matrix(s->hidden_buf, (size_t)s->n_batch * (size_t)c->d_ff, x.rows, c->d_ff); /* [n, d_ff] */
   o->rms_norm(s->be, norm, x, l->mlp_norm, c->norm_eps, NULL);
   o->linear(s->be, gate, norm, l->gate, NULL, ACT_NONE, NULL);
   o->linear(s->be, up, norm, l->up, NULL, ACT_NONE, NULL);
@@ -113,10 +109,10 @@ sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_
     s->local_length[i] = min_i32(position + 1, c->window);
     s->first[i] = position + 1 - s->local_length[i];
   }
-  tensor x = matrix(s->x_buf, 0, n, c->d_model);
-  tensor norm = matrix(s->norm_buf, 0, n, c->d_model);
-  tensor global_rope = matrix(s->rope_buf, 0, n, c->head_dim);
-  tensor local_rope = matrix(s->rope_buf, (size_t)s->n_batch * (size_t)c->head_dim, n, c->head_dim);
+  tensor x = tensor_matrix(s->x_buf, 0, n, c->d_model);
+  tensor norm = tensor_matrix(s->norm_buf, 0, n, c->d_model);
+  tensor global_rope = tensor_matrix(s->rope_buf, 0, n, c->head_dim);
+  tensor local_rope = tensor_matrix(s->rope_buf, (size_t)s->n_batch * (size_t)c->head_dim, n, c->head_dim);
 
   o->rope_table(s->be, global_rope, s->global_frequencies, s->positions);
   if (c->window > 0) o->rope_table(s->be, local_rope, s->local_frequencies, s->positions);
@@ -126,7 +122,7 @@ sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_
     attention(s, i, x, norm);
     mlp(s, i, x, norm);
   }
-  s->logits = matrix(s->logits_buf, 0, n_logits, c->n_vocab);
+  s->logits = tensor_matrix(s->logits_buf, 0, n_logits, c->n_vocab);
   if (n_logits > 0) {
     tensor last = tensor_rows(norm, 0, n_logits);
     o->rms_norm(s->be, last, tensor_rows(x, n - n_logits, n_logits), g->output_norm, c->norm_eps, NULL);
@@ -171,8 +167,8 @@ static bool take_frequencies(gemma_state *s) {
   const int32_t half = c->head_dim / 2;
   float *values = mem_alloc((size_t)half, sizeof *values);
   if (values == NULL) return false;
-  s->global_frequencies = matrix(s->frequency_buf, 0, 1, half);
-  s->local_frequencies = matrix(s->frequency_buf, (size_t)half, 1, half);
+  s->global_frequencies = tensor_matrix(s->frequency_buf, 0, 1, half);
+  s->local_frequencies = tensor_matrix(s->frequency_buf, (size_t)half, 1, half);
   for (int32_t i = 0; i < half; i++) values[i] = (float)(pow(c->theta_global, -2.0 * i / c->head_dim) / c->rope_factor);
   s->be->ops->upload(s->be, s->global_frequencies, values);
   /* Gemma 2 has one base for both kinds of layers. */

@@ -42,10 +42,6 @@ struct whisper_state {
   int32_t length;                       /* tokens held by each live sequence */
 };
 
-static tensor matrix(buffer *buf, size_t offset, int32_t rows, int32_t cols) {
-  return (tensor){.buf = buf, .offset = offset, .rows = rows, .cols = cols, .stride = cols};
-}
-
 /* Rows that overlap: row t is `taps` rows of x from t * hop on, one after another. */
 static tensor windows(tensor x, int32_t rows, int32_t taps, int32_t hop) {
   x.rows = rows;
@@ -68,7 +64,7 @@ static float attention_scale(int32_t d, int32_t n_head) { return 1.0f / sqrtf((f
 /* ---- encoder ---- */
 
 static void mlp(backend *be, tensor x, tensor norm, buffer *work, const whisper_layer *l) {
-  tensor hidden = matrix(work, 0, x.rows, 4 * x.cols); /* [n, 4d] */
+  tensor hidden = tensor_matrix(work, 0, x.rows, 4 * x.cols); /* [n, 4d] */
   layer_norm(be, norm, x, &l->mlp_ln);
   linear(be, hidden, norm, &l->fc1, ACT_GELU_ERF, NULL);
   linear(be, x, hidden, &l->fc2, ACT_NONE, &x);
@@ -77,7 +73,7 @@ static void mlp(backend *be, tensor x, tensor norm, buffer *work, const whisper_
 static void encode_convolutions(whisper_state *s) {
   const whisper *w = s->w;
   const int32_t n_ctx = w->h.n_audio_ctx, d = w->h.n_audio_state;
-  tensor hidden = matrix(s->work_buf, 0, 2 * n_ctx + 2 * HALO, d); /* [3002, d] */
+  tensor hidden = tensor_matrix(s->work_buf, 0, 2 * n_ctx + 2 * HALO, d); /* [3002, d] */
   s->be->ops->upload(s->be, tensor_rows(hidden, 0, 1), s->zeros);
   s->be->ops->upload(s->be, tensor_rows(hidden, 2 * n_ctx + HALO, 1), s->zeros);
   linear(s->be, tensor_rows(hidden, HALO, 2 * n_ctx), windows(s->mel, 2 * n_ctx, 3, 1), &w->conv1, ACT_GELU_ERF, NULL);
@@ -87,10 +83,10 @@ static void encode_convolutions(whisper_state *s) {
 static void encode_layer(whisper_state *s, const whisper_layer *l) {
   const int32_t n = s->x.rows, d = s->x.cols;
   const size_t size = (size_t)n * (size_t)d;
-  tensor q = matrix(s->work_buf, 0, n, d);        /* [1500, d] */
-  tensor k = matrix(s->work_buf, size, n, d);     /* [1500, d] */
-  tensor v = matrix(s->work_buf, 2 * size, n, d); /* [1500, d] */
-  tensor a = matrix(s->work_buf, 3 * size, n, d); /* [1500, d] */
+  tensor q = tensor_matrix(s->work_buf, 0, n, d);        /* [1500, d] */
+  tensor k = tensor_matrix(s->work_buf, size, n, d);     /* [1500, d] */
+  tensor v = tensor_matrix(s->work_buf, 2 * size, n, d); /* [1500, d] */
+  tensor a = tensor_matrix(s->work_buf, 3 * size, n, d); /* [1500, d] */
   layer_norm(s->be, s->norm, s->x, &l->self.ln);
   linear(s->be, q, s->norm, &l->self.query, ACT_NONE, NULL);
   linear(s->be, k, s->norm, &l->self.key, ACT_NONE, NULL);
@@ -104,8 +100,8 @@ static void encode_layer(whisper_state *s, const whisper_layer *l) {
 static void encode_cross(whisper_state *s, int32_t layer) {
   const whisper_attention *c = &s->w->decoder[layer].cross;
   const int32_t n = s->x.rows, d = s->x.cols;
-  tensor k = matrix(s->work_buf, 0, n, d);                     /* [1500, d] */
-  tensor v = matrix(s->work_buf, (size_t)n * (size_t)d, n, d); /* [1500, d] */
+  tensor k = tensor_matrix(s->work_buf, 0, n, d);                     /* [1500, d] */
+  tensor v = tensor_matrix(s->work_buf, (size_t)n * (size_t)d, n, d); /* [1500, d] */
   linear(s->be, k, s->x, &c->key, ACT_NONE, NULL);
   linear(s->be, v, s->x, &c->value, ACT_NONE, NULL);
   s->be->ops->kv_fill(s->be, s->cross[layer], k, v);
@@ -146,12 +142,12 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, in
   const size_t size = (size_t)n * (size_t)d;
   backend *be = s->be;
   const kv_view view = {.slots = s->places, .slot_stride = slot_stride, .length = s->lengths};
-  tensor x = matrix(s->tx_buf, 0, n, d);
-  tensor norm = matrix(s->tnorm_buf, 0, n, d);
-  tensor q = matrix(s->twork_buf, 0, n, d);
-  tensor k = matrix(s->twork_buf, size, n, d);
-  tensor v = matrix(s->twork_buf, 2 * size, n, d);
-  tensor a = matrix(s->twork_buf, 3 * size, n, d);
+  tensor x = tensor_matrix(s->tx_buf, 0, n, d);
+  tensor norm = tensor_matrix(s->tnorm_buf, 0, n, d);
+  tensor q = tensor_matrix(s->twork_buf, 0, n, d);
+  tensor k = tensor_matrix(s->twork_buf, size, n, d);
+  tensor v = tensor_matrix(s->twork_buf, 2 * size, n, d);
+  tensor a = tensor_matrix(s->twork_buf, 3 * size, n, d);
 
   be->ops->embed(be, x, w->token_embedding, tokens, 1.0f, &w->text_positions, s->positions);
   for (int32_t i = 0; i < w->h.n_text_layer; i++) {
@@ -177,12 +173,12 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, in
 static void decode_logits(whisper_state *s, const int32_t *want, int32_t n_want) {
   const whisper *w = s->w;
   const int32_t d = w->h.n_text_state;
-  tensor x = matrix(s->tx_buf, 0, w->h.n_text_ctx, d);
-  tensor norm = matrix(s->tnorm_buf, 0, n_want, d);
+  tensor x = tensor_matrix(s->tx_buf, 0, w->h.n_text_ctx, d);
+  tensor norm = tensor_matrix(s->tnorm_buf, 0, n_want, d);
   if (want == NULL) layer_norm(s->be, norm, tensor_rows(x, 0, n_want), &w->ln);
   for (int32_t i = 0; want != NULL && i < n_want; i++)
     layer_norm(s->be, tensor_rows(norm, i, 1), tensor_rows(x, want[i], 1), &w->ln);
-  s->logits = matrix(s->logits_buf, 0, n_want, w->h.n_vocab);
+  s->logits = tensor_matrix(s->logits_buf, 0, n_want, w->h.n_vocab);
   s->be->ops->linear(s->be, s->logits, norm, w->token_embedding, NULL, ACT_NONE, NULL);
 }
 
@@ -286,9 +282,9 @@ sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs,
     whisper_state_close(s);
     return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription: close others, or use a smaller model");
   }
-  s->mel = matrix(s->mel_buf, 0, 2 * w->h.n_audio_ctx + 2 * HALO, w->h.n_mel);
-  s->x = matrix(s->x_buf, 0, w->h.n_audio_ctx, w->h.n_audio_state);
-  s->norm = matrix(s->norm_buf, 0, w->h.n_audio_ctx, w->h.n_audio_state);
+  s->mel = tensor_matrix(s->mel_buf, 0, 2 * w->h.n_audio_ctx + 2 * HALO, w->h.n_mel);
+  s->x = tensor_matrix(s->x_buf, 0, w->h.n_audio_ctx, w->h.n_audio_state);
+  s->norm = tensor_matrix(s->norm_buf, 0, w->h.n_audio_ctx, w->h.n_audio_state);
   *out = s;
   return SOTTO_OK;
 }

@@ -74,6 +74,40 @@ static inline void random_fill(random_state *r, float *x, size_t n, float low, f
   for (size_t i = 0; i < n; i++) x[i] = random_uniform(r, low, high);
 }
 
+/* -- readers that are pushed -- */
+
+typedef struct pushed_reader {
+  void *reader;
+  sotto_status (*feed)(void *reader, const void *bytes, size_t size, error *err);
+  sotto_status (*finish)(void *reader, error *err);
+} pushed_reader;
+
+/* Pushes `size` bytes in pieces of `piece` (0: one to 40, at random) and finishes; the first error ends it, must stay, and has a sentence. */
+static inline sotto_status push_pieces(const pushed_reader *r, const void *bytes, size_t size, size_t piece,
+                                       error *err) {
+  random_state random = {size};
+  const char *p = bytes;
+  error ignored;
+  sotto_status status = SOTTO_OK;
+  err->text[0] = 0;
+  while (size > 0 && status == SOTTO_OK) {
+    size_t n = min_size(size, piece ? piece : 1 + random_below(&random, 40));
+    char *copy = malloc(n); /* of its exact size, so that reading past it is seen */
+    memcpy(copy, p, n);
+    status = r->feed(r->reader, copy, n, err);
+    free(copy);
+    p += n;
+    size -= n;
+  }
+  sotto_status end = r->finish(r->reader, status < 0 ? &ignored : err);
+  if (status < 0)
+    CHECK(end == status && strcmp(ignored.text, err->text) == 0); /* a failure stays */
+  else
+    status = end;
+  CHECK((status == SOTTO_OK) == (err->text[0] == 0)); /* a sentence with every error */
+  return status;
+}
+
 /* -- files -- */
 
 /* The whole file, to be freed by free(); NULL when it cannot be read. One NUL is put behind the bytes. `n_bytes` may be NULL. */

@@ -90,30 +90,18 @@ static ggml_bin *open_reader(record *r, int stop_at) {
   return ggml_bin_open(&sink);
 }
 
+static sotto_status feed_ggml_bin(void *reader, const void *bytes, size_t size, error *err) {
+  return ggml_bin_feed(reader, bytes, size, err);
+}
+
+static sotto_status finish_ggml_bin(void *reader, error *err) { return ggml_bin_finish(reader, err); }
+
 /* Reads `size` bytes in pieces of `piece` (0: one to 40, at random). */
 static sotto_status read_all(const void *bytes, size_t size, size_t piece, record *r, error *err) {
-  random_state random = {size};
-  const char *p = bytes;
-  error ignored;
-  sotto_status status = SOTTO_OK;
   ggml_bin *b = open_reader(r, 0);
-  err->text[0] = 0;
-  while (size > 0 && status == SOTTO_OK) {
-    size_t n = min_size(size, piece ? piece : 1 + random_below(&random, 40));
-    char *copy = malloc(n); /* of its exact size, so that reading past it is seen */
-    memcpy(copy, p, n);
-    status = ggml_bin_feed(b, copy, n, err);
-    free(copy);
-    p += n;
-    size -= n;
-  }
-  sotto_status end = ggml_bin_finish(b, status < 0 ? &ignored : err);
-  if (status < 0)
-    CHECK(end == status && strcmp(ignored.text, err->text) == 0); /* a failure stays */
-  else
-    status = end;
+  const pushed_reader reader = {b, feed_ggml_bin, finish_ggml_bin};
+  const sotto_status status = push_pieces(&reader, bytes, size, piece, err);
   CHECK(r->in_order);
-  CHECK((status == SOTTO_OK) == (err->text[0] == 0)); /* a sentence with every error */
   ggml_bin_close(b);
   return status;
 }

@@ -3,31 +3,19 @@
 #include "make_gguf.h"
 #include "tensor_record.h"
 
+static sotto_status feed_gguf(void *reader, const void *bytes, size_t size, error *err) {
+  return gguf_feed(reader, bytes, size, err);
+}
+
+static sotto_status finish_gguf(void *reader, error *err) { return gguf_finish(reader, err); }
+
 /* Reads `size` bytes in pieces of `piece` (0: one to 40, at random). The reader stays open. */
 static sotto_status read_all(gguf **out, const void *bytes, size_t size, size_t piece, tensor_record *r, error *err) {
-  random_state random = {size};
-  const char *p = bytes;
-  error ignored;
-  sotto_status status = SOTTO_OK;
   const tensor_sink sink = record_sink(r);
   gguf *g = gguf_open(&sink);
-  err->text[0] = 0;
-  while (size > 0 && status == SOTTO_OK) {
-    size_t n = min_size(size, piece ? piece : 1 + random_below(&random, 40));
-    char *copy = malloc(n); /* of its exact size, so that reading past it is seen */
-    memcpy(copy, p, n);
-    status = gguf_feed(g, copy, n, err);
-    free(copy);
-    p += n;
-    size -= n;
-  }
-  sotto_status end = gguf_finish(g, status < 0 ? &ignored : err);
-  if (status < 0)
-    CHECK(end == status && strcmp(ignored.text, err->text) == 0); /* a failure stays */
-  else
-    status = end;
+  const pushed_reader reader = {g, feed_gguf, finish_gguf};
+  const sotto_status status = push_pieces(&reader, bytes, size, piece, err);
   CHECK(r->in_order);
-  CHECK((status == SOTTO_OK) == (err->text[0] == 0)); /* a sentence with every error */
   *out = g;
   return status;
 }

@@ -4,32 +4,20 @@
 #include "make_model.h"
 #include "tensor_record.h"
 
+static sotto_status feed_safetensors(void *reader, const void *bytes, size_t size, error *err) {
+  return safetensors_feed(reader, bytes, size, err);
+}
+
+static sotto_status finish_safetensors(void *reader, error *err) { return safetensors_finish(reader, err); }
+
 /* Reads `size` bytes in pieces of `piece` (0: one to 40, at random). The reader stays open. */
 static sotto_status read_all(safetensors **out, const void *bytes, size_t size, size_t piece, tensor_record *r,
                              error *err) {
-  random_state random = {size};
-  const char *p = bytes;
-  error ignored;
-  sotto_status status = SOTTO_OK;
   const tensor_sink sink = record_sink(r);
   safetensors *s = safetensors_open(&sink);
-  err->text[0] = 0;
-  while (size > 0 && status == SOTTO_OK) {
-    size_t n = min_size(size, piece ? piece : 1 + random_below(&random, 40));
-    char *copy = malloc(n); /* of its exact size, so that reading past it is seen */
-    memcpy(copy, p, n);
-    status = safetensors_feed(s, copy, n, err);
-    free(copy);
-    p += n;
-    size -= n;
-  }
-  sotto_status end = safetensors_finish(s, status < 0 ? &ignored : err);
-  if (status < 0)
-    CHECK(end == status && strcmp(ignored.text, err->text) == 0); /* a failure stays */
-  else
-    status = end;
+  const pushed_reader reader = {s, feed_safetensors, finish_safetensors};
+  const sotto_status status = push_pieces(&reader, bytes, size, piece, err);
   CHECK(r->in_order);
-  CHECK((status == SOTTO_OK) == (err->text[0] == 0)); /* a sentence with every error */
   *out = s;
   return status;
 }
