@@ -209,8 +209,8 @@ static void slots_item(void *context, int32_t item, int32_t thread) {
   const size_t place = (size_t)kv_head * (size_t)a->n_slots, row = place * (size_t)d;
   const int32_t *slots =
       view->slots + (size_t)query * (size_t)view->slot_stride + (view->first ? view->first[query] : 0);
-  j->c->k->attend_slots(y, q, unit * j->scale, view->softcap, a->k + row, a->k_scale + place, a->v + row,
-                        a->v_scale + place, d, slots, view->length[query], scores);
+  j->c->k->attention->slots(y, q, unit * j->scale, view->softcap, a->k + row, a->k_scale + place, a->v + row,
+                            a->v_scale + place, d, slots, view->length[query], scores);
   memcpy(tensor_at(j->y, query) + column, y, (size_t)a->head_dim * sizeof *y);
 }
 

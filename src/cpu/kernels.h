@@ -13,6 +13,7 @@
 #define SOTTO_CPU_KERNELS_H
 
 #include "../base/base.h"
+#include "kernels_attention.h"
 
 #define FIXED_NORM_A  32440.0f /* 0.99 * 2^15 */
 #define FIXED_NORM_B  64225.0f /* 0.98 * 2^16 */
@@ -74,11 +75,7 @@ typedef struct kernels {
   /* x = cap * tanh(x * factor / cap), in place. */
   void (*softcap)(float *x, int32_t n, float factor, float cap);
 
-  /* One query over `length` places of one head: y[d] = softmax(q kᵀ * scale) v, scores softcapped where cap > 0. k, v: int16 [place][d] with one f32 scale a place;
-   * d a multiple of 32, places through slots[]; q int16 [d] with its scale; scores: scratch [length]. */
-  void (*attend_slots)(float *y, const int16_t *q, float q_scale, float cap, const int16_t *k, const float *k_scale,
-                       const int16_t *v, const float *v_scale, int32_t d, const int32_t *slots, int32_t length,
-                       float *scores);
+  const attention_kernels *attention;
 } kernels;
 
 /* The unit for stretches of at most this norm and largest element: NaN stays NaN (so that products say so), one too small to invert is 0. */
