@@ -232,6 +232,6 @@ export class Language {
       decodeMs: performance.now() - prefilled,
       nDecode,
     };
-    return { text, promptTokens, tokens, stopReason, timings };
+    return { text, promptTokens, tokens, stopReason, timings, memoryBytes: wasm.memory.buffer.byteLength };
   }
 }

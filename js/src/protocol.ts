@@ -125,6 +125,8 @@ export interface Generation {
   /** The model's own end, a string of `stop`, `maxTokens`, or a full context. */
   stopReason: 'end' | 'stop' | 'length' | 'context';
   timings: GenerationTimings;
+  /** Of the engine's linear memory. */
+  memoryBytes: number;
 }
 
 export interface GenerateMessage {
