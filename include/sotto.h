@@ -1,9 +1,11 @@
-/* sotto: speech recognition in C11, natively and in WebAssembly.
+/* sotto: speech recognition and language models in C11, natively and in WebAssembly.
  *
  * The way through this header:
  *
- *     engine ──> model ──────────> transcription
- *     (threads)  (feed the file)   (push audio, step, pull segments)
+ *     engine ──> model ────────┬─> transcription
+ *     (threads)  (feed a file) │   (push audio, step, pull segments)
+ *                              └─> session, sampler
+ *                                  (sync tokens, step, sample)
  *
  *     sotto_engine_open(&engine, NULL);
  *     sotto_model_open(&model, engine);
@@ -16,7 +18,7 @@
  *     } while (s == SOTTO_AGAIN || s == SOTTO_SEGMENT);
  *
  * Ownership: every `open` that returns SOTTO_OK is paired with one `close`; when it fails, *out is NULL and
- * nothing is left behind. Close children before parents (transcription, model, engine). All strings are UTF-8,
+ * nothing is left behind. Close children before parents (transcription or session, model, engine). All strings are UTF-8,
  * NUL-terminated and owned by the library. Nothing here blocks on I/O, calls exit, or prints.
  * Threads: an engine and all that was opened on it belong to one caller at a time. */
 #ifndef SOTTO_H
@@ -76,7 +78,7 @@ typedef struct sotto_model sotto_model;
 /* Opens an empty model that waits for its bytes. Errors: MEMORY. */
 sotto_status sotto_model_open(sotto_model **out, sotto_engine *engine);
 
-/* Gives the next `size` bytes of the model file (whisper.cpp's ggml .bin), in pieces of any size. The bytes are copied or converted;
+/* Gives the next `size` bytes of the model file (whisper.cpp's ggml .bin, or GGUF), in pieces of any size. The bytes are copied or converted;
  * the caller keeps its buffer. After an error every further call fails alike.
  * Errors: FORMAT, UNSUPPORTED, MEMORY. */
 sotto_status sotto_model_feed(sotto_model *model, const void *bytes, size_t size);
@@ -215,7 +217,7 @@ void sotto_transcription_timings(const sotto_transcription *t, sotto_timings *ti
 /* ---- text: a language model (Gemma 1, 2, 3) ----
  *
  *     sotto_model_open ─> feed a GGUF file, or sotto_model_file(name), feed ... for the files of a Hugging Face folder ─> finish
- *     sotto_session_open ─> sync(tokens) ─> step until DONE ─> sotto_sampler_sample(session) ─> sync(tokens + it) ... */
+ *     sotto_session_open ─> sync(tokens) ─> step until DONE ─> sotto_sampler_sample(logits) ─> sync(tokens + it) ... */
 
 /* The bytes fed from here on are those of the file `name` (without folders): "model.gguf", "config.json", "tokenizer.model", "tokenizer.json",
  * "model-00001-of-00002.safetensors"... Needed only for models of several files; any order, but config.json before the weights.
@@ -242,22 +244,35 @@ typedef struct sotto_turn {
  * system turn may come before. What users write cannot hold control tokens. Errors: ARGUMENT, UNSUPPORTED (no chat model), MEMORY. */
 sotto_status sotto_chat_tokens(sotto_model *model, const sotto_turn *turns, size_t n_turns, int32_t *ids,
                                size_t capacity, size_t *n);
+/* As sotto_chat_tokens, for conversations that outgrow the context: leaves out the oldest turns after the system's, a user's and its answer
+ * together, until at most `max_tokens` ids remain; *n_dropped: the number of turns left out. The system text stays, before what is then the
+ * first turn. Errors: as sotto_chat_tokens; ARGUMENT when the last turn alone does not fit. */
+sotto_status sotto_chat_fit(sotto_model *m, const sotto_turn *turns, size_t n_turns, size_t max_tokens, int32_t *ids,
+                            size_t capacity, size_t *n, size_t *n_dropped);
 /* 1: generation stops at this token (end of text, end of turn). */
 int32_t sotto_token_ends(const sotto_model *model, int32_t id);
 
 /* One sequence of tokens with its keys and values. */
 typedef struct sotto_session sotto_session;
 
+/* How keys and values are stored. Q8_0 takes little more than half the memory of F16. */
+typedef enum sotto_kv_type { SOTTO_KV_F16 = 0, SOTTO_KV_Q8_0 = 1 } sotto_kv_type;
+
 typedef struct sotto_session_options {
   int32_t n_ctx;      /* most tokens held; 0: 4096, or what the model was trained for, if that is less */
-  int32_t n_batch;    /* tokens evaluated in one step; 0: 256 */
+  int32_t n_batch;    /* tokens evaluated in one step, at most n_ctx; 0: 256 */
   int32_t all_logits; /* 1: logits of every token, not only of the last: for measuring */
+  int32_t kv_type;    /* sotto_kv_type */
 } sotto_session_options;
 
-/* Memory that a session would take, in bytes. */
+/* Memory that a session takes, in bytes, all of it at open. `options` may be NULL for the defaults. 0: the model is not complete, or an
+ * option is out of range. */
 uint64_t sotto_session_bytes(const sotto_model *model, const sotto_session_options *options);
-/* Errors: ARGUMENT, MEMORY. */
+/* `options` may be NULL for the defaults. Errors: ARGUMENT (model not complete, an option out of range), MEMORY. */
 sotto_status sotto_session_open(sotto_session **out, sotto_model *model, const sotto_session_options *options);
+/* Another session with the same options, tokens, keys and values, and logits; both go on independently, and alike when given the same tokens.
+ * Errors: ARGUMENT, MEMORY. */
+sotto_status sotto_session_fork(sotto_session **out, sotto_session *session);
 void sotto_session_close(sotto_session *s); /* NULL is allowed */
 int32_t sotto_session_capacity(const sotto_session *s);
 
@@ -275,24 +290,63 @@ float *sotto_session_logits(sotto_session *s, int32_t back);
 /* Tokens whose logits the last step made. */
 int32_t sotto_session_n_logits(const sotto_session *s);
 
+/* A session as bytes, to go on with later or elsewhere: the tokens evaluated, their keys and values; no logits. What a session restored from
+ * them is synced to goes on as in the session that was saved, bit for bit where the instruction set is the same.
+ * The form: "SOTTOKV" and a version, a fingerprint of the model, the storage of keys and values, tokens, keys and values by layer, a checksum. */
+/* The bytes that save would write now. */
+size_t sotto_session_save_bytes(const sotto_session *session);
+/* Writes them to bytes [capacity]; *n: how many they are. Errors: ARGUMENT (capacity too small; *n says what is needed). */
+sotto_status sotto_session_save(sotto_session *session, void *bytes, size_t capacity, size_t *n);
+/* Puts saved bytes in the place of what the session holds; sync and step come next. The session may have another n_ctx and n_batch than the one
+ * saved. After an error it holds no tokens.
+ * Errors: FORMAT (no saved session, damaged, of another model or storage, or longer than this session's context), MEMORY. */
+sotto_status sotto_session_restore(sotto_session *session, const void *bytes, size_t n);
+
+/* ---- choosing the next token ----
+ *
+ *     logits ─> bias ─> penalties ─> temperature ─> top-k ─> top-p ─> min-p ─> typical ─> draw
+ *
+ * Given the same logits, options and seed, choices are the same on every machine. */
+
+typedef struct sotto_logit_bias {
+  int32_t id;
+  float bias; /* added to the token's logit; -INFINITY: never chosen */
+} sotto_logit_bias;
+
 typedef struct sotto_sampler sotto_sampler;
 typedef struct sotto_sampler_options {
-  float temperature; /* 0: the likeliest token */
-  int32_t top_k;     /* 0: all */
-  float top_p, min_p, typical_p;
-  float repetition_penalty, presence_penalty, frequency_penalty;
-  int32_t penalty_window; /* tokens */
+  float temperature;        /* 0: the likeliest token; up to 100 */
+  int32_t top_k;            /* the k likeliest; 0: all */
+  float top_p;              /* the fewest likeliest with this much of the probability, (0, 1]; 1: all */
+  float min_p;              /* those with at least this share of the likeliest one's probability, [0, 1]; 0: all */
+  float typical_p;          /* as top_p, those with the least surprising surprise first, (0, 1]; 1: all */
+  float repetition_penalty; /* divides the logits of tokens accepted before, multiplies negative ones; 1: none */
+  float presence_penalty;   /* taken from the logits of tokens accepted before; 0: none */
+  float frequency_penalty;  /* the same for each time that they were accepted; 0: none */
+  int32_t penalty_window;   /* the penalties are for the last so many tokens accepted */
   uint64_t seed;
+  const sotto_logit_bias *logit_bias; /* [n_logit_bias], copied; may be NULL */
+  size_t n_logit_bias;
 } sotto_sampler_options;
-/* The defaults that Gemma is published with: temperature 1, top-k 64, top-p 0.95. */
+/* The defaults that Gemma is published with: temperature 1, top-k 64, top-p 0.95. The others do nothing until they are set. */
 void sotto_sampler_options_default(sotto_sampler_options *options);
-/* Errors: ARGUMENT (an option out of range), MEMORY. */
+/* `options` may be NULL for the defaults. Errors: ARGUMENT (an option out of range), MEMORY. */
 sotto_status sotto_sampler_open(sotto_sampler **out, sotto_model *model, const sotto_sampler_options *options);
 void sotto_sampler_close(sotto_sampler *s);
 /* Tells of a token of the text, for the penalties. */
 void sotto_sampler_accept(sotto_sampler *s, int32_t id);
-/* Chooses from logits [n_vocab] (changed and changed back); *logprob (may be NULL): of the choice, under the model. Errors: FORMAT: no logit is a number. */
+/* Chooses from logits [n_vocab] (changed and changed back); *logprob (may be NULL): of the choice, under the model itself, before bias,
+ * penalties, temperature and filters. Errors: FORMAT: no logit is a number. */
 sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, float *logprob);
+
+typedef struct sotto_logprob {
+  int32_t id;
+  float logprob;
+} sotto_logprob;
+/* The likeliest `n` tokens of logits [n_vocab] to top [n], likeliest first, with their log-probabilities under the model itself; n is at most
+ * SOTTO_MAX_TOP. Returns how many there are. */
+#define SOTTO_MAX_TOP 20
+int32_t sotto_sampler_top(const sotto_sampler *s, const float *logits, sotto_logprob *top, int32_t n);
 
 /* ---- audio: what an embedder without its own tools needs ---- */
 

@@ -1,0 +1,29 @@
+/* Inside of one sequence of a Gemma: what gemma_state.c opens, copies and forgets, and gemma.c computes with. */
+#ifndef SOTTO_GEMMA_STATE_H
+#define SOTTO_GEMMA_STATE_H
+
+#include "gemma_model.h"
+
+struct gemma_state {
+  gemma *g;
+  backend *be;
+  int32_t n_ctx, n_batch, max_logits, ring;
+  int32_t length; /* tokens held */
+  int32_t kept;   /* local layers hold the positions [kept, length): those before were overwritten in their rings */
+
+  buffer *x_buf, *norm_buf, *work_buf, *hidden_buf, *rope_buf, *frequency_buf, *logits_buf;
+  kv **past;                                                         /* [n_layer] */
+  tensor global_frequencies, local_frequencies;                      /* [1, head_dim / 2] */
+  tensor logits;                                                     /* [n_logits, n_vocab] of the last call */
+  int32_t *global_slots, *local_slots;                               /* [n_ctx]: place of a position */
+  int32_t *positions, *slots, *first, *global_length, *local_length; /* [n_batch] */
+
+  void (*watch)(void *context, int32_t i, const float *x, int32_t rows, int32_t cols);
+  void *watch_context;
+};
+
+static inline bool gemma_layer_is_global(const gemma_config *c, int32_t layer) {
+  return c->window == 0 || (layer + 1) % c->global_every == 0;
+}
+
+#endif
