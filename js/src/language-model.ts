@@ -168,6 +168,16 @@ export class LanguageModel {
     return this.#usage;
   }
 
+  /** The conversation so far, a copy. While no answer is under way another one can be assigned; of it the next answer
+   * evaluates only what comes after their common beginning. */
+  get messages(): readonly Message[] {
+    return this.#messages.map((message) => ({ ...message }));
+  }
+
+  set messages(messages: readonly Message[]) {
+    this.#messages = joined([], messagesOf(messages));
+  }
+
   /** Answers. Several calls queue; input and answer join the conversation when the answer is whole. */
   async prompt(input: PromptInput, options: PromptOptions = {}): Promise<string> {
     return (await this.#generate(input, options, () => {})).text;

@@ -164,6 +164,25 @@ test('calls queue, and the conversation grows', ready, async (t) => {
   await copy.destroy();
 });
 
+test('another conversation can be assigned, and only what is new in it is evaluated', ready, async (t) => {
+  const m = await fresh(t);
+  const first = await generate(m, PROMPT, { maxTokens: 10 });
+  const asked = m.messages;
+  assert.deepEqual(asked, [
+    { role: 'user', content: PROMPT },
+    { role: 'assistant', content: first.text },
+  ]);
+  const second = await generate(m, 'And then?', { maxTokens: 5 });
+  m.messages = [];
+  const again = await generate(m, PROMPT, { maxTokens: 10 });
+  assert.deepEqual([again.promptTokens, again.tokens], [first.promptTokens, first.tokens]);
+  m.messages = asked;
+  assert.deepEqual((await generate(m, 'And then?', { maxTokens: 5 })).tokens, second.tokens);
+  asked[0].content = 'Another question.'; // a copy
+  assert.equal(m.messages[0].content, PROMPT);
+  assert.throws(() => (m.messages = [{ role: 'robot', content: '' }]), { name: 'SottoError', code: 'argument' });
+});
+
 test('system text comes before the first message', ready, async (t) => {
   const system = { role: 'system', content: 'Use the word dog.' };
   const m = await create(t, { ...greedy, initialPrompts: [system] });
