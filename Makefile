@@ -105,7 +105,7 @@ endef
 $(foreach variant,$(WASM_VARIANTS),$(eval $(call WASM_VARIANT,$(variant))))
 
 # The command's audio decoders, for Node, which has none.
-AUDIO_WASM := $(wildcard cli/*_wasm.c) $(addprefix cli/,audio_in.c decode.c sniff.c) $(VENDOR) \
+AUDIO_WASM := $(wildcard cli/*_wasm.c) $(addprefix cli/,audio_in.c decode.c sniff.c vendor/decoders.c) \
   $(addprefix src/,audio/wav.c audio/resample.c base/base.c) $(wildcard src/wasm/*.c)
 
 build/wasm/simd-single/cli/vendor/%.o: cli/vendor/%.c build/wasm/compiler
