@@ -332,20 +332,24 @@ typedef struct sotto_sampler_options {
 void sotto_sampler_options_default(sotto_sampler_options *options);
 /* `options` may be NULL for the defaults. Errors: ARGUMENT (an option out of range), MEMORY. */
 sotto_status sotto_sampler_open(sotto_sampler **out, sotto_model *model, const sotto_sampler_options *options);
-void sotto_sampler_close(sotto_sampler *s);
+/* Another that goes on alike from here. Errors: ARGUMENT, MEMORY. */
+sotto_status sotto_sampler_fork(sotto_sampler **out, const sotto_sampler *sampler);
+void sotto_sampler_close(sotto_sampler *s); /* NULL is allowed */
 /* Tells of a token of the text, for the penalties. */
 void sotto_sampler_accept(sotto_sampler *s, int32_t id);
 /* Chooses from logits [n_vocab] (changed and changed back); *logprob (may be NULL): of the choice, under the model itself, before bias,
  * penalties, temperature and filters. Errors: FORMAT: no logit is a number. */
 sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, float *logprob);
 
+#define SOTTO_MAX_TOP 20
+
 typedef struct sotto_logprob {
   int32_t id;
   float logprob;
 } sotto_logprob;
-/* The likeliest `n` tokens of logits [n_vocab] to top [n], likeliest first, with their log-probabilities under the model itself; n is at most
- * SOTTO_MAX_TOP. Returns how many there are. */
-#define SOTTO_MAX_TOP 20
+
+/* The likeliest `n` tokens (at most SOTTO_MAX_TOP) of logits [n_vocab] to top [n], likeliest first, with their log-probabilities under the model
+ * itself. Returns how many there are. */
 int32_t sotto_sampler_top(const sotto_sampler *s, const float *logits, sotto_logprob *top, int32_t n);
 
 /* ---- audio: what an embedder without its own tools needs ---- */

@@ -47,6 +47,14 @@ typedef struct kv_view {
   float softcap; /* scores become cap * tanh(score / cap); 0: as they are */
 } kv_view;
 
+enum { KV_WHOLE = 0, KV_SLOTS = 1 };
+
+/* How an element of a key or a value is kept; the numbers are those of sotto_kv_type. */
+typedef enum kv_type {
+  KV_16 = 0,   /* 16 bits */
+  KV_Q8_0 = 1, /* 8 bits, 32 elements share a scale */
+} kv_type;
+
 typedef struct ops {
   const char *name; /* "cpu" */
 
@@ -97,21 +105,26 @@ typedef struct ops {
   /* -- attention -- */
 
   /* n_slots places for one key and one value of [n_head * head_dim] each; n_head counts those of keys and values.
-   * KV_WHOLE: filled at once and then only read, by many queries (encoder, cross attention). KV_SLOTS: filled place by place (decoder). */
-  kv *(*kv_open)(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim);
+   * KV_WHOLE: filled at once and then only read, by many queries (encoder, cross attention); of type KV_16. KV_SLOTS: filled place by place
+   * (decoder). NULL: no memory. */
+  kv *(*kv_open)(backend *be, int kind, kv_type type, int32_t n_slots, int32_t n_head, int32_t head_dim);
   void (*kv_close)(backend *be, kv *c);
   /* KV_WHOLE: k, v [n_slots, n_head * head_dim] replace everything. */
   void (*kv_fill)(backend *be, kv *c, tensor k, tensor v);
   /* KV_SLOTS: row i of k and v goes to place slots[i]. */
   void (*kv_store)(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
+  /* KV_SLOTS: the content of places as bytes, to copy or to keep: n * kv_place_bytes, the same on every machine, for a kv of the
+   * same type, n_head and head_dim. kv_get returns false while pending: step again. kv_put takes any bytes: those that no kv_get
+   * made give wrong results, and nothing worse. */
+  size_t (*kv_place_bytes)(const kv *c);
+  bool (*kv_get)(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
+  void (*kv_put)(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
 
   /* y[n, n_q_head * head_dim] = softmax(softcap(q kᵀ * scale)) v, by heads; q [n, n_q_head * head_dim]; n_q_head is a multiple of the n_head of c,
    * and query heads share a key head with their neighbours.
    * KV_WHOLE: every query sees every place, without softcap; view is NULL. KV_SLOTS: what the view says. */
   void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const kv_view *view);
 } ops;
-
-enum { KV_WHOLE = 0, KV_SLOTS = 1 };
 
 struct backend {
   const ops *ops;

@@ -23,6 +23,9 @@ struct sotto_model {
   sotto_status failed; /* the first error: every later call repeats it */
 };
 
+/* ARGUMENT, with its sentence, where the model is not a language model that has come whole (sotto_text.c). */
+sotto_status check_language(const sotto_model *m);
+
 /* The pool whose workers the host starts. */
 struct pool *sotto_engine_pool(sotto_engine *engine);
 

@@ -1,7 +1,8 @@
 /* The CPU backend of ops.h: its memory, and the operations that are one loop over rows.
  *
  *     cpu_weight.c     weights in memory            cpu_linear.c   matrix products
- *     cpu_attention.c  keys, values, attention      kernels*       the inner loops, one table for each instruction set */
+ *     cpu_kv.c         keys and values in memory    cpu_attention.c
+ *     kernels*         the inner loops, one table for each instruction set */
 #include "cpu.h"
 
 #include "cpu_weight.h"
@@ -209,6 +210,9 @@ backend *cpu_backend_open(struct pool *threads) {
       .kv_close = cpu_kv_close,
       .kv_fill = cpu_kv_fill,
       .kv_store = cpu_kv_store,
+      .kv_place_bytes = cpu_kv_place_bytes,
+      .kv_get = cpu_kv_get,
+      .kv_put = cpu_kv_put,
       .attention = cpu_attention,
   };
   cpu *c = mem_alloc(1, sizeof *c);

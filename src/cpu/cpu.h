@@ -46,7 +46,7 @@ bool cpu_grow_scratch(cpu *c, size_t bytes);
 /* pool_run, or a plain loop where the work (in multiplications or the like) is too small to wake anybody. */
 void cpu_run(const cpu *c, pool_fn *fn, void *context, int32_t n_items, double work);
 
-/* cpu_weight.c, cpu_linear.c, cpu_attention.c */
+/* cpu_weight.c, cpu_linear.c, cpu_kv.c, cpu_attention.c */
 weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in);
 void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const void *rows);
 void cpu_weight_seal(backend *be, weight *w);
@@ -54,10 +54,13 @@ void cpu_weight_close(backend *be, weight *w);
 size_t cpu_weight_bytes(const weight *w);
 void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
                 const tensor *residual);
-kv *cpu_kv_open(backend *be, int kind, int32_t n_slots, int32_t n_head, int32_t head_dim);
+kv *cpu_kv_open(backend *be, int kind, kv_type type, int32_t n_slots, int32_t n_head, int32_t head_dim);
 void cpu_kv_close(backend *be, kv *c);
 void cpu_kv_fill(backend *be, kv *c, tensor k, tensor v);
 void cpu_kv_store(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
+size_t cpu_kv_place_bytes(const kv *c);
+bool cpu_kv_get(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
+void cpu_kv_put(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
 void cpu_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const kv_view *view);
 
 #endif

@@ -42,6 +42,8 @@ bool gemma_finished(const gemma *g);
 const gemma_config *gemma_configuration(const gemma *g); /* NULL before it came */
 const spm_vocab *gemma_vocabulary(const gemma *g);       /* NULL: the files have none */
 void gemma_describe(const gemma *g, sotto_model_info *info);
+/* As sotto_model_tensor, of those that came. */
+int32_t gemma_tensor(const gemma *g, int32_t index, const char **name, const char **type, int64_t dims[4]);
 
 /* -- state -- */
 

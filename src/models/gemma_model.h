@@ -5,6 +5,7 @@
 #include "../formats/gguf.h"
 #include "../formats/safetensors.h"
 #include "gemma.h"
+#include "loading.h"
 
 typedef struct gemma_layer {
   tensor attention_norm, post_attention_norm, mlp_norm,
@@ -54,10 +55,7 @@ struct gemma {
   gemma_slot *slots; /* [n_slots] */
   int32_t n_slots;
   gemma_slot *current; /* NULL: a tensor that is not needed */
-  size_t row_bytes;
-  int32_t row;
-  uint8_t *staging; /* a row that came in part, or a whole vector */
-  size_t staging_bytes, staged;
+  row_stage stage;     /* of its rows; a vector is one */
 };
 
 /* gemma_config.c: the configuration from either kind of file. */

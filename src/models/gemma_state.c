@@ -52,7 +52,7 @@ static bool take_all(gemma_state *s) {
             s->global_slots != NULL && s->local_slots != NULL && s->positions != NULL && take_frequencies(s);
   for (int32_t i = 0; ok && i < c->n_layer; i++) {
     s->past[i] =
-        o->kv_open(s->be, KV_SLOTS, gemma_layer_is_global(c, i) ? s->n_ctx : s->ring, c->n_kv_head, c->head_dim);
+        o->kv_open(s->be, KV_SLOTS, KV_16, gemma_layer_is_global(c, i) ? s->n_ctx : s->ring, c->n_kv_head, c->head_dim);
     ok = s->past[i] != NULL;
   }
   if (!ok) return false;

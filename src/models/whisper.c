@@ -247,7 +247,7 @@ static bool take_all(whisper_state *s) {
             take_buffer(s, &s->work_buf, n_ctx, 4 * d) && take_buffer(s, &s->tx_buf, n_text, dt) &&
             take_buffer(s, &s->tnorm_buf, n_text, dt) && take_buffer(s, &s->twork_buf, n_text, 4 * dt) &&
             take_buffer(s, &s->logits_buf, max_size(n_seqs, 2), (size_t)h->n_vocab);
-  s->self = o->kv_open(s->be, KV_WHOLE, h->n_audio_ctx, h->n_audio_head, head);
+  s->self = o->kv_open(s->be, KV_WHOLE, KV_16, h->n_audio_ctx, h->n_audio_head, head);
   s->cross = mem_alloc(n_layer, sizeof *s->cross);
   s->past = mem_alloc(n_layer, sizeof *s->past);
   s->zeros = mem_alloc(d, sizeof *s->zeros);
@@ -259,8 +259,8 @@ static bool take_all(whisper_state *s) {
   ok = ok && s->self != NULL && s->cross != NULL && s->past != NULL && s->zeros != NULL && s->places != NULL &&
        s->new_places != NULL && s->positions != NULL && s->slots != NULL && s->lengths != NULL;
   for (size_t i = 0; ok && i < n_layer; i++) {
-    s->cross[i] = o->kv_open(s->be, KV_WHOLE, h->n_audio_ctx, h->n_text_head, text_head);
-    s->past[i] = o->kv_open(s->be, KV_SLOTS, h->n_text_ctx * s->n_seqs, h->n_text_head, text_head);
+    s->cross[i] = o->kv_open(s->be, KV_WHOLE, KV_16, h->n_audio_ctx, h->n_text_head, text_head);
+    s->past[i] = o->kv_open(s->be, KV_SLOTS, KV_16, h->n_text_ctx * s->n_seqs, h->n_text_head, text_head);
     ok = s->cross[i] != NULL && s->past[i] != NULL;
   }
   return ok;

@@ -20,21 +20,21 @@ typedef struct change { /* of a logit, to be undone */
 } change;
 
 struct sampler {
-  sampler_options options;
+  sotto_sampler_options options;
   int32_t n_vocab;
-  uint64_t random[4];   /* xoshiro256** */
-  sampler_bias *bias;   /* [n_bias] */
-  int32_t *window;      /* [penalty_window] ring of the last tokens accepted */
-  int32_t n_window, at; /* tokens in it; where the next one goes */
-  int32_t *counts;      /* [n_vocab] how often each is in it; NULL without penalties, as `window` is */
-  change *changes;      /* [n_bias + penalty_window] */
-  int32_t n_changes;
+  uint64_t random[4];     /* xoshiro256** */
+  sotto_logit_bias *bias; /* [options.n_logit_bias] */
+  int32_t *window;        /* [penalty_window] ring of the last tokens accepted */
+  int32_t n_window, at;   /* tokens in it; where the next one goes */
+  int32_t *counts;        /* [n_vocab] how often each is in it; NULL without penalties, as `window` is */
+  change *changes;        /* [n_logit_bias + penalty_window] */
+  size_t n_changes;
   candidate *candidates; /* [n_candidates] */
   int32_t n_candidates;
 };
 
-sampler_options sampler_default_options(void) {
-  return (sampler_options){
+sotto_sampler_options sampler_default_options(void) {
+  return (sotto_sampler_options){
       .temperature = 1, .top_k = 64, .top_p = 0.95f, .typical_p = 1, .repetition_penalty = 1, .penalty_window = 256};
 }
 
@@ -71,7 +71,7 @@ static sotto_status out_of_range(const char *option, const char *range, error *e
 
 static bool within(float x, float low, float high) { return x >= low && x <= high; } /* false for NaN */
 
-static sotto_status check(const sampler_options *o, int32_t n_vocab, error *err) {
+static sotto_status check(const sotto_sampler_options *o, int32_t n_vocab, error *err) {
   if (!within(o->temperature, 0, 100)) return out_of_range("the temperature", "0 to 100", err);
   if (o->top_k < 0) return out_of_range("top-k", "0 (all tokens) or more", err);
   if (!within(o->top_p, 0, 1) || o->top_p == 0) return out_of_range("top-p", "more than 0, up to 1", err);
@@ -82,45 +82,45 @@ static sotto_status check(const sampler_options *o, int32_t n_vocab, error *err)
   if (!within(o->frequency_penalty, -100, 100)) return out_of_range("the frequency penalty", "-100 to 100", err);
   if (o->penalty_window < 0 || o->penalty_window > SAMPLER_MAX_WINDOW)
     return out_of_range("the penalty window", "0 to 1048576", err);
-  if (o->n_top < 0 || o->n_top > SAMPLER_MAX_TOP) return out_of_range("the number of likeliest tokens", "0 to 20", err);
-  if (n_vocab < 1 || o->n_bias < 0) return out_of_range("the size of the vocabulary or of the bias", "a model", err);
-  for (int32_t i = 0; i < o->n_bias; i++) {
-    if (o->bias[i].id < 0 || o->bias[i].id >= n_vocab)
-      return fail(err, SOTTO_ERR_ARGUMENT, "there is a bias for token %d, and the model has tokens 0 to %d",
-                  (int)o->bias[i].id, (int)n_vocab - 1);
-    if (isnan(o->bias[i].add) || o->bias[i].add == INFINITY)
-      return out_of_range("a bias", "a number or -infinity", err);
+  if (o->logit_bias == NULL && o->n_logit_bias > 0)
+    return fail(err, SOTTO_ERR_ARGUMENT, "the bias of %zu tokens is missing", o->n_logit_bias);
+  for (size_t i = 0; i < o->n_logit_bias; i++) {
+    const sotto_logit_bias *b = &o->logit_bias[i];
+    if (b->id < 0 || b->id >= n_vocab)
+      return fail(err, SOTTO_ERR_ARGUMENT, "there is a bias for token %d, and the model has tokens 0 to %d", (int)b->id,
+                  (int)n_vocab - 1);
+    if (isnan(b->bias) || b->bias == INFINITY) return out_of_range("a bias", "a number or -infinity", err);
   }
   return SOTTO_OK;
 }
 
-static bool penalizes(const sampler_options *o) {
+static bool penalizes(const sotto_sampler_options *o) {
   return o->penalty_window > 0 && (o->repetition_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0);
 }
 
-sotto_status sampler_open(sampler **out, const sampler_options *options, int32_t n_vocab, error *err) {
+sotto_status sampler_open(sampler **out, const sotto_sampler_options *options, int32_t n_vocab, error *err) {
   *out = NULL;
   TRY(check(options, n_vocab, err));
   sampler *s = mem_alloc(1, sizeof *s);
   if (!s) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the sampler");
   s->options = *options;
-  sampler_options *o = &s->options;
+  sotto_sampler_options *o = &s->options;
   s->n_vocab = n_vocab;
   if (o->top_k >= n_vocab) o->top_k = 0;
   if (o->temperature < 1e-6f) o->top_k = 1;
   if (!penalizes(o)) o->penalty_window = 0;
   s->n_candidates = o->top_k > 0 ? o->top_k : n_vocab;
-  s->bias = mem_alloc((size_t)o->n_bias, sizeof *s->bias);
+  s->bias = mem_alloc(o->n_logit_bias, sizeof *s->bias);
   s->window = mem_alloc((size_t)o->penalty_window, sizeof *s->window);
   s->counts = mem_alloc(o->penalty_window > 0 ? (size_t)n_vocab : 0, sizeof *s->counts);
-  s->changes = mem_alloc((size_t)o->n_bias + (size_t)o->penalty_window, sizeof *s->changes);
+  s->changes = mem_alloc(o->n_logit_bias + (size_t)o->penalty_window, sizeof *s->changes);
   s->candidates = mem_alloc((size_t)s->n_candidates, sizeof *s->candidates);
   if (!s->bias || !s->window || !s->counts || !s->changes || !s->candidates) {
     sampler_close(s);
     return fail(err, SOTTO_ERR_MEMORY, "out of memory for the sampler");
   }
-  if (o->n_bias > 0) memcpy(s->bias, options->bias, (size_t)o->n_bias * sizeof *s->bias);
-  o->bias = s->bias;
+  if (o->n_logit_bias > 0) memcpy(s->bias, options->logit_bias, o->n_logit_bias * sizeof *s->bias);
+  o->logit_bias = s->bias;
   seed(s, o->seed);
   *out = s;
   return SOTTO_OK;
@@ -169,9 +169,9 @@ static void change_logit(sampler *s, float *logits, int32_t id, float to) {
 }
 
 static void change_logits(sampler *s, float *logits) {
-  const sampler_options *o = &s->options;
-  for (int32_t i = 0; i < o->n_bias; i++)
-    change_logit(s, logits, s->bias[i].id, logits[s->bias[i].id] + s->bias[i].add);
+  const sotto_sampler_options *o = &s->options;
+  for (size_t i = 0; i < o->n_logit_bias; i++)
+    change_logit(s, logits, s->bias[i].id, logits[s->bias[i].id] + s->bias[i].bias);
   for (int32_t i = 0; i < s->n_window; i++) {
     int32_t id = s->window[i], count = s->counts[id];
     if (count < 0) continue; /* done: a token counts once, its number is negative meanwhile */
@@ -234,7 +234,7 @@ static int32_t certain(candidate *c, int32_t id, double *sum) {
 
 /* What can be chosen, with weights relative to the likeliest one's; *sum of all that top-k leaves. */
 static int32_t gather(sampler *s, const float *logits, double *sum) {
-  const sampler_options *o = &s->options;
+  const sotto_sampler_options *o = &s->options;
   candidate *c = s->candidates;
   float scale = 1 / o->temperature;
   if (o->top_k > 0) {
@@ -263,7 +263,7 @@ static int32_t gather(sampler *s, const float *logits, double *sum) {
 }
 
 static int32_t draw(sampler *s, const float *logits) {
-  const sampler_options *o = &s->options;
+  const sotto_sampler_options *o = &s->options;
   candidate *c = s->candidates;
   if (o->top_k == 1) return select_top(logits, s->n_vocab, 1, c) > 0 ? c[0].id : -1;
 
@@ -284,40 +284,45 @@ static int32_t draw(sampler *s, const float *logits) {
   return chosen;
 }
 
-/* Log-probabilities at temperature 1. They are told, not chosen by: the C library's logarithm will do. */
-static void score(const sampler *s, const float *logits, sampler_result *out) {
-  candidate top[SAMPLER_MAX_TOP];
-  int32_t n = select_top(logits, s->n_vocab, max_i32(s->options.n_top, 1), top);
+sotto_status sampler_sample(sampler *s, float *logits, int32_t *id, error *err) {
+  change_logits(s, logits);
+  *id = draw(s, logits);
+  change_back(s, logits);
+  if (*id < 0)
+    return fail(err, SOTTO_ERR_FORMAT, "the model gives no probabilities: its file is damaged, fetch it again");
+  return SOTTO_OK;
+}
+
+/* ---- log-probabilities: they are told, not chosen by, so the C library's logarithm will do ---- */
+
+/* Of one token with this logit, where `greatest` is the greatest of all. An infinite logit is certain. */
+static float logprob_of(double log_sum, float greatest, float logit) {
+  if (greatest == INFINITY) return logit == INFINITY ? 0 : -INFINITY;
+  return (float)((double)logit - greatest - log_sum);
+}
+
+static double log_sum_of(const sampler *s, const float *logits, float greatest) {
+  return greatest < INFINITY ? log(select_all(logits, s->n_vocab, greatest, 1, 0, NULL, NULL)) : 0;
+}
+
+float sampler_logprob(const sampler *s, const float *logits, int32_t id) {
+  candidate best;
+  if (select_top(logits, s->n_vocab, 1, &best) == 0) return 0;
+  return logprob_of(log_sum_of(s, logits, best.x), best.x, logits[id]);
+}
+
+int32_t sampler_top(const sampler *s, const float *logits, sotto_logprob *out, int32_t n) {
+  candidate top[SOTTO_MAX_TOP];
+  n = select_top(logits, s->n_vocab, min_i32(n, SOTTO_MAX_TOP), top);
   for (int32_t i = 1; i < n; i++) { /* likeliest first */
-    candidate moved = top[i];
+    const candidate moved = top[i];
     int32_t k = i;
     for (; k > 0 && (top[k - 1].x < moved.x || (top[k - 1].x == moved.x && top[k - 1].id > moved.id)); k--)
       top[k] = top[k - 1];
     top[k] = moved;
   }
-  if (n == 0 || top[0].x == INFINITY) return;
-  float greatest = top[0].x;
-  double log_sum = log(select_all(logits, s->n_vocab, greatest, 1, 0, NULL, NULL));
-  out->logprob = (float)((double)logits[out->id] - greatest - log_sum);
-  out->n_top = min_i32(n, s->options.n_top);
-  for (int32_t i = 0; i < out->n_top; i++)
-    out->top[i] = (sampler_scored){top[i].id, (float)((double)top[i].x - greatest - log_sum)};
-}
-
-sotto_status sampler_sample(sampler *s, float *logits, sampler_result *out, error *err) {
-  *out = (sampler_result){.id = -1};
-  change_logits(s, logits);
-  out->id = draw(s, logits);
-  change_back(s, logits);
-  if (out->id < 0)
-    return fail(err, SOTTO_ERR_FORMAT, "the model gives no probabilities: its file is damaged, fetch it again");
-  if (s->options.logprobs || s->options.n_top > 0) score(s, logits, out);
-  return SOTTO_OK;
-}
-
-float sampler_logprob(const sampler *s, const float *logits, int32_t id) {
-  candidate best;
-  if (select_top(logits, s->n_vocab, 1, &best) == 0 || best.x == INFINITY) return 0;
-  const double log_sum = log(select_all(logits, s->n_vocab, best.x, 1, 0, NULL, NULL));
-  return (float)((double)logits[id] - best.x - log_sum);
+  if (n <= 0) return 0;
+  const double log_sum = log_sum_of(s, logits, top[0].x);
+  for (int32_t i = 0; i < n; i++) out[i] = (sotto_logprob){top[i].id, logprob_of(log_sum, top[0].x, top[i].x)};
+  return n;
 }

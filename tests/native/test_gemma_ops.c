@@ -101,7 +101,7 @@ static void test_attention(backend *be, int32_t n_head, int32_t n_kv_head, int32
   for (int32_t i = 0; i < RING; i++) places[i] = i;
   for (int32_t i = 0; i < TABLE; i++) slots[i] = i % RING;
   for (int32_t i = 0; i < N; i++) first[i] = 50 + i, length[i] = window;
-  kv *c = be->ops->kv_open(be, KV_SLOTS, RING, n_kv_head, d);
+  kv *c = be->ops->kv_open(be, KV_SLOTS, KV_16, RING, n_kv_head, d);
   be->ops->kv_store(be, c, k, v, places);
   const kv_view view = {.slots = slots, .first = first, .length = length, .softcap = cap};
   be->ops->attention(be, y, q, c, 0.1f, &view);

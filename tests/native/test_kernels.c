@@ -383,14 +383,14 @@ static void test_attention(backend *be) {
         tensor q = new_tensor(be, queries[n], n_head * d, s == 1 ? -9 : -1, s == 1 ? 9 : 1),
                y = new_tensor(be, queries[n], n_head * d, 0, 0);
         tensor k = new_tensor(be, places[p], n_head * d, -1, 1), v = new_tensor(be, places[p], n_head * d, -1, 1);
-        kv *c = be->ops->kv_open(be, KV_WHOLE, places[p], n_head, d);
+        kv *c = be->ops->kv_open(be, KV_WHOLE, KV_16, places[p], n_head, d);
         if (!CHECK(c != NULL)) return;
         be->ops->kv_fill(be, c, k, v);
         be->ops->attention(be, y, q, c, 0.125f, NULL);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, NULL, 0, NULL), 0, 1.5e-3);
         be->ops->kv_close(be, c);
 
-        c = be->ops->kv_open(be, KV_SLOTS, places[p], n_head, d);
+        c = be->ops->kv_open(be, KV_SLOTS, KV_16, places[p], n_head, d);
         int32_t *slots = need((size_t)(queries[n] * places[p]), sizeof *slots), length[64], order[1500];
         for (int32_t i = 0; i < places[p]; i++) order[i] = i;
         be->ops->kv_store(be, c, k, v, order);

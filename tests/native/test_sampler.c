@@ -30,7 +30,7 @@ static int32_t keep(outcome *o, int32_t n, double share) { /* the first by key, 
 }
 
 /* Probabilities of all tokens. */
-static void expect(const sampler_options *s, const float *logits, int32_t n_vocab, double *p) {
+static void expect(const sotto_sampler_options *s, const float *logits, int32_t n_vocab, double *p) {
   static outcome o[MAX_VOCAB];
   double greatest = -INFINITY;
   for (int32_t i = 0; i < n_vocab; i++) greatest = fmax(greatest, logits[i]);
@@ -56,17 +56,18 @@ static void expect(const sampler_options *s, const float *logits, int32_t n_voca
 }
 
 /* Draws, and compares how often each token came. */
-static bool fits(const sampler_options *options, const float *logits, const double *p, int32_t n_vocab, int n_draws) {
+static bool fits(const sotto_sampler_options *options, const float *logits, const double *p, int32_t n_vocab,
+                 int n_draws) {
   static float scratch[MAX_VOCAB];
   static int32_t counts[MAX_VOCAB];
   sampler *s;
-  sampler_result result;
+  int32_t id;
   bool ok = sampler_open(&s, options, n_vocab, NULL) == SOTTO_OK;
   memcpy(scratch, logits, (size_t)n_vocab * sizeof *scratch);
   memset(counts, 0, sizeof counts);
   for (int i = 0; ok && i < n_draws; i++) {
-    ok = sampler_sample(s, scratch, &result, NULL) == SOTTO_OK && result.id >= 0 && result.id < n_vocab;
-    if (ok) counts[result.id]++;
+    ok = sampler_sample(s, scratch, &id, NULL) == SOTTO_OK && id >= 0 && id < n_vocab;
+    if (ok) counts[id]++;
   }
   ok = ok && memcmp(scratch, logits, (size_t)n_vocab * sizeof *scratch) == 0;
   sampler_close(s);
@@ -94,8 +95,8 @@ static bool fits(const sampler_options *options, const float *logits, const doub
   return good;
 }
 
-static sampler_options plain(void) { /* no filters */
-  return (sampler_options){
+static sotto_sampler_options plain(void) { /* no filters */
+  return (sotto_sampler_options){
       .temperature = 1, .top_p = 1, .typical_p = 1, .repetition_penalty = 1, .penalty_window = 16, .seed = 1};
 }
 
@@ -105,7 +106,7 @@ static void test_filters(int32_t n_vocab, float spread, int n_draws) {
   static float logits[MAX_VOCAB];
   static double p[MAX_VOCAB];
   random_state r = {(uint64_t)n_vocab};
-  sampler_options o[16];
+  sotto_sampler_options o[16];
   int n = 0;
   for (int i = 0; i < 16; i++) {
     o[i] = plain();
@@ -137,22 +138,22 @@ static void test_filters(int32_t n_vocab, float spread, int n_draws) {
 }
 
 /* By hand: which tokens are left. */
-static uint32_t support(const sampler_options *o, const float *logits, int32_t n) {
+static uint32_t support(const sotto_sampler_options *o, const float *logits, int32_t n) {
   float copy[32];
   uint32_t seen = 0;
   sampler *s;
-  sampler_result result;
+  int32_t id;
   memcpy(copy, logits, (size_t)n * sizeof *copy);
   if (!CHECK(sampler_open(&s, o, n, NULL) == SOTTO_OK)) return 0;
   for (int i = 0; i < 4000; i++)
-    if (sampler_sample(s, copy, &result, NULL) == SOTTO_OK) seen |= 1u << result.id;
+    if (sampler_sample(s, copy, &id, NULL) == SOTTO_OK) seen |= 1u << id;
   sampler_close(s);
   return seen;
 }
 
 static void test_by_hand(void) {
   const float quarters[] = {0, 0, 0, 0}, halves[] = {logf(0.125f), logf(0.5f), logf(0.125f), logf(0.25f)};
-  sampler_options o = plain();
+  sotto_sampler_options o = plain();
   CHECK(support(&o, quarters, 4) == 15);
   o.top_k = 2;
   CHECK(support(&o, quarters, 4) == 3); /* of equal ones the lowest ids */
@@ -180,17 +181,17 @@ static void test_by_hand(void) {
 /* ---- bias and penalties ---- */
 
 /* The logits that the sampler sees, told by its choice between a token and one whose logit is known. */
-static float seen_logit(sampler_options o, float logit, const int32_t *accepted, int n_accepted) {
+static float seen_logit(sotto_sampler_options o, float logit, const int32_t *accepted, int n_accepted) {
   float low = -200, high = 200;
   o.temperature = 0;
   for (int i = 0; i < 40; i++) {
     float middle = (low + high) / 2, logits[] = {middle, logit, -INFINITY};
     sampler *s;
-    sampler_result result;
+    int32_t id;
     if (!CHECK(sampler_open(&s, &o, 3, NULL) == SOTTO_OK)) return 0;
     for (int k = 0; k < n_accepted; k++) sampler_accept(s, accepted[k]);
-    CHECK(sampler_sample(s, logits, &result, NULL) == SOTTO_OK);
-    if (result.id == 0)
+    CHECK(sampler_sample(s, logits, &id, NULL) == SOTTO_OK);
+    if (id == 0)
       high = middle;
     else
       low = middle;
@@ -201,7 +202,7 @@ static float seen_logit(sampler_options o, float logit, const int32_t *accepted,
 
 static void test_penalties(void) {
   const int32_t tokens[] = {1, 2, 1, -5, 99, 1, 2}; /* three times 1; some that do not exist */
-  sampler_options o = plain();
+  sotto_sampler_options o = plain();
   CHECK_NEAR(seen_logit(o, 3, tokens, 7), 3, 1e-4);
   o.repetition_penalty = 2;
   CHECK_NEAR(seen_logit(o, 3, tokens, 7), 1.5, 1e-4);
@@ -221,17 +222,17 @@ static void test_penalties(void) {
   o.frequency_penalty = -1; /* repetition wanted */
   CHECK_NEAR(seen_logit(o, 3, tokens, 7), 6, 1e-4);
 
-  const sampler_bias bias[] = {{1, 2}, {1, 0.5f}, {2, -INFINITY}};
+  const sotto_logit_bias bias[] = {{1, 2}, {1, 0.5f}, {2, -INFINITY}};
   o = plain();
-  o.bias = bias;
-  o.n_bias = 3;
+  o.logit_bias = bias;
+  o.n_logit_bias = 3;
   CHECK_NEAR(seen_logit(o, 3, tokens, 7), 5.5, 1e-4);
   o.repetition_penalty = 2; /* after the bias */
   CHECK_NEAR(seen_logit(o, -3, tokens, 7), -1, 1e-4);
   const float equal[] = {0, 0, 0, 0};
   o = plain();
-  o.bias = bias + 2;
-  o.n_bias = 1;
+  o.logit_bias = bias + 2;
+  o.n_logit_bias = 1;
   CHECK(support(&o, equal, 4) == 11);
 }
 
@@ -243,24 +244,24 @@ static void test_determinism(void) {
   random_state r = {3};
   random_fill(&r, logits, 100, -2, 2);
   memcpy(again, logits, sizeof logits);
-  sampler_options o = plain();
+  sotto_sampler_options o = plain();
   o.repetition_penalty = 1.3f;
   o.top_p = 0.95f;
   o.seed = 42;
   sampler *s, *same, *other;
-  sampler_result a, b;
+  int32_t a, b;
   CHECK(sampler_open(&s, &o, 100, NULL) == SOTTO_OK && sampler_open(&same, &o, 100, NULL) == SOTTO_OK);
   o.seed = 43;
   CHECK(sampler_open(&other, &o, 100, NULL) == SOTTO_OK);
   int n_same = 0;
   for (int i = 0; i < 64; i++) {
     CHECK(sampler_sample(s, logits, &a, NULL) == SOTTO_OK && sampler_sample(same, logits, &b, NULL) == SOTTO_OK &&
-          a.id == b.id);
+          a == b);
     CHECK(sampler_sample(other, logits, &b, NULL) == SOTTO_OK);
-    n_same += a.id == b.id;
-    sampler_accept(s, a.id);
-    sampler_accept(same, a.id);
-    ids[i] = a.id;
+    n_same += a == b;
+    sampler_accept(s, a);
+    sampler_accept(same, a);
+    ids[i] = a;
   }
   CHECK(n_same < 20 && memcmp(logits, again, sizeof logits) == 0);
   /* on every machine and by every compiler */
@@ -271,9 +272,9 @@ static void test_determinism(void) {
   sampler *copy = sampler_clone(s);
   for (int i = 0; i < 64; i++) {
     CHECK(sampler_sample(s, logits, &a, NULL) == SOTTO_OK && sampler_sample(copy, logits, &b, NULL) == SOTTO_OK &&
-          a.id == b.id);
-    sampler_accept(s, a.id);
-    sampler_accept(copy, a.id);
+          a == b);
+    sampler_accept(s, a);
+    sampler_accept(copy, a);
   }
   sampler_close(s);
   sampler_close(same);
@@ -284,32 +285,35 @@ static void test_determinism(void) {
 static void test_logprobs(void) {
   float logits[] = {1, 3, -2, 3, 0, NAN, -INFINITY, 2};
   double sum = exp(1) + exp(3) + exp(-2) + exp(3) + exp(0) + exp(2);
-  const sampler_bias bias[] = {{4, 100}};
-  sampler_options o = plain();
-  o.bias = bias;
-  o.n_bias = 1;
+  const sotto_logit_bias bias[] = {{4, 100}};
+  sotto_sampler_options o = plain();
+  o.logit_bias = bias;
+  o.n_logit_bias = 1;
   o.temperature = 0.5f;
-  o.n_top = 4;
   sampler *s;
-  sampler_result r;
-  CHECK(sampler_open(&s, &o, 8, NULL) == SOTTO_OK && sampler_sample(s, logits, &r, NULL) == SOTTO_OK);
-  CHECK(r.id == 4 && r.n_top == 4); /* the bias chose it; its probability is the model's */
-  CHECK_NEAR(r.logprob, 0 - log(sum), 1e-5);
-  CHECK(r.top[0].id == 1 && r.top[1].id == 3 && r.top[2].id == 7 && r.top[3].id == 0);
-  CHECK_NEAR(r.top[0].logprob, 3 - log(sum), 1e-5);
-  CHECK_NEAR(r.top[3].logprob, 1 - log(sum), 1e-5);
-  sampler_close(s);
-  o.n_top = 20;
-  CHECK(sampler_open(&s, &o, 8, NULL) == SOTTO_OK && sampler_sample(s, logits, &r, NULL) == SOTTO_OK && r.n_top == 6);
+  sotto_logprob top[SOTTO_MAX_TOP + 1];
+  int32_t id;
+  CHECK(sampler_open(&s, &o, 8, NULL) == SOTTO_OK && sampler_sample(s, logits, &id, NULL) == SOTTO_OK);
+  CHECK(id == 4); /* the bias chose it; its probability is the model's */
+  CHECK_NEAR(sampler_logprob(s, logits, id), 0 - log(sum), 1e-5);
+  CHECK(sampler_top(s, logits, top, 4) == 4);
+  CHECK(top[0].id == 1 && top[1].id == 3 && top[2].id == 7 && top[3].id == 0);
+  CHECK_NEAR(top[0].logprob, 3 - log(sum), 1e-5);
+  CHECK_NEAR(top[3].logprob, 1 - log(sum), 1e-5);
+  CHECK(sampler_top(s, logits, top, INT32_MAX) == 6 && sampler_top(s, logits, top, 0) == 0);
+  CHECK(sampler_top(s, logits, top, -1) == 0);
+  logits[5] = INFINITY; /* certain, and nothing else is */
+  CHECK(sampler_top(s, logits, top, 2) == 2 && top[0].id == 5 && top[0].logprob == 0 && top[1].logprob == -INFINITY);
+  CHECK(sampler_logprob(s, logits, 5) == 0 && sampler_logprob(s, logits, 1) == -INFINITY);
   sampler_close(s);
 }
 
 static void test_bad(void) {
   error err;
   sampler *s;
-  sampler_result r;
-  sampler_options o;
-  const sampler_bias beyond = {8, 1}, nan = {0, NAN};
+  int32_t id;
+  sotto_sampler_options o;
+  const sotto_logit_bias beyond = {8, 1}, nan = {0, NAN};
 #define REFUSED(change) \
   o = plain();          \
   o.change;             \
@@ -327,9 +331,9 @@ static void test_bad(void) {
   REFUSED(frequency_penalty = NAN);
   REFUSED(penalty_window = -1);
   REFUSED(penalty_window = SAMPLER_MAX_WINDOW + 1);
-  REFUSED(n_top = SAMPLER_MAX_TOP + 1);
-  REFUSED(bias = &beyond; o.n_bias = 1);
-  REFUSED(bias = &nan; o.n_bias = 1);
+  REFUSED(logit_bias = &beyond; o.n_logit_bias = 1);
+  REFUSED(logit_bias = &nan; o.n_logit_bias = 1);
+  REFUSED(n_logit_bias = 1); /* of nowhere */
   float nothing[] = {NAN, -INFINITY, NAN, -INFINITY, NAN, NAN, NAN, NAN},
         infinite[] = {1, INFINITY, NAN, 2, 3, 4, 5, 6};
   static const float temperatures[] = {0, 1};
@@ -338,10 +342,9 @@ static void test_bad(void) {
       o = plain();
       o.top_k = k * 3;
       o.temperature = temperatures[t];
-      o.n_top = 3;
       CHECK(sampler_open(&s, &o, 8, NULL) == SOTTO_OK);
-      CHECK(sampler_sample(s, nothing, &r, &err) == SOTTO_ERR_FORMAT && r.id == -1);
-      CHECK(sampler_sample(s, infinite, &r, &err) == SOTTO_OK && r.id == 1);
+      CHECK(sampler_sample(s, nothing, &id, &err) == SOTTO_ERR_FORMAT && id == -1);
+      CHECK(sampler_sample(s, infinite, &id, &err) == SOTTO_OK && id == 1);
       sampler_close(s);
     }
   }
@@ -403,7 +406,7 @@ static void test_large(void) {
   enum { N = 262144 };
   float *logits = malloc(N * sizeof *logits);
   random_state r = {4};
-  sampler_options o[4] = {sampler_default_options(), plain(), plain(), plain()};
+  sotto_sampler_options o[4] = {sampler_default_options(), plain(), plain(), plain()};
   o[1].top_p = 0.95f;
   o[2].typical_p = 0.9f;
   o[3].temperature = 0;
@@ -411,9 +414,9 @@ static void test_large(void) {
     for (int32_t i = 0; i < N; i++) logits[i] = flat ? 0 : random_uniform(&r, -20, 5);
     for (int i = 0; i < 4; i++) {
       sampler *s;
-      sampler_result result;
+      int32_t id;
       double start = now_ms();
-      CHECK(sampler_open(&s, &o[i], N, NULL) == SOTTO_OK && sampler_sample(s, logits, &result, NULL) == SOTTO_OK);
+      CHECK(sampler_open(&s, &o[i], N, NULL) == SOTTO_OK && sampler_sample(s, logits, &id, NULL) == SOTTO_OK);
       CHECK(now_ms() - start < 10000); /* sanitizers, and a busy machine */
       sampler_close(s);
     }

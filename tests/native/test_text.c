@@ -288,6 +288,18 @@ static void check_family(const char *family, const char *architecture) {
   CHECK(info.n_text_head >= info.n_kv_head && info.n_kv_head > 0 && info.head_dim > 0 && info.n_ff > 0);
   CHECK(info.n_text_ctx > 0 && info.n_parameters > 0 && info.weight_bytes > 0 && info.n_tensors > 0);
   CHECK((info.window > 0) == (strcmp(architecture, "gemma") != 0));
+  uint64_t elements = 0;
+  for (int32_t i = 0; i < info.n_tensors; i++) {
+    const char *name = NULL, *type = NULL;
+    int64_t dims[4] = {0};
+    const int32_t rank = sotto_model_tensor(m, i, &name, &type, dims);
+    CHECK((rank == 1 || rank == 2) && strncmp(name, "model.", 6) == 0 && strcmp(type, "bf16") == 0);
+    if (i == 0) CHECK(dims[0] == info.n_vocab && dims[1] == info.n_text_state && rank == 2);
+    elements += (uint64_t)(dims[0] * dims[1] * dims[2] * dims[3]);
+  }
+  int64_t none[4];
+  CHECK(elements == info.n_parameters && sotto_model_tensor(m, info.n_tensors, NULL, NULL, none) == 0);
+  CHECK(sotto_model_tensor(m, -1, NULL, NULL, none) == 0);
   check_logits(m, &g, family);
   check_greedy(m, &g, family);
   check_prefix(m, &g);
