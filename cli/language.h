@@ -13,7 +13,7 @@ typedef struct language_options {
   int32_t kv_type;        /* sotto_kv_type */
 } language_options;
 
-enum { LANGUAGE_MODEL = 100, LANGUAGE_CONTEXT, LANGUAGE_THREADS, LANGUAGE_KV };
+enum { LANGUAGE_MODEL = 1000, LANGUAGE_CONTEXT, LANGUAGE_THREADS, LANGUAGE_KV };
 
 #define LANGUAGE_MODEL_OPTION \
   { "model", 'm', true, LANGUAGE_MODEL }

@@ -15,7 +15,7 @@ typedef struct sampling {
 } sampling;
 
 enum {
-  SAMPLING_TEMPERATURE = 200,
+  SAMPLING_TEMPERATURE = 1100,
   SAMPLING_TOP_K,
   SAMPLING_TOP_P,
   SAMPLING_MIN_P,
