@@ -14,9 +14,10 @@ struct sotto_session {
   int32_t n_logits; /* rows that the last step made */
 };
 
-/* The options with their defaults filled in, for a model whose configuration is known. */
+/* The options with their defaults filled in. */
 static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options,
                                  sotto_session_options *plan) {
+  TRY(check_language(m));
   error *err = &m->engine->err;
   const int32_t n_ctx_train = gemma_configuration(m->language)->n_ctx_train;
   *plan = options != NULL ? *options : (sotto_session_options){0};
@@ -35,8 +36,7 @@ static int32_t logits_rows(const sotto_session_options *plan) { return plan->all
 
 uint64_t sotto_session_bytes(const sotto_model *m, const sotto_session_options *options) {
   sotto_session_options plan;
-  if (m == NULL || m->failed < 0 || m->language == NULL || gemma_configuration(m->language) == NULL) return 0;
-  if (plan_session(m, options, &plan) < 0) return 0;
+  if (m == NULL || plan_session(m, options, &plan) < 0) return 0;
   return gemma_state_bytes(m->language, plan.n_ctx, plan.n_batch, logits_rows(&plan)) +
          (uint64_t)plan.n_ctx * sizeof(int32_t);
 }
@@ -45,7 +45,6 @@ sotto_status sotto_session_open(sotto_session **out, sotto_model *m, const sotto
   if (out == NULL || m == NULL) return SOTTO_ERR_ARGUMENT;
   *out = NULL;
   sotto_session_options plan;
-  TRY(check_language(m));
   TRY(plan_session(m, options, &plan));
   error *err = &m->engine->err;
   sotto_session *s = mem_alloc(1, sizeof *s);
