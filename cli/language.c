@@ -1,9 +1,46 @@
 #include "language.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "model_file.h"
 #include "process.h"
+
+static bool read_kv(language_options *o, const args *a) {
+  const bool f16 = strcmp(a->value, "f16") == 0;
+  if (!f16 && strcmp(a->value, "q8_0") != 0)
+    return args_wrong(a, "option '%s' needs f16 or q8_0, not '%s'", a->shown, a->value), false;
+  o->kv_type = f16 ? SOTTO_KV_F16 : SOTTO_KV_Q8_0;
+  return true;
+}
+
+bool language_option(language_options *o, const args *a, int id, bool *taken) {
+  int64_t n = 0;
+  *taken = true;
+  switch (id) {
+    case LANGUAGE_MODEL:
+      o->model = a->value;
+      return true;
+    case LANGUAGE_CONTEXT:
+      if (!args_integer(a, 1, INT32_MAX, &n)) return false;
+      o->n_ctx = (int32_t)n;
+      return true;
+    case LANGUAGE_THREADS:
+      if (!args_integer(a, 1, 64, &n)) return false;
+      o->threads = (int32_t)n;
+      return true;
+    case LANGUAGE_KV:
+      return read_kv(o, a);
+    default:
+      *taken = false;
+      return true;
+  }
+}
+
+int language_default_model(language_options *o, const args *a) {
+  if (o->model == NULL) o->model = model_file_default();
+  return o->model != NULL ? 1 : args_wrong(a, "no model: give one with --model, or set SOTTO_LANGUAGE_MODEL");
+}
 
 bool language_open(language *l, const char *path, int32_t threads, bool only_text) {
   const double begin_ms = process_now_ms();

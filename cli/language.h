@@ -1,10 +1,40 @@
-/* What the commands on language models share: the model, loaded, and where sentences about it go. */
+/* What the commands on language models share: the options that say which model and how, the model, loaded, and where sentences about it go. */
 #ifndef CLI_LANGUAGE_H
 #define CLI_LANGUAGE_H
 
-#include <stdbool.h>
-
 #include "../include/sotto.h"
+#include "args.h"
+
+/* ---- options ---- */
+
+typedef struct language_options {
+  const char *model;
+  int32_t n_ctx, threads; /* 0: the default */
+  int32_t kv_type;        /* sotto_kv_type */
+} language_options;
+
+enum { LANGUAGE_MODEL = 1000, LANGUAGE_CONTEXT, LANGUAGE_THREADS, LANGUAGE_KV };
+
+#define LANGUAGE_MODEL_OPTION \
+  { "model", 'm', true, LANGUAGE_MODEL }
+#define LANGUAGE_CONTEXT_OPTION \
+  { "ctx", 0, true, LANGUAGE_CONTEXT }
+#define LANGUAGE_THREADS_OPTION \
+  { "threads", 't', true, LANGUAGE_THREADS }
+#define LANGUAGE_KV_OPTION \
+  { "kv", 0, true, LANGUAGE_KV }
+
+#define LANGUAGE_THREADS_HELP "  -t, --threads N         threads to use (default: one for each core, at most 8)\n"
+#define LANGUAGE_KV_HELP \
+  "      --kv TYPE           of the stored keys and values: f16 (default), or q8_0: about half the memory\n"
+
+/* Takes the option that args_next found, when it is one of these: *taken. False after printing what is wrong with it. */
+bool language_option(language_options *o, const args *a, int id, bool *taken);
+
+/* Fills in the default model where none was named; 1, or ARGS_WRONG after printing that there is none. */
+int language_default_model(language_options *o, const args *a);
+
+/* ---- the model ---- */
 
 typedef struct language {
   const char *path;

@@ -18,6 +18,7 @@ static const char help[] =
     "  detokenize    text of token ids\n"
     "  logits        what a language model makes of tokens, as a NumPy array\n"
     "  perplexity    how badly a language model predicts tokens\n"
+    "  bench         how fast a language model is here\n"
     "\n"
     "  convert          a language model's folder as on Hugging Face to a GGUF file\n"
     "  make-test-model  a GGUF file of a real model's sizes with random weights, for measuring\n"
@@ -37,6 +38,7 @@ static const struct {
                 {"detokenize", command_detokenize},
                 {"logits", command_logits},
                 {"perplexity", command_perplexity},
+                {"bench", command_bench},
                 {"convert", command_convert},
                 {"make-test-model", command_make_test_model}};
 

@@ -21,8 +21,8 @@
 
 typedef struct measure_request {
   const char *command, *help;
-  const char *model, *ids, *output;
-  int32_t threads;
+  language_options language;
+  const char *ids, *output;
   bool json;
 } measure_request;
 
@@ -30,9 +30,9 @@ typedef struct measure_request {
 typedef bool (*row_taker)(void *context, size_t index, const float *logits);
 
 /* Runs one text from the start; false after printing why, or when interrupted. */
-static bool run_text(const language *l, const int32_t *ids, size_t n, row_taker take, void *context) {
+static bool run_text(const language *l, int32_t kv_type, const int32_t *ids, size_t n, row_taker take, void *context) {
   const sotto_session_options options = {
-      .n_ctx = n < INT32_MAX ? (int32_t)n : INT32_MAX, .n_batch = BATCH, .all_logits = 1};
+      .n_ctx = n < INT32_MAX ? (int32_t)n : INT32_MAX, .n_batch = BATCH, .all_logits = 1, .kv_type = kv_type};
   sotto_session *s = NULL;
   bool ok =
       n == 0 || (sotto_session_open(&s, l->model, &options) == SOTTO_OK && sotto_session_sync(s, ids, n) == SOTTO_OK);
@@ -84,7 +84,7 @@ static bool write_logits(const measure_request *r, const language *l, const id_t
   logits_file f = {.n_vocab = (size_t)l->info.n_vocab};
   bool opened = output_open(&f.out, strcmp(r->output, "-") != 0 ? r->output : NULL);
   f.failed = !opened || !write_npy_header(&f.out, n, f.n_vocab);
-  bool ok = !f.failed && run_text(l, ids->ids, n, write_row, &f);
+  bool ok = !f.failed && run_text(l, r->language.kv_type, ids->ids, n, write_row, &f);
   if (ok && !output_commit(&f.out)) f.failed = true;
   if (f.failed) fprintf(stderr, "sotto: could not write %s: %s\n", r->output, strerror(errno));
   if (opened) output_discard(&f.out);
@@ -122,7 +122,7 @@ static bool print_perplexity(const measure_request *r, const language *l, const 
       ok = false;
       break;
     }
-    ok = run_text(l, s.ids, s.n, score_row, &s);
+    ok = run_text(l, r->language.kv_type, s.ids, s.n, score_row, &s);
     of_texts += s.nll / (double)(s.n - 1);
     of_tokens += s.nll;
     n_tokens += s.n - 1;
@@ -172,6 +172,7 @@ static const char logits_help[] =
     "  -m, --model MODEL   GGUF file, or folder as on Hugging Face\n"
     "      --ids FILE      token ids: a JSON array, or ids between white space; - is standard input\n"
     "  -o, --output FILE   the array; - is standard output\n"
+    "      --kv TYPE       of the stored keys and values: f16 (default) or q8_0\n"
     "  -t, --threads N     threads to use (default: one for each core, at most 8)\n"
     "  -h, --help          this help\n"
     "\n"
@@ -186,6 +187,7 @@ static const char perplexity_help[] =
     "      --ids FILE      token ids: a JSON array for each text in a JSON array, or one text as a JSON\n"
     "                      array, or as ids between white space; - is standard input\n"
     "      --json          one line of JSON, with the mean over all tokens, and of each text\n"
+    "      --kv TYPE       of the stored keys and values: f16 (default) or q8_0\n"
     "  -t, --threads N     threads to use (default: one for each core, at most 8)\n"
     "  -h, --help          this help\n"
     "\n"
@@ -194,15 +196,14 @@ static const char perplexity_help[] =
 /* ARGS_END: nothing is left to do; 1: go on. */
 static int read_request(measure_request *r, const option_spec *options, char **argv) {
   args a = {.command = r->command, .options = options, .argv = argv};
-  int64_t n;
   for (int id; (id = args_next(&a)) != ARGS_END;) {
+    bool taken;
+    if (!language_option(&r->language, &a, id, &taken)) return ARGS_WRONG;
+    if (taken) continue;
     switch (id) {
       case 'h':
         fputs(r->help, stdout);
         return ARGS_END;
-      case 'm':
-        r->model = a.value;
-        break;
       case 'i':
         r->ids = a.value;
         break;
@@ -212,17 +213,13 @@ static int read_request(measure_request *r, const option_spec *options, char **a
       case 'j':
         r->json = true;
         break;
-      case 't':
-        if (!args_integer(&a, 1, 64, &n)) return ARGS_WRONG;
-        r->threads = (int32_t)n;
-        break;
       case ARGS_OPERAND:
         return args_wrong(&a, "unexpected argument '%s': ids are given with --ids", a.value);
       default:
         return ARGS_WRONG;
     }
   }
-  if (r->model == NULL) return args_wrong(&a, "no model: give one with --model");
+  if (r->language.model == NULL) return args_wrong(&a, "no model: give one with --model");
   if (r->ids == NULL) return args_wrong(&a, "no token ids: give a file with --ids");
   if (r->output == NULL) return args_wrong(&a, "no file to write: give one with --output");
   return 1;
@@ -235,23 +232,25 @@ static int measure(measure_request *r, const option_spec *options, char **argv,
   process_catch_interrupts();
   id_texts ids = {0};
   language l = {0};
-  const bool ok = input_read_ids(&ids, r->ids) && language_open(&l, r->model, r->threads, false) && work(r, &l, &ids);
+  const bool ok = input_read_ids(&ids, r->ids) && language_open(&l, r->language.model, r->language.threads, false) &&
+                  work(r, &l, &ids);
   language_close(&l);
   id_texts_free(&ids);
   return process_interrupted() ? EXIT_INTERRUPTED : ok ? EXIT_DONE : EXIT_FAILED;
 }
 
 int command_logits(char **argv) {
-  static const option_spec options[] = {{"model", 'm', true, 'm'},  {"ids", 0, true, 'i'},
-                                        {"output", 'o', true, 'o'}, {"threads", 't', true, 't'},
-                                        {"help", 'h', false, 'h'},  {NULL, 0, false, 0}};
+  static const option_spec options[] = {LANGUAGE_MODEL_OPTION, LANGUAGE_KV_OPTION,         LANGUAGE_THREADS_OPTION,
+                                        {"ids", 0, true, 'i'}, {"output", 'o', true, 'o'}, {"help", 'h', false, 'h'},
+                                        {NULL, 0, false, 0}};
   measure_request r = {.command = "logits ", .help = logits_help};
   return measure(&r, options, argv, write_logits);
 }
 
 int command_perplexity(char **argv) {
-  static const option_spec options[] = {{"model", 'm', true, 'm'},   {"ids", 0, true, 'i'},     {"json", 0, false, 'j'},
-                                        {"threads", 't', true, 't'}, {"help", 'h', false, 'h'}, {NULL, 0, false, 0}};
+  static const option_spec options[] = {LANGUAGE_MODEL_OPTION, LANGUAGE_KV_OPTION,      LANGUAGE_THREADS_OPTION,
+                                        {"ids", 0, true, 'i'}, {"json", 0, false, 'j'}, {"help", 'h', false, 'h'},
+                                        {NULL, 0, false, 0}};
   measure_request r = {.command = "perplexity ", .help = perplexity_help, .output = "-"};
   return measure(&r, options, argv, print_perplexity);
 }

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <mach-o/dyld.h>
+#endif
 
 #include "../src/formats/safetensors.h"
 #include "mapped_file.h"
@@ -50,6 +53,35 @@ char *model_file_find(const char *given) {
   free(tried[0]);
   free(tried[1]);
   return found;
+}
+
+/* ---- the default language model ---- */
+
+/* Path of the running program; false where the system does not tell. */
+static bool own_path(char *path, size_t size) {
+#ifdef __APPLE__
+  uint32_t room = (uint32_t)size;
+  return _NSGetExecutablePath(path, &room) == 0;
+#else
+  const ssize_t n = readlink("/proc/self/exe", path, size - 1);
+  if (n > 0) path[n] = '\0';
+  return n > 0;
+#endif
+}
+
+const char *model_file_default(void) {
+  static const char *const places[] = {"teller-q8_0.gguf", "../share/sotto/teller-q8_0.gguf",
+                                       "../assets/teller-q8_0.gguf"};
+  static char path[4096 + 64];
+  const char *said = getenv("SOTTO_LANGUAGE_MODEL");
+  if (said != NULL && said[0] != '\0') return said;
+  if (!own_path(path, 4096)) return NULL;
+  char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    snprintf(name, sizeof path - (size_t)(name - path), "%s", places[i]);
+    if (access(path, R_OK) == 0) return path;
+  }
+  return NULL;
 }
 
 /* ---- loading ---- */
@@ -138,8 +170,7 @@ static bool feed_folder(loading *l, const char *folder) {
   return exists(folder, index) ? feed_shards(l, folder, index) : feed_from_folder(l, folder, "model.safetensors");
 }
 
-/* Bytes of "-00001-of-00003.gguf" at the end of a path, and its number of parts; 0: it does not end like that. */
-static size_t split_suffix(const char *path, int *n_parts) {
+size_t model_file_split_suffix(const char *path, int *n_parts) {
   const size_t suffix = strlen("-00001-of-00003.gguf"), size = strlen(path);
   int part, length = 0;
   if (size <= suffix) return 0;
@@ -147,15 +178,20 @@ static size_t split_suffix(const char *path, int *n_parts) {
   return (size_t)length == suffix && *n_parts >= 1 ? suffix : 0;
 }
 
-static bool feed_parts(loading *l, const char *path, size_t suffix, int n_parts) {
+char *model_file_part(const char *path, size_t suffix, int i, int n_parts) {
   char *part = strdup(path);
-  bool ok = part != NULL || complain(path, "out of memory");
+  if (part != NULL) snprintf(part + strlen(path) - suffix, suffix + 1, "-%05d-of-%05d.gguf", i, n_parts);
+  return part;
+}
+
+static bool feed_parts(loading *l, const char *path, size_t suffix, int n_parts) {
+  bool ok = true;
   for (int i = 1; ok && i <= n_parts; i++) {
-    snprintf(part + strlen(path) - suffix, suffix + 1, "-%05d-of-%05d.gguf", i, n_parts);
-    const char *slash = strrchr(part, '/');
-    ok = feed_file(l, part, slash != NULL ? slash + 1 : part);
+    char *part = model_file_part(path, suffix, i, n_parts);
+    const char *slash = part != NULL ? strrchr(part, '/') : NULL;
+    ok = part != NULL ? feed_file(l, part, slash != NULL ? slash + 1 : part) : complain(path, "out of memory");
+    free(part);
   }
-  free(part);
   return ok;
 }
 
@@ -163,7 +199,7 @@ sotto_model *model_file_load(sotto_engine *engine, const char *path, bool only_t
   loading l = {.engine = engine, .only_text = only_text, .chunk = malloc(CHUNK_BYTES)};
   struct stat status;
   int n_parts = 0;
-  const size_t suffix = split_suffix(path, &n_parts);
+  const size_t suffix = model_file_split_suffix(path, &n_parts);
   bool ok;
   if (l.chunk == NULL || sotto_model_open(&l.model, engine) != SOTTO_OK)
     ok = complain(path, "out of memory");

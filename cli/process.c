@@ -6,11 +6,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted, terminated;
 
 static void on_interrupt(int signal_number) {
-  (void)signal_number;
   interrupted = 1;
+  if (signal_number == SIGTERM) terminated = 1;
 }
 
 void process_catch_interrupts(void) {
@@ -19,7 +19,15 @@ void process_catch_interrupts(void) {
   sigaction(SIGTERM, &action, NULL);
 }
 
+void process_catch_every_interrupt(void) {
+  process_catch_interrupts();
+  struct sigaction action = {.sa_handler = on_interrupt};
+  sigaction(SIGINT, &action, NULL);
+}
+
 bool process_interrupted(void) { return interrupted != 0; }
+bool process_terminated(void) { return terminated != 0; }
+void process_forget_interrupt(void) { interrupted = terminated; }
 
 double process_now_ms(void) {
   struct timespec t;

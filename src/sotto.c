@@ -149,9 +149,9 @@ void sotto_model_describe(const sotto_model *m, sotto_model_info *info) {
 }
 
 int32_t sotto_model_tensor(const sotto_model *m, int32_t index, const char **name, const char **type, int64_t dims[4]) {
-  return m != NULL && m->speech != NULL && dims != NULL && index >= 0
-             ? whisper_tensor(m->speech, index, name, type, dims)
-             : 0;
+  if (m == NULL || dims == NULL || index < 0) return 0;
+  if (m->language != NULL) return gemma_tensor(m->language, index, name, type, dims);
+  return m->speech != NULL ? whisper_tensor(m->speech, index, name, type, dims) : 0;
 }
 
 int32_t sotto_language(int32_t index, const char **code, const char **name) {

@@ -57,8 +57,6 @@ const sotto_wav_format *sotto_wav_format_of(const sotto_wav *w) {
 
 const char *sotto_wav_error(const sotto_wav *w) { return w ? w->err.text : ""; }
 
-static uint64_t load_u64(const uint8_t *p) { return load_u32(p) | (uint64_t)load_u32(p + 4) << 32; }
-
 static bool is_id(const uint8_t *bytes, const char *id) { return memcmp(bytes, id, 4) == 0; }
 
 /* ---- headers ---- */

@@ -59,7 +59,32 @@ void mem_free(void *p) {
 
 #endif
 
+void *mem_grow(void *block, size_t size, size_t used, size_t *capacity, size_t need) {
+  if (need <= *capacity) return block;
+  const size_t larger = max_size(max_size(need, 64), *capacity <= SIZE_MAX / 2 ? 2 * *capacity : need);
+  void *grown = mem_alloc(larger, size);
+  if (grown == NULL) return NULL;
+  if (used > 0) memcpy(grown, block, used * size);
+  mem_free(block);
+  *capacity = larger;
+  return grown;
+}
+
+uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n) {
+  const uint8_t *p = bytes;
+  for (size_t i = 0; i < n; i++) hash = (hash ^ p[i]) * 0x100000001b3u;
+  return hash;
+}
+
+uint32_t hash_key(const void *bytes, size_t n) {
+  const uint64_t hash = hash_bytes(HASH_START, bytes, n);
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
 #ifdef __wasm__
+
+bool heap_reserve(size_t bytes); /* src/wasm/libc.c */
+bool mem_reserve(uint64_t bytes) { return bytes <= SIZE_MAX && heap_reserve((size_t)bytes); }
 
 __attribute__((import_module("env"), import_name("now_ms"))) double host_now_ms(void);
 double now_ms(void) { return host_now_ms(); }
@@ -67,6 +92,14 @@ double now_ms(void) { return host_now_ms(); }
 #else
 
 #include <time.h>
+
+bool mem_reserve(uint64_t bytes) {
+  void *volatile p =
+      bytes < SIZE_MAX / 2 ? malloc((size_t)bytes + 1) : NULL; /* volatile: compilers leave such pairs out */
+  const bool had = p != NULL;
+  free(p);
+  return had;
+}
 
 double now_ms(void) {
   struct timespec t;

@@ -29,6 +29,19 @@ sotto_status fail(error *err, sotto_status status, const char *format, ...) __at
 void *mem_alloc(size_t count, size_t size);
 void mem_free(void *p);
 
+/* Whether this many bytes more can be had, in parts. Takes none. */
+bool mem_reserve(uint64_t bytes);
+
+/* A block with room for `need` elements of `size` bytes: `block` (NULL at first) while *capacity elements are enough, else one of at least
+ * twice as many, to which the first `used` have moved. NULL when there is no memory: then nothing has changed. */
+void *mem_grow(void *block, size_t size, size_t used, size_t *capacity, size_t need);
+
+/* FNV-1a of 64 bits over bytes that may come in pieces: begin with HASH_START, go on with the last result. */
+#define HASH_START 0xcbf29ce484222325u
+uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n);
+/* The same of a key, mixed so that the low bits depend on all: for tables. */
+uint32_t hash_key(const void *bytes, size_t n);
+
 /* Monotonic wall time. */
 double now_ms(void);
 
@@ -46,6 +59,11 @@ static inline uint16_t load_u16(const void *p) {
 static inline uint32_t load_u32(const void *p) {
   uint32_t v;
   memcpy(&v, p, 4);
+  return v;
+}
+static inline uint64_t load_u64(const void *p) {
+  uint64_t v;
+  memcpy(&v, p, 8);
   return v;
 }
 static inline float load_f32(const void *p) {

@@ -73,12 +73,6 @@ struct gguf {
 #define CORRUPT   ": the file is corrupt; download it again"
 #define TRUNCATED ": it is truncated; download it again"
 
-static uint64_t load_u64(const void *p) {
-  uint64_t v;
-  memcpy(&v, p, 8);
-  return v;
-}
-
 static sotto_status no_memory(gguf *g) {
   return fail(&g->err, SOTTO_ERR_MEMORY, "no memory for the model's header; close other programs or tabs");
 }
@@ -86,19 +80,6 @@ static sotto_status no_memory(gguf *g) {
 static sotto_status refuse_foreign(const uint8_t *p, size_t n, error *err) {
   return foreign_refuse(p, n, "GGUF", "language models are read from GGUF files or from folders as on Hugging Face",
                         err);
-}
-
-/* Room for one element more behind `n` of them; it doubles, so it is bounded by what was there. */
-static bool grow(void **items, size_t *capacity, size_t n, size_t size) {
-  if (n < *capacity) return true;
-  size_t larger = *capacity ? 2 * *capacity : 64;
-  void *p = mem_alloc(larger, size);
-  if (p == NULL) return false;
-  if (n > 0) memcpy(p, *items, n * size);
-  mem_free(*items);
-  *items = p;
-  *capacity = larger;
-  return true;
 }
 
 /* ---- the header, item by item ---- */
@@ -170,7 +151,9 @@ static sotto_status read_key(gguf *g) {
   if (type > GGUF_F64)
     return fail(&g->err, SOTTO_ERR_FORMAT, "%.100s has a value of type %u, which GGUF does not have" CORRUPT,
                 (const char *)key, (unsigned)type);
-  if (!grow((void **)&g->entries, &g->entry_capacity, g->n_entries, sizeof *g->entries)) return no_memory(g);
+  entry *entries = mem_grow(g->entries, sizeof *entries, g->n_entries, &g->entry_capacity, g->n_entries + 1);
+  if (entries == NULL) return no_memory(g);
+  g->entries = entries;
   entry *e = &g->entries[g->n_entries++];
   *e = (entry){.key = (uint32_t)g->item, .value = (uint32_t)g->have, .type = (uint8_t)type, .count = 1};
   if (type == GGUF_STRING) return collect(g, STRING_SIZE, 8);
@@ -185,7 +168,9 @@ static sotto_status read_string_size(gguf *g) {
     return fail(&g->err, SOTTO_ERR_FORMAT, "%.100s holds a string of %llu bytes" CORRUPT,
                 (const char *)g->header + e->key, (unsigned long long)n);
   if (e->type == GGUF_ARRAY) {
-    if (!grow((void **)&g->strings, &g->string_capacity, g->n_strings, sizeof *g->strings)) return no_memory(g);
+    uint32_t *strings = mem_grow(g->strings, sizeof *strings, g->n_strings, &g->string_capacity, g->n_strings + 1);
+    if (strings == NULL) return no_memory(g);
+    g->strings = strings;
     g->strings[g->n_strings++] = (uint32_t)(g->item - e->value);
   } else {
     e->value = (uint32_t)g->have;
@@ -256,9 +241,12 @@ static sotto_status read_tensor_name(gguf *g) {
   if (rank < 1 || rank > 4)
     return fail(&g->err, SOTTO_ERR_FORMAT, "%s has %u dimensions, outside 1 to 4" CORRUPT, (const char *)name,
                 (unsigned)rank);
-  if (!grow((void **)&g->tensors, &g->tensor_capacity, g->n_known, sizeof *g->tensors) ||
-      !grow((void **)&g->names, &g->name_capacity, g->n_known, sizeof *g->names))
-    return no_memory(g);
+  file_tensor *tensors = mem_grow(g->tensors, sizeof *tensors, g->n_known, &g->tensor_capacity, g->n_known + 1);
+  if (tensors == NULL) return no_memory(g);
+  g->tensors = tensors;
+  uint32_t *names = mem_grow(g->names, sizeof *names, g->n_known, &g->name_capacity, g->n_known + 1);
+  if (names == NULL) return no_memory(g);
+  g->names = names;
   g->tensors[g->n_known] = (file_tensor){.rank = (int32_t)rank, .dims = {1, 1, 1, 1}};
   g->names[g->n_known] = (uint32_t)g->item;
   return collect(g, TENSOR_SHAPE, 8 * (uint64_t)rank + 4 + 8);
@@ -374,16 +362,9 @@ static sotto_status read_item(gguf *g) {
 
 /* Appends to the header; the block doubles, so it is bounded by what came. */
 static bool append(gguf *g, const uint8_t *p, size_t n) {
-  if (n > g->capacity - g->have) {
-    size_t larger = max_size(2 * g->capacity, 1 << 16);
-    while (larger - g->have < n) larger *= 2;
-    uint8_t *header = mem_alloc(larger, 1);
-    if (header == NULL) return false;
-    if (g->have > 0) memcpy(header, g->header, g->have);
-    mem_free(g->header);
-    g->header = header;
-    g->capacity = larger;
-  }
+  uint8_t *header = mem_grow(g->header, 1, g->have, &g->capacity, g->have + n);
+  if (header == NULL) return false;
+  g->header = header;
   memcpy(g->header + g->have, p, n);
   g->have += n;
   return true;

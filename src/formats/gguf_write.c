@@ -38,18 +38,12 @@ void gguf_write_close(gguf_writer *w) {
 
 static void append(gguf_writer *w, bytes *b, const void *from, size_t size) {
   if (w->status < 0 || size == 0) return;
-  if (size > b->capacity - b->size) {
-    const size_t capacity = max_size(4096, max_size(b->size + size, 2 * b->capacity));
-    uint8_t *larger = size <= SIZE_MAX / 2 - b->size ? mem_alloc(capacity, 1) : NULL;
-    if (larger == NULL) {
-      w->status = fail(&w->err, SOTTO_ERR_MEMORY, "out of memory for the metadata of the GGUF file");
-      return;
-    }
-    if (b->size > 0) memcpy(larger, b->at, b->size);
-    mem_free(b->at);
-    b->at = larger;
-    b->capacity = capacity;
+  uint8_t *at = size <= SIZE_MAX / 2 - b->size ? mem_grow(b->at, 1, b->size, &b->capacity, b->size + size) : NULL;
+  if (at == NULL) {
+    w->status = fail(&w->err, SOTTO_ERR_MEMORY, "out of memory for the metadata of the GGUF file");
+    return;
   }
+  b->at = at;
   memcpy(b->at + b->size, from, size);
   b->size += size;
 }

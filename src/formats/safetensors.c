@@ -178,8 +178,7 @@ static sotto_status read_header(safetensors *s) {
 /* ---- the machine ---- */
 
 static sotto_status read_size(safetensors *s) {
-  uint64_t n;
-  memcpy(&n, s->start, 8);
+  const uint64_t n = load_u64(s->start);
   if (n < 2 || n > MAX_HEADER_BYTES)
     return fail(&s->err, SOTTO_ERR_FORMAT, "the header claims %llu bytes, more than the %d that are allowed" CORRUPT,
                 (unsigned long long)n, MAX_HEADER_BYTES);
@@ -191,16 +190,9 @@ static sotto_status read_size(safetensors *s) {
 
 /* Appends to the JSON; the block doubles, so it is bounded by what came. */
 static bool append(safetensors *s, const uint8_t *p, size_t n) {
-  if (n > s->capacity - s->have) {
-    size_t larger = max_size(2 * s->capacity, 1 << 14);
-    while (larger - s->have < n) larger *= 2;
-    char *header = mem_alloc(larger, 1);
-    if (header == NULL) return false;
-    if (s->have > 0) memcpy(header, s->header, s->have);
-    mem_free(s->header);
-    s->header = header;
-    s->capacity = larger;
-  }
+  char *header = mem_grow(s->header, 1, s->have, &s->capacity, s->have + n);
+  if (header == NULL) return false;
+  s->header = header;
   memcpy(s->header + s->have, p, n);
   s->have += n;
   return true;

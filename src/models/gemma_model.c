@@ -1,6 +1,6 @@
 /* Loading of Gemma: which tensors there must be, under which names, and where the bytes of each go.
  *
- *     GGUF ──header──> configuration, vocabulary, list of slots ──tensor──> matrices row by row into the backend, vectors through `staging`
+ *     GGUF ──header──> configuration, vocabulary, list of slots ──tensor──> rows of matrices into the backend as they come, vectors whole
  *     config.json ───> configuration, list of slots;  tokenizer.* ──> vocabulary;  *.safetensors ──tensor──> as above
  *
  * Matrices are never whole in memory here. */
@@ -8,7 +8,10 @@
 
 #include "gemma_model.h"
 
-enum { MAX_TEXT = 256 << 20 }; /* bytes of config.json or a tokenizer */
+enum {
+  MAX_TEXT = 256 << 20,    /* bytes of config.json or a tokenizer */
+  HASHED_BEGINNING = 1024, /* bytes of each tensor that go into the fingerprint */
+};
 
 static sotto_status no_memory(error *err, const char *what) {
   return fail(err, SOTTO_ERR_MEMORY, "out of memory for %s: a smaller or more quantized model may fit", what);
@@ -105,15 +108,6 @@ static sotto_status on_header(void *context, error *err) {
   return begin_model(g, err);
 }
 
-static bool reserve_staging(gemma *g, size_t bytes) {
-  g->staged = 0;
-  if (g->staging_bytes >= bytes) return true;
-  mem_free(g->staging);
-  g->staging = mem_alloc(bytes, 1);
-  g->staging_bytes = g->staging != NULL ? bytes : 0;
-  return g->staging != NULL;
-}
-
 static sotto_status on_tensor_begin(void *context, const file_tensor *t, error *err) {
   gemma *g = context;
   gemma_slot *s = g->current = find_slot(g, t->name);
@@ -134,9 +128,10 @@ static sotto_status on_tensor_begin(void *context, const file_tensor *t, error *
                 "the tensor %s has the shape [%lld, %lld], which does not fit the model's sizes: the file is damaged",
                 t->name, (long long)t->dims[0], (long long)t->dims[1]);
   s->type = t->type;
-  g->row = 0;
-  g->row_bytes = dtype_row_bytes(t->type, (size_t)s->in);
-  bool ok = reserve_staging(g, g->row_bytes);
+  g->current_hash = hash_bytes(HASH_START, s->gguf_name, strlen(s->gguf_name));
+  g->current_hash = hash_bytes(g->current_hash, &t->type, sizeof t->type);
+  g->unhashed = HASHED_BEGINNING;
+  bool ok = row_stage_begin(&g->stage, dtype_row_bytes(t->type, (size_t)s->in));
   if (s->matrix != NULL) {
     *s->matrix = g->be->ops->weight_open(g->be, t->type, s->out, s->in);
     ok = ok && *s->matrix != NULL;
@@ -148,17 +143,17 @@ static sotto_status on_tensor_begin(void *context, const file_tensor *t, error *
   return ok ? SOTTO_OK : no_memory(err, t->name);
 }
 
-/* A row is complete in `bytes`. Files of Hugging Face store the norms' weights less 1. */
-static sotto_status take_rows(gemma *g, const uint8_t *bytes, int32_t n, error *err) {
+/* Files of Hugging Face store the norms' weights less 1. */
+static sotto_status take_rows(void *context, int32_t first, int32_t n, const void *rows, error *err) {
+  gemma *g = context;
   gemma_slot *s = g->current;
   if (s->matrix != NULL) {
-    g->be->ops->weight_rows(g->be, *s->matrix, g->row, n, bytes);
-    g->row += n;
+    g->be->ops->weight_rows(g->be, *s->matrix, first, n, rows);
     return SOTTO_OK;
   }
   float *values = mem_alloc((size_t)s->in, sizeof *values);
   if (values == NULL) return no_memory(err, s->gguf_name);
-  dequantize_row(s->type, bytes, values, (size_t)s->in);
+  dequantize_row(s->type, rows, values, (size_t)s->in);
   for (int32_t i = 0; i < s->in && !g->from_gguf; i++) values[i] += 1.0f;
   g->be->ops->upload(g->be, *s->vector, values);
   mem_free(values);
@@ -167,25 +162,11 @@ static sotto_status take_rows(gemma *g, const uint8_t *bytes, int32_t n, error *
 
 static sotto_status on_tensor_data(void *context, const void *bytes, size_t size, error *err) {
   gemma *g = context;
-  const uint8_t *p = bytes;
-  while (g->current != NULL && size > 0) {
-    if (g->staged == 0 && size >= g->row_bytes) { /* whole rows, straight from the caller's bytes */
-      const size_t n = size / g->row_bytes;
-      TRY(take_rows(g, p, (int32_t)n, err));
-      p += n * g->row_bytes;
-      size -= n * g->row_bytes;
-      continue;
-    }
-    const size_t n = min_size(size, g->row_bytes - g->staged);
-    memcpy(g->staging + g->staged, p, n);
-    g->staged += n;
-    p += n;
-    size -= n;
-    if (g->staged < g->row_bytes) continue;
-    TRY(take_rows(g, g->staging, 1, err));
-    g->staged = 0;
-  }
-  return SOTTO_OK;
+  if (g->current == NULL) return SOTTO_OK;
+  const size_t n = min_size(size, g->unhashed);
+  g->current_hash = hash_bytes(g->current_hash, bytes, n);
+  g->unhashed -= n;
+  return row_stage_feed(&g->stage, bytes, size, take_rows, g, err);
 }
 
 static sotto_status on_tensor_end(void *context, error *err) {
@@ -195,6 +176,7 @@ static sotto_status on_tensor_end(void *context, error *err) {
   if (s == NULL) return SOTTO_OK;
   if (s->matrix != NULL) g->be->ops->weight_seal(g->be, *s->matrix);
   s->seen = true;
+  g->fingerprint += g->current_hash; /* a sum, as the files of a model come in any order */
   g->current = NULL;
   return SOTTO_OK;
 }
@@ -209,15 +191,9 @@ static bool ends_with(const char *name, const char *end) {
 static sotto_status append_text(gemma *g, const void *bytes, size_t size, error *err) {
   if (size > MAX_TEXT - g->n_text)
     return fail(err, SOTTO_ERR_FORMAT, "a configuration of more than %d MB makes no sense", MAX_TEXT >> 20);
-  if (g->n_text + size > g->text_capacity) {
-    const size_t capacity = max_size(g->n_text + size, 2 * g->text_capacity);
-    uint8_t *text = mem_alloc(capacity, 1);
-    if (text == NULL) return no_memory(err, "the tokenizer");
-    if (g->n_text > 0) memcpy(text, g->text, g->n_text);
-    mem_free(g->text);
-    g->text = text;
-    g->text_capacity = capacity;
-  }
+  uint8_t *text = mem_grow(g->text, 1, g->n_text, &g->text_capacity, g->n_text + size);
+  if (text == NULL) return no_memory(err, "the tokenizer");
+  g->text = text;
   memcpy(g->text + g->n_text, bytes, size);
   g->n_text += size;
   return SOTTO_OK;
@@ -329,7 +305,7 @@ void gemma_close(gemma *g) {
   mem_free(g->layers);
   mem_free(g->slots);
   mem_free(g->text);
-  mem_free(g->staging);
+  row_stage_free(&g->stage);
   mem_free(g);
 }
 
@@ -347,9 +323,7 @@ sotto_status gemma_finish(gemma *g, error *err) {
     return fail(err, SOTTO_ERR_FORMAT,
                 "%d of %d tensors are missing, %s first: the model is not whole; get its files again", (int)missing,
                 (int)g->n_slots, g->from_gguf ? first->gguf_name : first->hf_name);
-  mem_free(g->staging);
-  g->staging = NULL;
-  g->staging_bytes = 0;
+  row_stage_free(&g->stage);
   g->finished = true;
   return SOTTO_OK;
 }
@@ -357,6 +331,15 @@ sotto_status gemma_finish(gemma *g, error *err) {
 bool gemma_finished(const gemma *g) { return g->finished; }
 const gemma_config *gemma_configuration(const gemma *g) { return g->have_config ? &g->c : NULL; }
 const spm_vocab *gemma_vocabulary(const gemma *g) { return g->vocab; }
+
+uint64_t gemma_fingerprint(const gemma *g) {
+  const gemma_config *c = &g->c;
+  const double numbers[] = {
+      c->n_layer,   c->d_model,      c->n_head,       c->n_kv_head,   c->head_dim,        c->d_ff,
+      c->n_vocab,   c->window,       c->global_every, c->norm_eps,    c->attention_scale, c->attention_cap,
+      c->logit_cap, c->theta_global, c->theta_local,  c->rope_factor, c->embedding_scale};
+  return g->fingerprint + hash_bytes(HASH_START, numbers, sizeof numbers);
+}
 
 void gemma_describe(const gemma *g, sotto_model_info *info) {
   memset(info, 0, sizeof *info);
@@ -372,18 +355,26 @@ void gemma_describe(const gemma *g, sotto_model_info *info) {
   info->head_dim = c->head_dim;
   info->n_ff = c->d_ff;
   info->window = c->window;
-  uint64_t of_type[DTYPE_COUNT] = {0};
+  tensor_census census = {0};
+  for (int32_t i = 0; i < g->n_slots; i++) {
+    const gemma_slot *t = &g->slots[i];
+    const uint64_t n = (uint64_t)t->out * (uint64_t)t->in;
+    if (t->seen)
+      tensor_census_add(&census, info, t->type, n, t->matrix != NULL ? g->be->ops->weight_bytes(*t->matrix) : 4 * n);
+  }
+}
+
+int32_t gemma_tensor(const gemma *g, int32_t index, const char **name, const char **type, int64_t dims[4]) {
   for (int32_t i = 0; i < g->n_slots; i++) {
     const gemma_slot *s = &g->slots[i];
-    const uint64_t n = (uint64_t)s->out * (uint64_t)s->in;
-    if (!s->seen) continue;
-    info->n_tensors++;
-    info->n_parameters += n;
-    info->weight_bytes += s->matrix != NULL ? g->be->ops->weight_bytes(*s->matrix) : 4 * n;
-    of_type[s->type] += n;
+    if (!s->seen || index-- > 0) continue;
+    const bool vector = s->vector != NULL;
+    if (name != NULL) *name = g->from_gguf ? s->gguf_name : s->hf_name;
+    if (type != NULL) *type = dtype_name(s->type);
+    dims[0] = vector ? s->in : s->out;
+    dims[1] = vector ? 1 : s->in;
+    dims[2] = dims[3] = 1;
+    return vector ? 1 : 2;
   }
-  uint32_t most = 0;
-  for (uint32_t t = 0; t < DTYPE_COUNT; t++)
-    if (of_type[t] > of_type[most]) most = t;
-  if (info->n_tensors > 0) info->weight_type = dtype_name(most);
+  return 0;
 }

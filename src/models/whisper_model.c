@@ -1,7 +1,7 @@
 /* Loading of Whisper: which tensors there must be, and where the bytes of each go.
  *
  *     ggml_bin ──header──> list of slots (name, shape, destination)
- *              ──tensor──> slot: matrices row by row into the backend; vectors, tables and convolutions through `staging`
+ *              ──tensor──> slot: rows of matrices into the backend as they come; vectors, tables and convolutions whole
  *
  * Matrices are never whole in memory here: rows go to the backend as they arrive. */
 #include "whisper_model.h"
@@ -158,16 +158,6 @@ static sotto_status out_of_memory(error *err, const ggml_bin_tensor *t) {
               t->bytes);
 }
 
-/* Staging of at least `bytes`. */
-static bool reserve_staging(whisper *w, size_t bytes) {
-  w->staged = 0;
-  if (w->staging_bytes >= bytes) return true;
-  mem_free(w->staging);
-  w->staging = mem_alloc(bytes, 1);
-  w->staging_bytes = w->staging != NULL ? bytes : 0;
-  return w->staging != NULL;
-}
-
 static bool shape_matches(const whisper_slot *s, const ggml_bin_tensor *t) {
   if (s->kind == KIND_CONV) return t->rank == 3 && t->dims[0] == s->out && t->dims[1] == s->in && t->dims[2] == 3;
   if (s->kind == KIND_VECTOR)
@@ -191,13 +181,12 @@ static sotto_status on_tensor_begin(void *context, const ggml_bin_tensor *t, err
                 dtype_name(t->type));
   s->type = t->type;
   w->current = s;
-  w->row = 0;
-  w->row_bytes = dtype_row_bytes(t->type, (size_t)t->dims[t->rank - 1]);
+  if (!row_stage_begin(&w->stage, s->kind == KIND_MATRIX ? dtype_row_bytes(t->type, (size_t)s->in) : t->bytes))
+    return out_of_memory(err, t);
   if (s->kind == KIND_MATRIX) {
     *s->matrix = w->be->ops->weight_open(w->be, t->type, s->out, s->in);
-    return *s->matrix != NULL && reserve_staging(w, w->row_bytes) ? SOTTO_OK : out_of_memory(err, t);
-  }
-  if (s->kind == KIND_CONV) {
+    if (*s->matrix == NULL) return out_of_memory(err, t);
+  } else if (s->kind == KIND_CONV) {
     *s->matrix = w->be->ops->weight_open(w->be, DTYPE_F32, s->out, 3 * s->in);
     if (*s->matrix == NULL) return out_of_memory(err, t);
   } else {
@@ -207,50 +196,18 @@ static sotto_status on_tensor_begin(void *context, const ggml_bin_tensor *t, err
     s->param->cols = s->in;
     s->param->stride = s->in;
   }
-  return reserve_staging(w, t->bytes) ? SOTTO_OK : out_of_memory(err, t);
-}
-
-static sotto_status on_tensor_data(void *context, const void *bytes, size_t size, error *err) {
-  whisper *w = context;
-  whisper_slot *s = w->current;
-  const uint8_t *p = bytes;
-  (void)err;
-  if (s->kind != KIND_MATRIX) {
-    memcpy(w->staging + w->staged, p, size);
-    w->staged += size;
-    return SOTTO_OK;
-  }
-  while (size > 0) {
-    if (w->staged == 0 && size >= w->row_bytes) { /* whole rows, straight from the caller's bytes */
-      const int32_t n = (int32_t)(size / w->row_bytes);
-      w->be->ops->weight_rows(w->be, *s->matrix, w->row, n, p);
-      w->row += n;
-      p += (size_t)n * w->row_bytes;
-      size -= (size_t)n * w->row_bytes;
-      continue;
-    }
-    const size_t n = min_size(size, w->row_bytes - w->staged);
-    memcpy(w->staging + w->staged, p, n);
-    w->staged += n;
-    p += n;
-    size -= n;
-    if (w->staged == w->row_bytes) {
-      w->be->ops->weight_rows(w->be, *s->matrix, w->row++, 1, w->staging);
-      w->staged = 0;
-    }
-  }
   return SOTTO_OK;
 }
 
 /* [out, in, 3] in the file becomes rows [out, (tap, in)], so that a convolution is a linear map of overlapping rows. */
-static bool load_convolution(whisper *w, const whisper_slot *s) {
+static bool load_convolution(whisper *w, const whisper_slot *s, const uint8_t *bytes) {
   const size_t in = (size_t)s->in, out = (size_t)s->out, n = 3 * in;
   float *row = mem_alloc(2 * n, sizeof *row);
   if (row == NULL) return false;
   float *taps = row + n;
   const size_t row_bytes = dtype_row_bytes(s->type, n);
   for (size_t o = 0; o < out; o++) {
-    dequantize_row(s->type, w->staging + o * row_bytes, row, n);
+    dequantize_row(s->type, bytes + o * row_bytes, row, n);
     for (size_t c = 0; c < in; c++)
       for (size_t k = 0; k < 3; k++) taps[k * in + c] = row[c * 3 + k];
     w->be->ops->weight_rows(w->be, *s->matrix, (int32_t)o, 1, taps);
@@ -259,23 +216,37 @@ static bool load_convolution(whisper *w, const whisper_slot *s) {
   return true;
 }
 
-static bool load_param(whisper *w, const whisper_slot *s) {
+static bool load_param(whisper *w, const whisper_slot *s, const uint8_t *bytes) {
   const size_t n = (size_t)s->out * (size_t)s->in;
   float *values = mem_alloc(n, sizeof *values);
   if (values == NULL) return false;
-  dequantize_row(s->type, w->staging, values, n);
+  dequantize_row(s->type, bytes, values, n);
   w->be->ops->upload(w->be, *s->param, values);
   mem_free(values);
   return true;
 }
 
-static sotto_status on_tensor_end(void *context, error *err) {
+static sotto_status take_rows(void *context, int32_t first, int32_t n, const void *rows, error *err) {
   whisper *w = context;
   whisper_slot *s = w->current;
   bool ok = true;
-  if (s->kind == KIND_CONV) ok = load_convolution(w, s);
-  if (s->kind == KIND_VECTOR || s->kind == KIND_TABLE) ok = load_param(w, s);
-  if (!ok) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the tensor %s: a smaller model may fit", s->name);
+  if (s->kind == KIND_MATRIX)
+    w->be->ops->weight_rows(w->be, *s->matrix, first, n, rows);
+  else
+    ok = s->kind == KIND_CONV ? load_convolution(w, s, rows) : load_param(w, s, rows);
+  return ok ? SOTTO_OK
+            : fail(err, SOTTO_ERR_MEMORY, "out of memory for the tensor %s: a smaller model may fit", s->name);
+}
+
+static sotto_status on_tensor_data(void *context, const void *bytes, size_t size, error *err) {
+  whisper *w = context;
+  return row_stage_feed(&w->stage, bytes, size, take_rows, w, err);
+}
+
+static sotto_status on_tensor_end(void *context, error *err) {
+  whisper *w = context;
+  whisper_slot *s = w->current;
+  (void)err;
   if (s->matrix != NULL) w->be->ops->weight_seal(w->be, *s->matrix);
   s->seen = true;
   w->current = NULL;
@@ -311,7 +282,7 @@ void whisper_close(whisper *w) {
   mem_free(w->encoder);
   mem_free(w->decoder);
   mem_free(w->slots);
-  mem_free(w->staging);
+  row_stage_free(&w->stage);
   mem_free(w);
 }
 
@@ -331,9 +302,7 @@ sotto_status whisper_finish(whisper *w, error *err) {
     return fail(err, SOTTO_ERR_FORMAT,
                 "the file ends with %d of %d tensors missing, %s first: it is truncated; download it again",
                 (int)missing, (int)w->n_slots, first->name);
-  mem_free(w->staging);
-  w->staging = NULL;
-  w->staging_bytes = 0;
+  row_stage_free(&w->stage);
   w->finished = true;
   return SOTTO_OK;
 }
@@ -392,19 +361,13 @@ void whisper_describe(const whisper *w, sotto_model_info *info) {
   info->n_text_head = h->n_text_head;
   info->n_text_layer = h->n_text_layer;
   info->multilingual = whisper_vocab_special(w->vocab)->multilingual;
-  int64_t of_type[DTYPE_COUNT] = {0};
+  tensor_census census = {0};
   for (int32_t i = 0; i < w->n_slots; i++) {
-    const whisper_slot *s = &w->slots[i];
-    if (!s->seen) continue;
-    info->n_tensors++;
-    info->n_parameters += (uint64_t)slot_elements(s);
-    info->weight_bytes += s->matrix != NULL ? w->be->ops->weight_bytes(*s->matrix) : 4 * (uint64_t)slot_elements(s);
-    of_type[s->type] += slot_elements(s);
+    const whisper_slot *t = &w->slots[i];
+    const uint64_t n = (uint64_t)slot_elements(t);
+    if (t->seen)
+      tensor_census_add(&census, info, t->type, n, t->matrix != NULL ? w->be->ops->weight_bytes(*t->matrix) : 4 * n);
   }
-  uint32_t most = 0;
-  for (uint32_t t = 0; t < DTYPE_COUNT; t++)
-    if (of_type[t] > of_type[most]) most = t;
-  if (info->n_tensors > 0) info->weight_type = dtype_name(most);
 }
 
 int32_t whisper_tensor(const whisper *w, int32_t index, const char **name, const char **type, int64_t dims[4]) {

@@ -3,6 +3,7 @@
 #define SOTTO_WHISPER_MODEL_H
 
 #include "../text/whisper_vocab.h"
+#include "loading.h"
 #include "whisper.h"
 
 typedef struct whisper_linear {
@@ -61,12 +62,9 @@ struct whisper {
 
   /* loading */
   whisper_slot *slots; /* [n_slots] */
-  int32_t n_slots, capacity;
+  int32_t n_slots;
   whisper_slot *current; /* the tensor whose bytes are coming */
-  size_t row_bytes;      /* of the current matrix */
-  int32_t row;           /* next row of it */
-  uint8_t *staging;      /* a row that came in part, or a whole tensor that needs converting */
-  size_t staging_bytes, staged;
+  row_stage stage;       /* of its rows; what needs converting as a whole is one row */
 };
 
 #endif

@@ -1,15 +1,9 @@
 #include "id_list.h"
 
 sotto_status id_list_add(id_list *list, int32_t id, error *err) {
-  if (list->count == list->capacity) {
-    size_t capacity = max_size(64, list->capacity * 2);
-    int32_t *grown = mem_alloc(capacity, sizeof *grown);
-    if (!grown) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a list of %zu tokens", capacity);
-    if (list->count > 0) memcpy(grown, list->ids, list->count * sizeof *grown);
-    mem_free(list->ids);
-    list->ids = grown;
-    list->capacity = capacity;
-  }
+  int32_t *ids = mem_grow(list->ids, sizeof *ids, list->count, &list->capacity, list->count + 1);
+  if (!ids) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a list of %zu tokens", list->count + 1);
+  list->ids = ids;
   list->ids[list->count++] = id;
   return SOTTO_OK;
 }

@@ -28,7 +28,8 @@ typedef struct special {
 struct spm_vocab {
   spm_settings settings;
   entry *entries; /* [n_tokens] */
-  int32_t n_tokens, entries_capacity;
+  int32_t n_tokens;
+  size_t entries_capacity;
   char *arena;
   size_t arena_used, arena_size;
   int32_t *slots; /* [slot_mask + 1] hash table with open addressing: id or -1; at most half full */
@@ -63,34 +64,12 @@ void spm_vocab_close(spm_vocab *v) {
 
 static sotto_status no_memory(error *err) { return fail(err, SOTTO_ERR_MEMORY, "out of memory for the vocabulary"); }
 
-/* A block of `need` items or more in place of `old`, at least twice as large. */
-static sotto_status grow(void **block, size_t used, size_t *capacity, size_t need, size_t size, error *err) {
-  if (need <= *capacity) return SOTTO_OK;
-  size_t larger = max_size(need, max_size(1024, *capacity * 2));
-  void *grown = mem_alloc(larger, size);
-  if (!grown) return no_memory(err);
-  if (used > 0) memcpy(grown, *block, used * size);
-  mem_free(*block);
-  *block = grown;
-  *capacity = larger;
-  return SOTTO_OK;
-}
-
-/* FNV-1a with a last mix, so that the low bits depend on all. */
-static uint32_t hash(const char *text, size_t bytes) {
-  uint32_t h = 2166136261u;
-  for (size_t i = 0; i < bytes; i++) h = (h ^ (unsigned char)text[i]) * 16777619u;
-  h ^= h >> 15;
-  h *= 0x2c1b3c6du;
-  return h ^ h >> 13;
-}
-
 static const char *text_of(const spm_vocab *v, int32_t id) { return v->arena + v->entries[id].start; }
 
 /* The first token of a type with these bytes. */
 static int32_t find(const spm_vocab *v, const char *text, size_t bytes, int32_t type) {
   if (!v->slots) return -1;
-  for (uint32_t slot = hash(text, bytes) & v->slot_mask; v->slots[slot] >= 0; slot = (slot + 1) & v->slot_mask) {
+  for (uint32_t slot = hash_key(text, bytes) & v->slot_mask; v->slots[slot] >= 0; slot = (slot + 1) & v->slot_mask) {
     int32_t id = v->slots[slot];
     const entry *e = &v->entries[id];
     if (e->type == type && e->bytes == bytes && !memcmp(v->arena + e->start, text, bytes)) return id;
@@ -99,7 +78,7 @@ static int32_t find(const spm_vocab *v, const char *text, size_t bytes, int32_t 
 }
 
 static void put(spm_vocab *v, int32_t id) {
-  uint32_t slot = hash(text_of(v, id), v->entries[id].bytes) & v->slot_mask;
+  uint32_t slot = hash_key(text_of(v, id), v->entries[id].bytes) & v->slot_mask;
   while (v->slots[slot] >= 0) slot = (slot + 1) & v->slot_mask;
   v->slots[slot] = id;
 }
@@ -187,10 +166,12 @@ sotto_status spm_vocab_add(spm_vocab *v, const char *text, size_t bytes, float s
                 "token %d has a type or a score that makes no sense: the file is damaged, fetch it again", (int)id);
   }
   if (v->arena_used + bytes >= UINT32_MAX) return no_memory(err);
-  size_t entries_capacity = (size_t)v->entries_capacity;
-  TRY(grow((void **)&v->entries, (size_t)id, &entries_capacity, (size_t)id + 1, sizeof *v->entries, err));
-  v->entries_capacity = (int32_t)entries_capacity;
-  TRY(grow((void **)&v->arena, v->arena_used, &v->arena_size, v->arena_used + bytes + 1, 1, err));
+  entry *entries = mem_grow(v->entries, sizeof *entries, (size_t)id, &v->entries_capacity, (size_t)id + 1);
+  if (!entries) return no_memory(err);
+  v->entries = entries;
+  char *arena = mem_grow(v->arena, 1, v->arena_used, &v->arena_size, v->arena_used + bytes + 1);
+  if (!arena) return no_memory(err);
+  v->arena = arena;
 
   if (type == SPM_USER_DEFINED && steers(text, bytes)) type = SPM_CONTROL;
   entry *e = &v->entries[id];

@@ -56,14 +56,9 @@ int32_t text_stream_stopped(const text_stream *s) { return s->stopped; }
 
 /* Makes room for `need` bytes and keeps the first `used`. */
 static sotto_status reserve(char **block, size_t *capacity, size_t used, size_t need, error *err) {
-  if (need <= *capacity) return SOTTO_OK;
-  size_t larger = max_size(need, max_size(256, *capacity * 2));
-  char *grown = mem_alloc(larger, 1);
+  char *grown = mem_grow(*block, 1, used, capacity, need);
   if (!grown) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the text");
-  if (used > 0) memcpy(grown, *block, used);
-  mem_free(*block);
   *block = grown;
-  *capacity = larger;
   return SOTTO_OK;
 }
 

@@ -59,15 +59,9 @@ void whisper_vocab_close(whisper_vocab *v) {
 
 static sotto_status append(whisper_vocab *v, const char *text, uint32_t bytes, error *err) {
   size_t start = v->starts[v->n_texts], need = start + bytes + 1;
-  if (need > v->arena_size) {
-    size_t size = max_size(need, v->arena_size * 2);
-    char *grown = mem_alloc(size, 1);
-    if (!grown) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the vocabulary");
-    memcpy(grown, v->arena, start);
-    mem_free(v->arena);
-    v->arena = grown;
-    v->arena_size = size;
-  }
+  char *arena = mem_grow(v->arena, 1, start, &v->arena_size, need);
+  if (!arena) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the vocabulary");
+  v->arena = arena;
   memcpy(v->arena + start, text, bytes);
   v->arena[start + bytes] = 0;
   v->starts[++v->n_texts] = (uint32_t)need;
@@ -97,18 +91,9 @@ sotto_status whisper_vocab_add(whisper_vocab *v, int32_t id, const char *text, u
   return append(v, text, bytes, err);
 }
 
-/* FNV-1a with a last mix, so that the low bits depend on all. */
-static uint32_t hash(const char *text, size_t bytes) {
-  uint32_t h = 2166136261u;
-  for (size_t i = 0; i < bytes; i++) h = (h ^ (unsigned char)text[i]) * 16777619u;
-  h ^= h >> 15;
-  h *= 0x2c1b3c6du;
-  return h ^ h >> 13;
-}
-
 int32_t whisper_vocab_find(const whisper_vocab *v, const char *text, size_t bytes) {
   if (bytes > v->longest) return -1;
-  for (uint32_t slot = hash(text, bytes) & v->slot_mask; v->slots[slot] >= 0; slot = (slot + 1) & v->slot_mask) {
+  for (uint32_t slot = hash_key(text, bytes) & v->slot_mask; v->slots[slot] >= 0; slot = (slot + 1) & v->slot_mask) {
     int32_t id = v->slots[slot];
     size_t length = v->starts[id + 1] - v->starts[id] - 1;
     if (length == bytes && !memcmp(v->arena + v->starts[id], text, bytes)) return id;
@@ -161,7 +146,7 @@ sotto_status whisper_vocab_seal(whisper_vocab *v, error *err) {
     const char *text = v->arena + v->starts[id];
     size_t bytes = v->starts[id + 1] - v->starts[id] - 1;
     if (bytes == 0 || whisper_vocab_find(v, text, bytes) >= 0) continue; /* of equal ones the first counts */
-    uint32_t slot = hash(text, bytes) & v->slot_mask;
+    uint32_t slot = hash_key(text, bytes) & v->slot_mask;
     while (v->slots[slot] >= 0) slot = (slot + 1) & v->slot_mask;
     v->slots[slot] = id;
   }

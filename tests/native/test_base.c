@@ -64,6 +64,39 @@ static void memory(void) {
   mem_free(NULL);
 }
 
+static void growing(void) {
+  uint16_t *block = NULL;
+  size_t capacity = 0;
+  int32_t moved = 0, n_wrong = 0;
+  for (size_t n = 0; n < 5000; n++) {
+    uint16_t *grown = mem_grow(block, sizeof *block, n, &capacity, n + 1);
+    if (!CHECK(grown != NULL)) return;
+    moved += grown != block;
+    block = grown;
+    block[n] = (uint16_t)n;
+  }
+  for (size_t n = 0; n < 5000; n++) n_wrong += block[n] != n;
+  CHECK(n_wrong == 0 && capacity >= 5000 && moved > 1 && moved < 10);
+  const size_t before = capacity;
+  CHECK(mem_grow(block, sizeof *block, 5000, &capacity, SIZE_MAX / 2 + 9) == NULL && capacity == before);
+  CHECK(block[4999] == 4999); /* as it was */
+  mem_free(block);
+}
+
+static void hashes(void) {
+  /* The published values of FNV-1a. */
+  CHECK(hash_bytes(HASH_START, "", 0) == 0xcbf29ce484222325u);
+  CHECK(hash_bytes(HASH_START, "a", 1) == 0xaf63dc4c8601ec8cu);
+  CHECK(hash_bytes(HASH_START, "foobar", 6) == 0x85944171f73967e8u);
+  CHECK(hash_bytes(hash_bytes(HASH_START, "foo", 3), "bar", 3) == 0x85944171f73967e8u);
+  int32_t buckets[64] = {0}, fullest = 0; /* short keys spread */
+  for (uint32_t i = 0; i < 4096; i++) {
+    const char key[2] = {(char)('a' + i / 64), (char)('a' + i % 64)};
+    fullest = max_i32(fullest, ++buckets[hash_key(key, 2) % 64]);
+  }
+  CHECK(fullest < 128);
+}
+
 int main(void) {
   error err;
   CHECK(fail(&err, SOTTO_ERR_FORMAT, "%d of %s", 3, "four") == SOTTO_ERR_FORMAT);
@@ -76,5 +109,7 @@ int main(void) {
   CHECK(now_ms() >= start);
   half_floats();
   memory();
+  growing();
+  hashes();
   return check_end();
 }
