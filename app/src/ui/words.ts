@@ -27,6 +27,23 @@ export function megabytes(bytes: number): string {
   return `${bytes < 1e7 ? (bytes / 1e6).toFixed(1) : Math.round(bytes / 1e6)} MB`;
 }
 
+/** 12345 -> "12,345". */
+export function grouped(n: number): string {
+  return n.toLocaleString('en');
+}
+
+/** "now", "5 min", "3 h", "Tue", "4 Mar", "4 Mar 2024": when something was, seen from `now`. */
+export function when(at: number, now = Date.now()): string {
+  const minutes = (now - at) / 60_000;
+  const date = new Date(at);
+  if (minutes < 1) return 'now';
+  if (minutes < 60) return `${Math.floor(minutes)} min`;
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h`;
+  if (minutes < 6 * 24 * 60) return date.toLocaleDateString('en', { weekday: 'short' });
+  const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric';
+  return date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year });
+}
+
 /** 0.84 -> "0.8 s", 42.3 -> "42 s", 75 -> "1:15 min". */
 export function elapsed(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;

@@ -1,9 +1,9 @@
 /* The start: a file, the microphone, or the sample. */
 
 import { useRef } from 'preact/hooks';
-import { intakeError, openPrevious, previous, startRecording, takeFile, takeSample } from '../state.ts';
-import { clock } from '../time.ts';
-import { BackIcon, FolderIcon, MicIcon, SparkIcon, WarnIcon } from './icons.tsx';
+import { intakeError, openPrevious, previous, startRecording, takeFile, takeSample } from './state.ts';
+import { clock } from '../ui/words.ts';
+import { BackIcon, FolderIcon, MicIcon, SparkIcon, WarnIcon } from '../ui/icons.tsx';
 
 export function Intake() {
   const input = useRef<HTMLInputElement>(null);

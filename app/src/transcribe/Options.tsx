@@ -1,8 +1,8 @@
 /* How to transcribe: model, language, translation, and a few finer points. */
 
 import { useMemo, useRef } from 'preact/hooks';
-import { MODELS } from '../engine.ts';
-import { languageGroups, languageName } from '../languages.ts';
+import { MODELS } from './engine.ts';
+import { languageGroups, languageName } from './languages.ts';
 import {
   busy,
   change,
@@ -14,8 +14,8 @@ import {
   source,
   storedModels,
   transcribe,
-} from '../state.ts';
-import { megabytes } from '../time.ts';
+} from './state.ts';
+import { megabytes } from '../ui/words.ts';
 
 export function Options() {
   const now = settings.value;

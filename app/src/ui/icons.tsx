@@ -72,6 +72,80 @@ export const SaveIcon = () => (
     <path d="M12 4v11m0 0 4.5-4.5M12 15l-4.5-4.5M4.5 19.5h15" />
   </Icon>
 );
+export const MoreIcon = () => (
+  <Icon fill>
+    <circle cx="5.5" cy="12" r="1.8" />
+    <circle cx="12" cy="12" r="1.8" />
+    <circle cx="18.5" cy="12" r="1.8" />
+  </Icon>
+);
+export const ChatIcon = () => (
+  <Icon>
+    <path d="M12 4.5c4.7 0 8.5 3 8.5 6.8S16.70 18.10 12 18.1c-.9 0-1.7-.1-2.5-.3L5 20l.9-3.7c-1.5-1.2-2.4-3-2.4-5C3.50 7.50 7.30 4.50 12 4.5Z" />
+  </Icon>
+);
+export const SendIcon = () => (
+  <Icon>
+    <path d="M12 19.5V5m0 0-6 6m6-6 6 6" />
+  </Icon>
+);
+export const PlusIcon = () => (
+  <Icon>
+    <path d="M12 5v14M5 12h14" />
+  </Icon>
+);
+export const CloseIcon = () => (
+  <Icon>
+    <path d="m6 6 12 12M18 6 6 18" />
+  </Icon>
+);
+export const AgainIcon = () => (
+  <Icon>
+    <path d="M19.50 12a7.50 7.50 0 1 1-2.3-5.4L19.50 9m0-4.5V9H15" />
+  </Icon>
+);
+export const BinIcon = () => (
+  <Icon>
+    <path d="M5 7h14M10 7V5.2c0-.4.3-.7.7-.7h2.6c.4 0 .7.3.7.7V7m-7.50 0 .7 11.2c0 .7.6 1.30 1.30 1.3h7c.7 0 1.3-.6 1.3-1.3L17.50 7" />
+  </Icon>
+);
+export const TuneIcon = () => (
+  <Icon>
+    <path d="M4 8h9m5 0h2M4 16h2m5 0h9" />
+    <circle cx="15.5" cy="8" r="2.3" />
+    <circle cx="8.5" cy="16" r="2.3" />
+  </Icon>
+);
+export const ListIcon = () => (
+  <Icon>
+    <path d="M4.50 7h15M4.50 12h15M4.50 17h9" />
+  </Icon>
+);
+export const ModelIcon = () => (
+  <Icon>
+    <path d="m12 3.50 7.50 4.2v8.6L12 20.5l-7.5-4.2V7.7Zm0 8.50 7.5-4.3M12 12v8.5M12 12 4.50 7.7" />
+  </Icon>
+);
+export const LeftIcon = () => (
+  <Icon>
+    <path d="m14.50 6-6 6 6 6" />
+  </Icon>
+);
+export const RightIcon = () => (
+  <Icon>
+    <path d="m9.50 6 6 6-6 6" />
+  </Icon>
+);
+export const DownIcon = () => (
+  <Icon>
+    <path d="m6 9.50 6 6 6-6" />
+  </Icon>
+);
+export const UploadIcon = () => (
+  <Icon>
+    <path d="M12 15.5V4.5m0 0L7.50 9M12 4.50 16.50 9M4.50 19.5h15" />
+  </Icon>
+);
 export const LockIcon = () => (
   <Icon>
     <rect x="5" y="10.5" width="14" height="9.5" rx="2.2" />

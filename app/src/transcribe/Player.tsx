@@ -2,9 +2,9 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import WaveSurfer from 'wavesurfer.js';
-import { player, position, source, startOver } from '../state.ts';
-import { clock, spoken } from '../time.ts';
-import { BackIcon, PauseIcon, PlayIcon, SaveIcon } from './icons.tsx';
+import { player, position, source, startOver } from './state.ts';
+import { clock, spoken } from '../ui/words.ts';
+import { BackIcon, PauseIcon, PlayIcon, SaveIcon } from '../ui/icons.tsx';
 
 const SPEEDS = [0.5, 0.75, 1, 1.25, 1.5, 2];
 

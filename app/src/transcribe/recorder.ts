@@ -3,7 +3,7 @@
  *   getUserMedia ──> MediaRecorder ──> pieces ──> one file, when stopped
  *        └────────> AnalyserNode ──> level, while it runs */
 
-import { Told } from './audio.ts';
+import { Told } from '../ui/told.ts';
 
 export class Recorder {
   #stream: MediaStream;

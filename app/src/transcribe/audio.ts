@@ -5,6 +5,8 @@
  *
  * The browser decodes once; the waveform is drawn from the same samples. */
 
+import { Told } from '../ui/told.ts';
+
 export const SAMPLE_RATE = 16000; // Hz, what the engine takes
 const N_PEAKS = 1600; // of a waveform, enough for the widest page
 
@@ -13,9 +15,6 @@ export interface Sound {
   duration: number; // s
   peaks: Float32Array; // [N_PEAKS] at most: largest magnitude in each part
 }
-
-/** An error whose message is a sentence for the person at the page. */
-export class Told extends Error {}
 
 /** Decodes a file that the browser can play. Throws Told with a sentence where it cannot. */
 export async function decode(file: Blob, name: string): Promise<Sound> {

@@ -2,7 +2,7 @@
 
 import { models, SottoError, Transcriber, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
 import { format, type Format, type FormatTranscript } from 'sotto/format';
-import { Told } from './audio.ts';
+import { sentenceOf, Told } from '../ui/told.ts';
 
 export type { Segment };
 
@@ -33,7 +33,7 @@ function entryOf({ id, name, weights, languages, size_bytes }: ManifestModel): M
   };
 }
 
-export const MODELS: readonly ModelEntry[] = models.map(entryOf);
+export const MODELS: readonly ModelEntry[] = models.filter((m) => m.kind === 'whisper').map(entryOf);
 
 /** Served beside the page, models are taken from there; elsewhere from the manifest's sources. */
 const SOURCES = ['models/'];
@@ -124,12 +124,6 @@ export class Engine {
   close(): void {
     void this.#transcriber.destroy();
   }
-}
-
-/** The engine's words as a sentence. */
-function sentenceOf(error: unknown): string {
-  const words = error instanceof Error ? error.message : String(error);
-  return words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?]$/.test(words) ? '' : '.');
 }
 
 /** Why a model did not come, and what to do. The addresses that were tried are in the console. */

@@ -1,8 +1,9 @@
 /* What is going on, how far it is, and what went wrong. */
 
-import { cancel, facts, modelEntry, segments, source, summary, transcribe, work } from '../state.ts';
-import { elapsed, megabytes } from '../time.ts';
-import { CheckIcon, WarnIcon } from './icons.tsx';
+import { cancel, facts, modelEntry, segments, source, summary, transcribe, work } from './state.ts';
+import { elapsed, megabytes } from '../ui/words.ts';
+import { Bar } from '../ui/Bar.tsx';
+import { CheckIcon, WarnIcon } from '../ui/icons.tsx';
 
 export function Progress() {
   const now = work.value;
@@ -25,12 +26,12 @@ export function Progress() {
     case 'failed':
       return <Notice kind="bad" text={now.why} action="Try again" />;
     case 'reading':
-      return <Bar title="Reading the sound" detail={source.value?.name ?? ''} />;
+      return <Step title="Reading the sound" detail={source.value?.name ?? ''} />;
     case 'download': {
       const title = `${now.cached ? 'Loading' : 'Downloading'} the ${modelEntry()?.label ?? 'chosen'} model`;
       const amount = `${megabytes(now.loaded)} of ${megabytes(now.total)}`;
       const once = now.cached ? '' : ' · only this once, it is kept for next time';
-      return <Bar title={title} detail={amount + once} fraction={now.total ? now.loaded / now.total : 0} />;
+      return <Step title={title} detail={amount + once} fraction={now.total ? now.loaded / now.total : 0} />;
     }
     case 'transcribing': {
       const parts = [
@@ -38,20 +39,19 @@ export function Progress() {
         now.left > 3 && `about ${elapsed(now.left)} left`,
         facts.value && `${facts.value.threads} ${facts.value.threads === 1 ? 'thread' : 'threads'}`,
       ];
-      return <Bar title="Transcribing" detail={parts.filter(Boolean).join(' · ')} fraction={now.fraction} />;
+      return <Step title="Transcribing" detail={parts.filter(Boolean).join(' · ')} fraction={now.fraction} />;
     }
   }
 }
 
-function Bar({ title, detail, fraction }: { title: string; detail: string; fraction?: number }) {
-  const percent = fraction === undefined ? undefined : Math.min(100, Math.floor(fraction * 100));
+function Step({ title, detail, fraction }: { title: string; detail: string; fraction?: number }) {
   return (
     <section class="card progress" aria-label="Progress" data-testid="progress">
       <div class="progress-head">
         <p>
           <strong>
             {title}
-            {percent === undefined ? '…' : ` · ${percent} %`}
+            {fraction === undefined ? '…' : ` · ${Math.min(100, Math.floor(fraction * 100))} %`}
           </strong>
           <span>{detail}</span>
         </p>
@@ -59,16 +59,7 @@ function Bar({ title, detail, fraction }: { title: string; detail: string; fract
           Cancel
         </button>
       </div>
-      <div
-        class={percent === undefined ? 'bar moving' : 'bar'}
-        role="progressbar"
-        aria-label={title}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={percent}
-      >
-        <i style={{ transform: `scaleX(${fraction ?? 0.3})` }} />
-      </div>
+      <Bar label={title} fraction={fraction} />
     </section>
   );
 }

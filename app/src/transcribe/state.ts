@@ -5,13 +5,15 @@
  * The parts of the page only read these signals and call these actions. */
 
 import { batch, computed, effect, signal } from '@preact/signals';
-import { decode, SAMPLE_RATE, Told, wav, type Sound } from './audio.ts';
+import { decode, SAMPLE_RATE, wav, type Sound } from './audio.ts';
 import { Engine, isStored, MODELS, removeStored, type ModelEntry, type Segment } from './engine.ts';
 import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, type Settings } from './keep.ts';
 import { languageName } from './languages.ts';
 import { Recorder } from './recorder.ts';
-import sampleUrl from '../../tests/fixtures/audio/jfk.wav?url';
-import { clock, elapsed, spoken } from './time.ts';
+import sampleUrl from '../../../tests/fixtures/audio/jfk.wav?url';
+import { announcement } from '../ui/say.ts';
+import { Told } from '../ui/told.ts';
+import { clock, elapsed, spoken } from '../ui/words.ts';
 
 /* ---- what there is ---- */
 
@@ -69,9 +71,6 @@ export const playing = computed(() => {
   const at = position.value;
   return at > 0 ? segments.value.findIndex((s) => at >= s.start && at < s.end) : -1;
 });
-
-/** What people who hear the page are told. */
-export const announcement = signal('');
 
 const PAUSE_MS = 1000; // between announcements of new text
 

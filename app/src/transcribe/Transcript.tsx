@@ -4,11 +4,10 @@
 import { useSignal, type Signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { memo } from 'preact/compat';
-import type { Segment } from '../engine.ts';
-import { FORMATS, textOf, writeAs } from '../save.ts';
-import { tagOf } from '../languages.ts';
+import type { Segment } from './engine.ts';
+import { FORMATS, textOf, writeAs } from './save.ts';
+import { tagOf } from './languages.ts';
 import {
-  announcement,
   busy,
   edit,
   edited,
@@ -20,9 +19,11 @@ import {
   segments,
   source,
   work,
-} from '../state.ts';
-import { clock, stem } from '../time.ts';
-import { CheckIcon, CopyIcon, PenIcon, SaveIcon } from './icons.tsx';
+} from './state.ts';
+import { clock, stem } from '../ui/words.ts';
+import { CopyButton } from '../ui/CopyButton.tsx';
+import { saveFile } from '../ui/files.ts';
+import { PenIcon, SaveIcon } from '../ui/icons.tsx';
 
 export function Transcript() {
   const all = segments.value;
@@ -199,34 +200,19 @@ function Editor({ text, index, finish }: { text: string; index: number; finish: 
 }
 
 function SaveBar() {
-  const [copied, setCopied] = useState(false);
   const name = stem(source.value!.name);
-  const copy = async () => {
-    const ok = await navigator.clipboard.writeText(textOf(segments.value)).then(
-      () => true,
-      () => false,
-    );
-    announcement.value = ok ? 'Copied.' : 'The browser did not allow copying. Save the text instead.';
-    setCopied(ok);
-    setTimeout(() => setCopied(false), 2000);
-  };
-  const save = (format: (typeof FORMATS)[number]) => {
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(writeAs(format));
-    link.download = `${name}.${format}`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-    announcement.value = `Saved ${link.download}.`;
-  };
   return (
     <div class="save-bar">
-      <button type="button" class="button" onClick={() => void copy()}>
-        {copied ? <CheckIcon /> : <CopyIcon />} {copied ? 'Copied' : 'Copy'}
-      </button>
+      <CopyButton text={() => textOf(segments.value)} />
       <div class="formats" role="group" aria-label="Save as">
         <SaveIcon />
         {FORMATS.map((format) => (
-          <button key={format} type="button" aria-label={`Save as ${format.toUpperCase()}`} onClick={() => save(format)}>
+          <button
+            key={format}
+            type="button"
+            aria-label={`Save as ${format.toUpperCase()}`}
+            onClick={() => saveFile(writeAs(format), `${name}.${format}`)}
+          >
             {format.toUpperCase()}
           </button>
         ))}

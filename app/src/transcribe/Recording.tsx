@@ -1,10 +1,10 @@
 /* The microphone at work: how long, how loud, stop. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Recorder } from '../recorder.ts';
-import { discardRecording, stopRecording } from '../state.ts';
-import { clock, spoken } from '../time.ts';
-import { StopIcon } from './icons.tsx';
+import type { Recorder } from './recorder.ts';
+import { discardRecording, stopRecording } from './state.ts';
+import { clock, spoken } from '../ui/words.ts';
+import { StopIcon } from '../ui/icons.tsx';
 
 const N_BARS = 48; // the last levels, a bar each
 const BAR_MS = 80;
