@@ -51,6 +51,9 @@ typedef struct kernels {
   /* x[n] as blocks for dot: int8 or int16, units [n / 32], sums of 16 integers [n / 16]. n: a multiple of 32. */
   void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums);
 
+  /* A packed group becomes vw columns of a right panel, with their units; false, and nothing of use, where a row is zero or its squares leave f32. */
+  bool (*group_panel[N_PACKINGS])(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales);
+
   /* softmax of x[n] * factor in place without the division; returns the sum. */
   float (*exp_sum)(float *x, int32_t n, float factor);
   /* y = act(x + bias) + residual; gelu: whether; bias, residual may be NULL; y may be residual. */
@@ -79,6 +82,14 @@ static inline float fixed_unit(float norm, float largest, float norm_limit) {
 static inline float quantize_left(const kernels *k, const float *x, int32_t n, int16_t *pairs, size_t stride) {
   float largest, norm = k->norm(x, n, &largest), unit = fixed_unit(norm, largest, FIXED_NORM_A);
   k->quantize_pairs(x, n, unit, pairs, stride);
+  return unit;
+}
+
+/* A row whose products are with so few bits, or so few at a time, that only the largest element bounds the unit. */
+static inline float quantize_by_largest(const kernels *k, const float *x, int32_t n, int16_t *out) {
+  float largest, norm = k->norm(x, n, &largest);
+  const float unit = norm == norm ? fixed_unit(0, largest, 1) : norm;
+  k->quantize_pairs(x, n, unit, out, 1);
   return unit;
 }
 

@@ -390,6 +390,8 @@ const kernels KERNELS = {
     .dot_bits = {DOT_BITS, DOT_BITS, DOT_BITS, DOT_BITS, 16, DOT_BITS, DOT_BITS, DOT_BITS},
     .dot = {DOTS(4), DOTS(4_M), DOTS(5), DOTS(5_M), DOTS(8), DOTS(4_K), DOTS(5_K), DOTS(6_K)},
     .quantize_blocks = quantize_blocks,
+    .group_panel = {group_panel_4, group_panel_4_M, group_panel_5, group_panel_5_M, group_panel_8, group_panel_4_K,
+                    group_panel_5_K, group_panel_6_K},
     .quantize_pairs = quantize_pairs,
     .quantize_columns = quantize_columns,
     .exp_sum = exp_sum,
