@@ -82,6 +82,14 @@ static inline float quantize_left(const kernels *k, const float *x, int32_t n, i
   return unit;
 }
 
+/* A row whose products are with so few bits, or so few at a time, that only the largest element bounds the unit. */
+static inline float quantize_by_largest(const kernels *k, const float *x, int32_t n, int16_t *out) {
+  float largest, norm = k->norm(x, n, &largest);
+  const float unit = norm == norm ? fixed_unit(0, largest, 1) : norm;
+  k->quantize_pairs(x, n, unit, out, 1);
+  return unit;
+}
+
 /* A column of the right operand, of any length; gives its unit. */
 static inline float quantize_right(const kernels *k, const float *x, int32_t n, int16_t *pairs, size_t stride) {
   float worst = 0, most = 0;
