@@ -3,45 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { done, fails, model, noCommand, scratchFolder, sotto, split } from './command.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-process.chdir(root);
-const sotto = path.join(root, 'build/sotto');
 const golden = 'tests/fixtures/golden/gemma3-1b-shape';
-const model = 'assets/teller-q8_0.gguf';
 const teller = 'models/teller';
 const vectors = JSON.parse(fs.readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
-
-const noCommand = fs.existsSync(sotto) ? false : 'skip: build/sotto is missing: make native';
 const noTeller = noCommand || (fs.existsSync(`${teller}/model.safetensors`) ? false : `skip: ${teller} is missing`);
-
-const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sotto-generate-'));
-after(() => fs.rmSync(scratch, { recursive: true, force: true }));
-
-function run(args, options = {}) {
-  const { status, stdout, stderr, error } = spawnSync(sotto, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
-  if (error) throw error;
-  return { status, stdout, stderr };
-}
-
-function done(args, options) {
-  const r = run(args, options);
-  assert.equal(r.status, 0, r.stderr);
-  return r.stdout;
-}
-
-// One sentence on standard error, nothing on standard output.
-function fails(status, args, pattern, options) {
-  const r = run(args, options);
-  assert.equal(r.status, status, `${args}: ${r.stderr}`);
-  assert.equal(r.stdout, '');
-  assert.match(r.stderr, /^sotto: [^\n]+\n$/);
-  assert.match(r.stderr, pattern);
-}
+const scratch = scratchFolder('generate');
 
 function file(name, content) {
   const at = path.join(scratch, name);
@@ -196,70 +166,70 @@ test('seeds repeat, prompts come from files and standard input', { skip: noComma
   assert.deepEqual(raw.prompt_tokens, JSON.parse(done(['tokenize', '-m', model, '--bos', '-p', 'Once upon'])));
 });
 
-// Writes a GGUF file again as `parts` files, as other tools split them: the metadata in the first, some of the tensors in each.
-function split(from, stem, parts) {
-  const b = fs.readFileSync(from);
-  const u64 = (at) => Number(b.readBigUInt64LE(at));
-  const widths = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8];
-  const skip = (at, type) => {
-    if (type === 8) return at + 8 + u64(at);
-    if (type !== 9) return at + widths[type];
-    const element = b.readUInt32LE(at);
-    let next = at + 12;
-    for (let i = u64(at + 4); i > 0; i--) next = skip(next, element);
-    return next;
-  };
-  const nTensors = u64(8);
-  const nValues = u64(16);
-  let at = 24;
-  for (let i = 0; i < nValues; i++) {
-    at += 8 + u64(at);
-    at = skip(at + 4, b.readUInt32LE(at));
+test('log-probabilities are those of the logits', { skip: noCommand }, () => {
+  const ask = (...args) => JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '3', '--json', '--temperature', '0', ...args]));
+  const r = ask('--logprobs', '4');
+  assert.equal(r.logprobs.length, 3);
+  assert.deepEqual(r.logprobs.map(({ id }) => id), r.tokens);
+  assert.equal(r.logprobs.map(({ text }) => text).join(''), r.text);
+  const all = [...r.prompt_tokens, ...r.tokens];
+  const npy = spawnSync(sotto, ['logits', '-m', model, '--ids', '-', '-o', '-'], { input: JSON.stringify(all) });
+  const { shape, data } = readNpy(npy.stdout);
+  for (const [i, { id, logprob, top }] of r.logprobs.entries()) {
+    const row = data.subarray((r.prompt_tokens.length + i - 1) * shape[1], (r.prompt_tokens.length + i) * shape[1]);
+    const greatest = row.reduce((a, b) => Math.max(a, b));
+    const norm = greatest + Math.log(row.reduce((sum, x) => sum + Math.exp(x - greatest), 0));
+    assert.ok(Math.abs(row[id] - norm - logprob) < 1e-2, `${row[id] - norm} and ${logprob}`);
+    assert.deepEqual(top[0], { id, text: r.logprobs[i].text, logprob }); // greedy
+    assert.equal(top.length, 4);
+    for (let k = 1; k < 4; k++) assert.ok(top[k].logprob <= top[k - 1].logprob);
   }
-  const metadata = b.subarray(24, at);
-  const tensors = [];
-  for (let i = 0; i < nTensors; i++) {
-    const begin = at;
-    at += 8 + u64(at);
-    at += 4 + 8 * b.readUInt32LE(at) + 4 + 8;
-    tensors.push({ info: Buffer.from(b.subarray(begin, at)), offset: u64(at - 8) });
+  assert.deepEqual(ask('--logprobs', '0').logprobs.map(({ top }) => top), [[], [], []]);
+  assert.equal(ask().logprobs, undefined);
+  fails(2, ['generate', '-m', model, '-p', 'a', '--logprobs', '2'], /--logprobs goes with --json/);
+  fails(2, ['generate', '-m', model, '-p', 'a', '--json', '--logprobs', '21'], /from 0 to 20/);
+});
+
+test('bias and penalties move what is chosen', { skip: noCommand }, () => {
+  const ask = (...args) => JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '60', '--json', '--temperature', '0', ...args]));
+  const plain = ask();
+  const [first] = plain.tokens;
+  const banned = ask('--logit-bias', `${first}=-inf`);
+  assert.ok(!banned.tokens.includes(first));
+  assert.ok(ask('--logit-bias', '300=1e3,301=0').tokens.every((id) => id === 300));
+  assert.equal(ask('--logit-bias', `${first}=-inf`, '--logit-bias', `${first}=0`).text, plain.text);
+  const repeats = (tokens) => tokens.length - new Set(tokens).size;
+  for (const option of ['--repetition-penalty', '--presence-penalty', '--frequency-penalty']) {
+    const r = ask(option, option === '--repetition-penalty' ? '5' : '20');
+    assert.ok(repeats(r.tokens) < repeats(plain.tokens), option);
+    assert.equal(ask(option, option === '--repetition-penalty' ? '5' : '20', '--penalty-window', '0').text, plain.text);
   }
-  const aligned = (n) => Math.ceil(n / 32) * 32;
-  const data = aligned(at);
-  const order = [...tensors].sort((x, y) => x.offset - y.offset);
-  order.forEach((t, i) => (t.bytes = b.subarray(data + t.offset, i + 1 < order.length ? data + order[i + 1].offset : b.length)));
-  const value = (key, type, number) => {
-    const out = Buffer.alloc(8 + key.length + 4 + (type === 2 ? 2 : 4));
-    out.writeBigUInt64LE(BigInt(key.length), 0);
-    out.write(key, 8);
-    out.writeUInt32LE(type, 8 + key.length);
-    if (type === 2) out.writeUInt16LE(number, 12 + key.length);
-    else out.writeInt32LE(number, 12 + key.length);
-    return out;
-  };
-  return Array.from({ length: parts }, (_, part) => {
-    const mine = order.slice(Math.floor((part * nTensors) / parts), Math.floor(((part + 1) * nTensors) / parts));
-    const start = Buffer.alloc(24);
-    start.write('GGUF');
-    start.writeUInt32LE(3, 4);
-    start.writeBigUInt64LE(BigInt(mine.length), 8);
-    start.writeBigUInt64LE(BigInt((part === 0 ? nValues : 0) + 3), 16);
-    let offset = 0;
-    for (const t of mine) {
-      t.info.writeBigUInt64LE(BigInt(offset), t.info.length - 8);
-      offset += aligned(t.bytes.length);
-    }
-    const head = Buffer.concat([start, ...(part === 0 ? [metadata] : []), value('split.no', 2, part), value('split.count', 2, parts),
-      value('split.tensors.count', 5, nTensors), ...mine.map((t) => t.info)]);
-    const pad = (bytes) => [bytes, Buffer.alloc(aligned(bytes.length) - bytes.length)];
-    const number = (n) => String(n).padStart(5, '0');
-    return file(`${stem}-${number(part + 1)}-of-${number(parts)}.gguf`, Buffer.concat([...pad(head), ...mine.flatMap((t) => pad(t.bytes))]));
-  });
-}
+  const sampled = (...args) => JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '30', '--json', '--seed', '4', ...args])).text;
+  assert.notEqual(sampled('--temperature', '2', '--top-k', '0', '--top-p', '1'), sampled('--temperature', '2', '--top-k', '0', '--top-p', '1', '--typical-p', '0.2'));
+  assert.equal(sampled('--top-k', '1'), JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '30', '--json', '--temperature', '0'])).text);
+  for (const bias of ['5', '5=', '=1', '5=nan', '5=1,', 'x=1', '-1=1', '5=1;6=1'])
+    fails(2, ['generate', '-m', model, '-p', 'a', '--logit-bias', bias], /'--logit-bias' needs ID=NUMBER/);
+  fails(1, ['generate', '-m', model, '-p', 'a', '--logit-bias', '999999=1'], /999999/);
+  fails(2, ['generate', '-m', model, '-p', 'a', '--kv', 'f8'], /'--kv' needs f16 or q8_0/);
+});
+
+test('keys and values in 8 bits write nearly the same', { skip: noCommand }, () => {
+  const list = file('kv.json', JSON.stringify(vectors.ppl_ids.slice(0, 8)));
+  const nll = (kv) => Number(done(['perplexity', '-m', model, '--ids', list, '--kv', kv]));
+  assert.ok(Math.abs(nll('q8_0') - nll('f16')) < 5e-3);
+});
+
+test('without a model the one that comes with sotto writes', { skip: noCommand }, () => {
+  const args = ['generate', '--chat', '-p', 'Tell me a story.', '-n', '8'];
+  const text = done(['generate', '-m', model, ...args.slice(1)]);
+  assert.equal(done(args), text);
+  assert.equal(done(args, { cwd: scratch }), text); // wherever it is called
+  fails(1, args, /nowhere\.gguf: No such file/, { env: { ...process.env, SOTTO_LANGUAGE_MODEL: 'nowhere.gguf' } });
+});
 
 test('a split model is found by any of its parts', { skip: noCommand }, () => {
   const write = (from) => JSON.parse(done(['generate', '-m', from, '-p', 'Once upon a time', '--temperature', '0', '-n', '20', '--json'])).tokens;
-  const parts = split(model, 'split', 3);
+  const parts = split(model, path.join(scratch, 'split'), 3);
   const whole = write(model);
   assert.equal(whole.length, 20);
   assert.deepEqual(write(parts[0]), whole);
