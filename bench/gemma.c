@@ -99,7 +99,8 @@ static bool measure(const plan *p) {
   backend *be = cpu_backend_open(threads);
   gemma *g = load(be, p->path, &load_ms);
   gemma_state *s = NULL;
-  bool ok = g != NULL && gemma_state_open(&s, g, capacity, min_i32(N_BATCH, capacity), 1, NULL) == SOTTO_OK;
+  bool ok = g != NULL &&
+            gemma_state_open(&s, g, &(gemma_plan){capacity, min_i32(N_BATCH, capacity), 1, KV_16}, NULL) == SOTTO_OK;
   for (int round = 0; ok && round < p->rounds; round++) {
     const int32_t n_vocab = gemma_configuration(g)->n_vocab;
     for (int i = 0; ok && i < p->n_sizes; i++) {

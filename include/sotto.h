@@ -271,7 +271,7 @@ uint64_t sotto_session_bytes(const sotto_model *model, const sotto_session_optio
 /* `options` may be NULL for the defaults. Errors: ARGUMENT (model not complete, an option out of range), MEMORY. */
 sotto_status sotto_session_open(sotto_session **out, sotto_model *model, const sotto_session_options *options);
 /* Another session with the same options, tokens, keys and values, and logits; both go on independently, and alike when given the same tokens.
- * Errors: ARGUMENT, MEMORY. */
+ * Errors: ARGUMENT, MEMORY. AGAIN, and no session: a device has not delivered them yet, call again. */
 sotto_status sotto_session_fork(sotto_session **out, sotto_session *session);
 void sotto_session_close(sotto_session *s); /* NULL is allowed */
 int32_t sotto_session_capacity(const sotto_session *s);
@@ -295,11 +295,12 @@ int32_t sotto_session_n_logits(const sotto_session *s);
  * The form: "SOTTOKV" and a version, a fingerprint of the model, the storage of keys and values, tokens, keys and values by layer, a checksum. */
 /* The bytes that save would write now. */
 size_t sotto_session_save_bytes(const sotto_session *session);
-/* Writes them to bytes [capacity]; *n: how many they are. Errors: ARGUMENT (capacity too small; *n says what is needed). */
+/* Writes them to bytes [capacity]; *n: how many they are. Errors: ARGUMENT (capacity too small; *n says what is needed). AGAIN: a device has
+ * not delivered them yet, call again. */
 sotto_status sotto_session_save(sotto_session *session, void *bytes, size_t capacity, size_t *n);
 /* Puts saved bytes in the place of what the session holds; sync and step come next. The session may have another n_ctx and n_batch than the one
- * saved. After an error it holds no tokens.
- * Errors: FORMAT (no saved session, damaged, of another model or storage, or longer than this session's context), MEMORY. */
+ * saved. After an error it is as it was.
+ * Errors: FORMAT (no saved session, damaged, of another model or storage, or longer than this session's context). */
 sotto_status sotto_session_restore(sotto_session *session, const void *bytes, size_t n);
 
 /* ---- choosing the next token ----

@@ -6,7 +6,7 @@
 // The entry points refer to each other and to the WebAssembly files only as new URL('./NAME', import.meta.url), which
 // browsers, Node and bundlers all understand; esbuild leaves these as they are.
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -24,6 +24,12 @@ const generated =
 if (!existsSync('src/models.gen.ts') || readFileSync('src/models.gen.ts', 'utf8') !== generated) {
   writeFileSync('src/models.gen.ts', generated);
 }
+
+// The model that ships with the package, beside the engine.
+const shipped = 'teller-q8_0.gguf';
+mkdirSync('dist', { recursive: true });
+if (!existsSync(`dist/${shipped}`) || statSync(`dist/${shipped}`).mtimeMs < statSync(`../assets/${shipped}`).mtimeMs)
+  copyFileSync(`../assets/${shipped}`, `dist/${shipped}`);
 
 const options = (world, target) => ({
   bundle: true,

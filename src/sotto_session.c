@@ -15,58 +15,77 @@ struct sotto_session {
 };
 
 /* The options with their defaults filled in. */
-static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options,
-                                 sotto_session_options *plan) {
+static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options, gemma_plan *plan) {
   TRY(check_language(m));
   error *err = &m->engine->err;
   const int32_t n_ctx_train = gemma_configuration(m->language)->n_ctx_train;
-  *plan = options != NULL ? *options : (sotto_session_options){0};
-  if (plan->n_ctx == 0) plan->n_ctx = min_i32(4096, n_ctx_train);
-  if (plan->n_batch == 0) plan->n_batch = 256;
+  const sotto_session_options o = options != NULL ? *options : (sotto_session_options){0};
+  plan->n_ctx = o.n_ctx != 0 ? o.n_ctx : min_i32(4096, n_ctx_train);
+  plan->n_batch = o.n_batch != 0 ? o.n_batch : 256;
   if (plan->n_ctx < 1 || plan->n_ctx > n_ctx_train)
     return fail(err, SOTTO_ERR_ARGUMENT, "a context of %d tokens is out of range: the model was trained for 1 to %d",
                 (int)plan->n_ctx, (int)n_ctx_train);
   if (plan->n_batch < 1)
     return fail(err, SOTTO_ERR_ARGUMENT, "a batch of %d tokens is out of range: give 1 or more", (int)plan->n_batch);
+  if (o.kv_type < SOTTO_KV_F16 || o.kv_type > SOTTO_KV_Q8_0)
+    return fail(err, SOTTO_ERR_ARGUMENT,
+                "there is no storage %d of keys and values: give SOTTO_KV_F16 or SOTTO_KV_Q8_0", (int)o.kv_type);
   plan->n_batch = min_i32(plan->n_batch, plan->n_ctx);
+  plan->n_logits = o.all_logits ? plan->n_batch : 1;
+  plan->kv = (kv_type)o.kv_type;
   return SOTTO_OK;
 }
 
-static int32_t logits_rows(const sotto_session_options *plan) { return plan->all_logits ? plan->n_batch : 1; }
-
 uint64_t sotto_session_bytes(const sotto_model *m, const sotto_session_options *options) {
-  sotto_session_options plan;
+  gemma_plan plan;
   if (m == NULL || plan_session(m, options, &plan) < 0) return 0;
-  return gemma_state_bytes(m->language, plan.n_ctx, plan.n_batch, logits_rows(&plan)) +
-         (uint64_t)plan.n_ctx * sizeof(int32_t);
+  return gemma_state_bytes(m->language, &plan) + (uint64_t)plan.n_ctx * sizeof(int32_t);
+}
+
+/* A session without its state. */
+static sotto_session *bare_session(sotto_engine *engine, int32_t n_vocab, int32_t n_ctx, int32_t n_batch,
+                                   bool all_logits) {
+  sotto_session *s = mem_alloc(1, sizeof *s);
+  if (s == NULL) return NULL;
+  *s = (sotto_session){
+      .engine = engine, .n_vocab = n_vocab, .capacity = n_ctx, .n_batch = n_batch, .all_logits = all_logits};
+  s->tokens = mem_alloc((size_t)n_ctx, sizeof *s->tokens);
+  if (s->tokens != NULL) return s;
+  sotto_session_close(s);
+  return NULL;
+}
+
+/* Gives the session to the caller, or closes it. */
+static sotto_status hand_over(sotto_status status, sotto_session **out, sotto_session *s) {
+  if (status == SOTTO_OK)
+    *out = s;
+  else
+    sotto_session_close(s);
+  return status;
 }
 
 sotto_status sotto_session_open(sotto_session **out, sotto_model *m, const sotto_session_options *options) {
   if (out == NULL || m == NULL) return SOTTO_ERR_ARGUMENT;
   *out = NULL;
-  sotto_session_options plan;
+  gemma_plan plan;
   TRY(plan_session(m, options, &plan));
   error *err = &m->engine->err;
-  sotto_session *s = mem_alloc(1, sizeof *s);
-  int32_t *tokens = mem_alloc((size_t)plan.n_ctx, sizeof *tokens);
-  sotto_status status = s != NULL && tokens != NULL ? SOTTO_OK : SOTTO_ERR_MEMORY;
-  if (status == SOTTO_OK)
-    status = gemma_state_open(&s->state, m->language, plan.n_ctx, plan.n_batch, logits_rows(&plan), err);
-  else
-    fail(err, status, "out of memory for a session");
-  if (status < 0) {
-    mem_free(tokens);
-    mem_free(s);
-    return status;
-  }
-  s->engine = m->engine;
-  s->n_vocab = gemma_configuration(m->language)->n_vocab;
-  s->capacity = plan.n_ctx;
-  s->n_batch = plan.n_batch;
-  s->all_logits = plan.all_logits != 0;
-  s->tokens = tokens;
-  *out = s;
-  return SOTTO_OK;
+  const int32_t n_vocab = gemma_configuration(m->language)->n_vocab;
+  sotto_session *s = bare_session(m->engine, n_vocab, plan.n_ctx, plan.n_batch, options != NULL && options->all_logits);
+  if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a session: choose a smaller context");
+  return hand_over(gemma_state_open(&s->state, m->language, &plan, err), out, s);
+}
+
+sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
+  if (out == NULL || from == NULL) return SOTTO_ERR_ARGUMENT;
+  *out = NULL;
+  error *err = &from->engine->err;
+  sotto_session *s = bare_session(from->engine, from->n_vocab, from->capacity, from->n_batch, from->all_logits);
+  if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a copy of the session");
+  s->n_tokens = from->n_tokens;
+  s->n_logits = from->n_logits;
+  memcpy(s->tokens, from->tokens, (size_t)from->n_tokens * sizeof *s->tokens);
+  return hand_over(gemma_state_fork(&s->state, from->state, err), out, s);
 }
 
 void sotto_session_close(sotto_session *s) {
@@ -124,4 +143,25 @@ sotto_status sotto_session_step(sotto_session *s) {
 
 float *sotto_session_logits(sotto_session *s, int32_t back) {
   return s != NULL && back >= 0 && back < s->n_logits ? gemma_logits(s->state, s->n_logits - 1 - back) : NULL;
+}
+
+/* ---- a session as bytes ---- */
+
+size_t sotto_session_save_bytes(const sotto_session *s) { return s != NULL ? gemma_save_bytes(s->state) : 0; }
+
+sotto_status sotto_session_save(sotto_session *s, void *bytes, size_t capacity, size_t *n) {
+  if (s == NULL || n == NULL || (bytes == NULL && capacity > 0)) return SOTTO_ERR_ARGUMENT;
+  *n = gemma_save_bytes(s->state);
+  if (capacity < *n)
+    return fail(&s->engine->err, SOTTO_ERR_ARGUMENT, "the saved session has %zu bytes, and there is room for %zu", *n,
+                capacity);
+  return gemma_save(s->state, s->tokens, bytes);
+}
+
+sotto_status sotto_session_restore(sotto_session *s, const void *bytes, size_t n) {
+  if (s == NULL || (bytes == NULL && n > 0)) return SOTTO_ERR_ARGUMENT;
+  TRY(gemma_restore(s->state, s->tokens, bytes, n, &s->engine->err));
+  s->n_tokens = gemma_length(s->state);
+  s->n_logits = 0;
+  return SOTTO_OK;
 }

@@ -10,8 +10,10 @@
 #include "base/base.h"
 #include "base/pool.h"
 #include "sotto_internal.h"
+#include "text/sampler_select.h"
 #include "text/text_stream.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #ifdef __wasm__
@@ -46,6 +48,9 @@ sotto_model *EXPORT(sotto_wasm_model_open)(sotto_engine *engine) {
   sotto_model *model;
   return sotto_model_open(&model, engine) == SOTTO_OK ? model : NULL;
 }
+
+/* The next bytes are those of file `name`; returns the status. */
+int32_t EXPORT(sotto_wasm_model_file)(sotto_model *model, const char *name) { return sotto_model_file(model, name); }
 
 int32_t EXPORT(sotto_wasm_model_feed)(sotto_model *model, const void *bytes, size_t size) {
   return sotto_model_feed(model, bytes, size);
@@ -106,7 +111,7 @@ int32_t EXPORT(sotto_wasm_language)(int32_t index, double *out) {
 
 /* ---- options ---- */
 
-typedef enum option_kind { OPTION_I32, OPTION_F32, OPTION_U64, OPTION_POINTER } option_kind;
+typedef enum option_kind { OPTION_I32, OPTION_F32, OPTION_U64, OPTION_SIZE, OPTION_POINTER } option_kind;
 
 typedef struct option {
   const char *name;
@@ -156,6 +161,18 @@ static const option sampler_option_table[] = {
     SAMPLER_OPTION(frequency_penalty, OPTION_F32),
     SAMPLER_OPTION(penalty_window, OPTION_I32),
     SAMPLER_OPTION(seed, OPTION_U64),
+    SAMPLER_OPTION(logit_bias, OPTION_POINTER),
+    SAMPLER_OPTION(n_logit_bias, OPTION_SIZE),
+};
+
+#define SESSION_OPTION(field) \
+  { #field, offsetof(sotto_session_options, field), OPTION_I32 }
+
+static const option session_option_table[] = {
+    SESSION_OPTION(n_ctx),
+    SESSION_OPTION(n_batch),
+    SESSION_OPTION(all_logits),
+    SESSION_OPTION(kv_type),
 };
 
 static int32_t set_option(const option *table, size_t n, void *options, const char *name, double value) {
@@ -171,6 +188,9 @@ static int32_t set_option(const option *table, size_t n, void *options, const ch
         break;
       case OPTION_U64:
         memcpy(field, &(uint64_t){(uint64_t)value}, sizeof(uint64_t));
+        break;
+      case OPTION_SIZE:
+        memcpy(field, &(size_t){(size_t)value}, sizeof(size_t));
         break;
       case OPTION_POINTER:
         memcpy(field, &(void *){(void *)(size_t)value}, sizeof(void *));
@@ -203,6 +223,23 @@ sotto_sampler_options *EXPORT(sotto_wasm_sampler_options)(void) {
 
 int32_t EXPORT(sotto_wasm_sampler_option)(sotto_sampler_options *options, const char *name, double value) {
   return set_option(sampler_option_table, sizeof sampler_option_table / sizeof *sampler_option_table, options, name,
+                    value);
+}
+
+/* Room for biases of a sampler, to be freed with sotto_wasm_free; [index]: of token `id`. */
+sotto_logit_bias *EXPORT(sotto_wasm_logit_biases)(size_t n) {
+  return mem_alloc(n > 0 ? n : 1, sizeof(sotto_logit_bias));
+}
+
+void EXPORT(sotto_wasm_logit_bias)(sotto_logit_bias *biases, size_t index, int32_t id, float bias) {
+  biases[index] = (sotto_logit_bias){id, bias};
+}
+
+/* The same for a session. */
+sotto_session_options *EXPORT(sotto_wasm_session_options)(void) { return mem_alloc(1, sizeof(sotto_session_options)); }
+
+int32_t EXPORT(sotto_wasm_session_option)(sotto_session_options *options, const char *name, double value) {
+  return set_option(session_option_table, sizeof session_option_table / sizeof *session_option_table, options, name,
                     value);
 }
 
@@ -281,10 +318,10 @@ int32_t EXPORT(sotto_wasm_tokenize)(sotto_model *model, const char *bytes, size_
   return status;
 }
 
-/* out[0]: bytes. Returns what the token adds to a text. */
-const char *EXPORT(sotto_wasm_token_piece)(const sotto_model *model, int32_t id, double *out) {
+/* out[0]: bytes. Returns what the token adds to a text; control tokens nothing, or their names. */
+const char *EXPORT(sotto_wasm_token_piece)(const sotto_model *model, int32_t id, int32_t show_control, double *out) {
   size_t n = 0;
-  const char *piece = sotto_token_piece(model, id, 0, &n);
+  const char *piece = sotto_token_piece(model, id, show_control, &n);
   out[0] = (double)n;
   return piece;
 }
@@ -308,22 +345,57 @@ int32_t EXPORT(sotto_wasm_chat_tokens)(sotto_model *model, const sotto_turn *tur
   return status;
 }
 
-/* `n_ctx` 0: the default. */
-sotto_session *EXPORT(sotto_wasm_session_open)(sotto_model *model, int32_t n_ctx) {
-  sotto_session *s;
-  const sotto_session_options options = {.n_ctx = n_ctx};
-  return sotto_session_open(&s, model, &options) == SOTTO_OK ? s : NULL;
+/* The same without the oldest turns, so that at most max_tokens remain. out[2]: ids, turns left out. Returns the status. */
+int32_t EXPORT(sotto_wasm_chat_fit)(sotto_model *model, const sotto_turn *turns, size_t n_turns, size_t max_tokens,
+                                    int32_t *ids, size_t capacity, double *out) {
+  size_t n = 0, n_dropped = 0;
+  const sotto_status status = sotto_chat_fit(model, turns, n_turns, max_tokens, ids, capacity, &n, &n_dropped);
+  out[0] = (double)n;
+  out[1] = (double)n_dropped;
+  return status;
+}
+
+/* out[0]: the session. Returns the status. */
+int32_t EXPORT(sotto_wasm_session_open)(sotto_model *model, const sotto_session_options *options, double *out) {
+  sotto_session *s = NULL;
+  const sotto_status status = sotto_session_open(&s, model, options);
+  out[0] = (double)(size_t)s;
+  return status;
+}
+
+int32_t EXPORT(sotto_wasm_session_fork)(sotto_session *session, double *out) {
+  sotto_session *s = NULL;
+  const sotto_status status = sotto_session_fork(&s, session);
+  out[0] = (double)(size_t)s;
+  return status;
+}
+
+double EXPORT(sotto_wasm_session_save_bytes)(const sotto_session *s) { return (double)sotto_session_save_bytes(s); }
+
+/* out[0]: bytes written. Returns the status. */
+int32_t EXPORT(sotto_wasm_session_save)(sotto_session *s, void *bytes, size_t capacity, double *out) {
+  size_t n = 0;
+  const sotto_status status = sotto_session_save(s, bytes, capacity, &n);
+  out[0] = (double)n;
+  return status;
+}
+
+int32_t EXPORT(sotto_wasm_session_restore)(sotto_session *s, const void *bytes, size_t n) {
+  return sotto_session_restore(s, bytes, n);
 }
 
 void EXPORT(sotto_wasm_session_close)(sotto_session *s) { sotto_session_close(s); }
 int32_t EXPORT(sotto_wasm_session_capacity)(const sotto_session *s) { return sotto_session_capacity(s); }
+int32_t EXPORT(sotto_wasm_session_length)(const sotto_session *s) { return sotto_session_length(s); }
 
 int32_t EXPORT(sotto_wasm_session_sync)(sotto_session *s, const int32_t *tokens, size_t n) {
   return sotto_session_sync(s, tokens, n);
 }
 
 int32_t EXPORT(sotto_wasm_session_step)(sotto_session *s) { return sotto_session_step(s); }
-float *EXPORT(sotto_wasm_session_logits)(sotto_session *s) { return sotto_session_logits(s, 0); }
+int32_t EXPORT(sotto_wasm_session_n_logits)(const sotto_session *s) { return sotto_session_n_logits(s); }
+
+float *EXPORT(sotto_wasm_session_logits)(sotto_session *s, int32_t back) { return sotto_session_logits(s, back); }
 
 sotto_sampler *EXPORT(sotto_wasm_sampler_open)(sotto_model *model, const sotto_sampler_options *options) {
   sotto_sampler *s;
@@ -333,11 +405,31 @@ sotto_sampler *EXPORT(sotto_wasm_sampler_open)(sotto_model *model, const sotto_s
 void EXPORT(sotto_wasm_sampler_close)(sotto_sampler *s) { sotto_sampler_close(s); }
 void EXPORT(sotto_wasm_sampler_accept)(sotto_sampler *s, int32_t id) { sotto_sampler_accept(s, id); }
 
-/* Returns the token, or an error below zero. */
-int32_t EXPORT(sotto_wasm_sampler_sample)(sotto_sampler *s, float *logits) {
+/* Returns the token, or an error below zero. `out` may be NULL; out[0]: its log-probability. */
+int32_t EXPORT(sotto_wasm_sampler_sample)(sotto_sampler *s, float *logits, double *out) {
   int32_t id = 0;
-  const sotto_status status = sotto_sampler_sample(s, logits, &id, NULL);
+  float logprob = 0;
+  const sotto_status status = sotto_sampler_sample(s, logits, &id, out != NULL ? &logprob : NULL);
+  if (out != NULL) out[0] = logprob;
   return status < 0 ? (int32_t)status : id;
+}
+
+/* out[2 * n]: id and log-probability of the likeliest tokens. Returns how many there are. */
+int32_t EXPORT(sotto_wasm_sampler_top)(const sotto_sampler *s, const float *logits, int32_t n, double *out) {
+  sotto_logprob top[SOTTO_MAX_TOP];
+  const int32_t n_top = sotto_sampler_top(s, logits, top, n);
+  for (int32_t i = 0; i < n_top; i++) {
+    out[2 * i] = top[i].id;
+    out[2 * i + 1] = top[i].logprob;
+  }
+  return n_top;
+}
+
+/* Log-probability of token `id` by logits [n_vocab]. */
+double EXPORT(sotto_wasm_logprob)(const float *logits, int32_t n_vocab, int32_t id) {
+  candidate best;
+  if (select_top(logits, n_vocab, 1, &best) == 0) return 0;
+  return (double)logits[id] - best.x - log(select_all(logits, n_vocab, best.x, 1, 0, NULL, NULL));
 }
 
 /* Whole characters, and no stop string. `stops`: n strings one after the other, each with a closing NUL. */

@@ -1,7 +1,9 @@
 import { render } from 'preact';
-import { App } from './parts/App.tsx';
-import { begin } from './state.ts';
-import './style.css';
+import { App } from './App.tsx';
+import { begin } from './transcribe/state.ts';
+import './style/base.css';
+import './style/controls.css';
+import './style/transcribe.css';
 
 render(<App />, document.getElementById('app')!);
 void begin();

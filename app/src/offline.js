@@ -4,7 +4,8 @@
  *   a page  ──> network, else what was kept
  *   assets/ ──> what was kept, else network, and keep it: their names change with their content
  *
- * Models are none of its business: the package keeps them. The build fills in the two constants. */
+ * Models are none of its business, also the one that comes with the page: the package keeps them, once they are used.
+ * The build fills in the two constants. */
 
 const FILES = __FILES__;
 const STORE = 'page-__VERSION__';
@@ -32,7 +33,7 @@ addEventListener('fetch', (event) => {
   const inside = request.url.startsWith(registration.scope) ? request.url.slice(registration.scope.length) : null;
   if (request.method !== 'GET' || request.headers.has('range') || inside === null) return;
   if (request.mode === 'navigate' && /^(index\.html)?([?#]|$)/.test(inside)) event.respondWith(page(request));
-  else if (inside.startsWith('assets/') || FILES.includes(inside)) event.respondWith(asset(request));
+  else if ((inside.startsWith('assets/') && !inside.endsWith('.gguf')) || FILES.includes(inside)) event.respondWith(asset(request));
 });
 
 async function page(request) {

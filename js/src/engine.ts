@@ -6,8 +6,10 @@ import { host } from '@host';
 import { VARIANTS, type Variant } from './detect.js';
 import { abortError, fromErrorData, SottoError } from './errors.js';
 import type { Port } from './host.js';
-import { resolveModel, type ModelInput, type ModelOptions, type Pieces } from './input.js';
+import type { ModelKind } from './kind.js';
+import { resolveModel, type ModelInput, type ModelOptions } from './model-input.js';
 import type { EngineInfo, FromWorker, LoadMessage, TensorInfo, ToWorker } from './protocol.js';
+import type { Pieces } from './stream.js';
 
 /** Bytes of a model that came so far: an event "downloadprogress", also for models from the cache or the disk. */
 export class DownloadProgressEvent extends Event {
@@ -45,32 +47,35 @@ export interface EngineOptions extends ModelOptions {
 /** The model is here, could be fetched, or is not known. */
 export type Availability = 'available' | 'downloadable' | 'unavailable';
 
-/** Whether a model is in the cache, can be fetched, or is unknown; other inputs than ids count as available. */
-export async function availabilityOf(model: ModelInput, options: ModelOptions): Promise<Availability> {
-  let resolved;
+/** Whether a model is here, can be fetched, or is unknown; what is not kept in the cache counts as available where it is given. */
+export async function availabilityOf(model: ModelInput, options: ModelOptions, kind: ModelKind): Promise<Availability> {
   try {
-    resolved = await resolveModel(model, options);
+    const { spec } = await resolveModel(model, options, kind);
+    const states = await Promise.all(
+      spec.parts.map(async (part): Promise<Availability> => {
+        if (part.kind !== 'download') return 'available';
+        if (part.cacheKey && (await host.isCached(part.cacheKey, part.file))) return 'available';
+        return part.urls.length > 0 ? 'downloadable' : 'unavailable';
+      }),
+    );
+    return (['unavailable', 'downloadable'] as const).find((state) => states.includes(state)) ?? 'available';
   } catch {
     return 'unavailable';
   }
-  if (resolved.spec.kind !== 'download') return 'available';
-  const { sha256, file, urls } = resolved.spec.download;
-  if (sha256 && (await host.isCached(sha256, file))) return 'available';
-  return urls.length > 0 ? 'downloadable' : 'unavailable';
 }
 
 /** Removes a model from the cache. */
-export async function removeModel(model: string | { url: string | URL; sha256: string }): Promise<void> {
-  const { spec } = await resolveModel(model, {});
-  if (spec.kind === 'download' && spec.download.sha256)
-    await host.removeCached(spec.download.sha256, spec.download.file);
+export async function removeModel(model: ModelInput, kind: ModelKind): Promise<void> {
+  const { spec } = await resolveModel(model, {}, kind);
+  for (const part of spec.parts)
+    if (part.kind === 'download' && part.cacheKey) await host.removeCached(part.cacheKey, part.file);
 }
 
 /** Work for the worker. */
 export interface Task {
   /** What the worker is told, and the pieces that it may ask for then. */
   prepare(id: number): Promise<{ message: ToWorker; pieces?: Pieces<Float32Array | Uint8Array> | undefined }>;
-  /** Messages that carry its number. After "done", "generated", "counted" or "opened" none come. */
+  /** Messages that carry its number. After "done" or "answer" none come. */
   receive(message: FromWorker): void;
   /** It failed, or was aborted: no more messages come. */
   reject(error: unknown): void;
@@ -94,7 +99,8 @@ export class Engine {
   readonly #active = new Map<number, Active>();
   #nextId = 1;
   #prepared: Promise<unknown> = Promise.resolve();
-  #modelPieces: AsyncIterator<Uint8Array> | undefined;
+  /** Of the files that are still to be sent. */
+  #modelPieces: AsyncIterator<Uint8Array>[] = [];
   #loading: { resolve(info: EngineInfo): void; reject(error: unknown): void } | undefined;
   #onDownload: (loaded: number, total: number) => void = () => {};
   #onTensors: ((tensors: TensorInfo[]) => void) | undefined;
@@ -113,7 +119,7 @@ export class Engine {
   /** Starts an engine and loads a model into it. */
   static async open(
     owner: string,
-    kind: LoadMessage['kind'],
+    kind: ModelKind,
     model: ModelInput,
     options: EngineOptions,
   ): Promise<{ engine: Engine; info: EngineInfo }> {
@@ -124,7 +130,7 @@ export class Engine {
     }
     if (variant !== undefined && !VARIANTS.includes(variant))
       throw new SottoError('argument', `variant must be one of ${VARIANTS.join(', ')}.`);
-    const { spec, pieces } = await resolveModel(model, options, signal);
+    const { spec, pieces } = await resolveModel(model, options, kind, signal);
     const target = new EventTarget();
     monitor?.(target as unknown as Monitor);
     const engine = new Engine(owner);
@@ -142,11 +148,11 @@ export class Engine {
 
   async #load(
     message: LoadMessage,
-    pieces: Pieces<Uint8Array> | undefined,
+    pieces: Pieces<Uint8Array>[],
     signal: AbortSignal | undefined,
     onDownload: (loaded: number, total: number) => void,
   ): Promise<EngineInfo> {
-    this.#modelPieces = pieces?.[Symbol.asyncIterator]();
+    this.#modelPieces = pieces.map((file) => file[Symbol.asyncIterator]());
     this.#onDownload = onDownload;
     let onAbort: (() => void) | undefined;
     try {
@@ -160,8 +166,8 @@ export class Engine {
     } finally {
       if (onAbort) signal?.removeEventListener('abort', onAbort);
       this.#loading = undefined;
-      void this.#modelPieces?.return?.()?.catch(() => {});
-      this.#modelPieces = undefined;
+      for (const iterator of this.#modelPieces) void iterator.return?.()?.catch(() => {});
+      this.#modelPieces = [];
       this.#hold();
     }
   }
@@ -201,6 +207,11 @@ export class Engine {
     };
     this.#prepared = this.#prepared.then(() => Promise.race([begin(), end]));
     return cancel;
+  }
+
+  /** Lets a task send more of what it sends in parts. */
+  more(id: number): void {
+    if (this.#active.has(id)) this.#port.post({ type: 'more', id });
   }
 
   /** Frees a session of a language model, after the tasks before. */
@@ -283,12 +294,13 @@ export class Engine {
       case 'segments':
       case 'progress':
       case 'text':
+      case 'evaluated':
+      case 'overflow':
+      case 'rows':
         this.#active.get(message.id)?.task.receive(message);
         break;
       case 'done':
-      case 'generated':
-      case 'counted':
-      case 'opened':
+      case 'answer':
         this.#end(message.id, (t) => t.receive(message));
         break;
       case 'tensors':
@@ -302,12 +314,13 @@ export class Engine {
   }
 
   async #sendPiece(id: number): Promise<void> {
-    const iterator = id === 0 ? this.#modelPieces : this.#active.get(id)?.iterator;
+    const iterator = id === 0 ? this.#modelPieces[0] : this.#active.get(id)?.iterator;
     if (!iterator) return;
     try {
       const { done, value } = await iterator.next();
       if (this.#destroyed || (id !== 0 && !this.#active.has(id))) return;
       if (done) {
+        if (id === 0) this.#modelPieces.shift();
         this.#port.post({ type: 'piece', id, data: null });
       } else {
         const data = value.slice(); // ours to give away

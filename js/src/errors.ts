@@ -15,12 +15,27 @@ export type SottoErrorCode =
   'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'context' | 'closed' | 'internal';
 
 export class SottoError extends Error {
-  override readonly name = 'SottoError';
+  override readonly name: string = 'SottoError';
   readonly code: SottoErrorCode;
 
   constructor(code: SottoErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+  }
+}
+
+/** Code `context`: what was said needs more tokens than the context has, even without all that was said before. */
+export class QuotaExceededError extends SottoError {
+  override readonly name = 'QuotaExceededError';
+  /** Tokens that it needs. */
+  readonly requested: number;
+  /** Tokens that there are. */
+  readonly quota: number;
+
+  constructor(message: string, requested: number, quota: number) {
+    super('context', message);
+    this.requested = requested;
+    this.quota = quota;
   }
 }
 
@@ -31,13 +46,19 @@ export function codeOfStatus(status: number): SottoErrorCode {
 
 export const abortError = (): DOMException => new DOMException('The operation was aborted.', 'AbortError');
 
+export const notSupported = (message: string): DOMException => new DOMException(message, 'NotSupportedError');
+
 /** An error as it travels between threads. */
 export interface ErrorData {
   code: SottoErrorCode | 'abort';
   message: string;
+  /** Of a QuotaExceededError: tokens that were needed, and that there are. */
+  quota?: [requested: number, quota: number];
 }
 
 export function toErrorData(error: unknown): ErrorData {
+  if (error instanceof QuotaExceededError)
+    return { code: error.code, message: error.message, quota: [error.requested, error.quota] };
   if (error instanceof SottoError) return { code: error.code, message: error.message };
   if (error instanceof Error && error.name === 'AbortError') return { code: 'abort', message: error.message };
   if (error instanceof WebAssembly.RuntimeError) {
@@ -50,5 +71,6 @@ export function toErrorData(error: unknown): ErrorData {
 }
 
 export function fromErrorData(data: ErrorData): Error {
-  return data.code === 'abort' ? abortError() : new SottoError(data.code, data.message);
+  if (data.code === 'abort') return abortError();
+  return data.quota ? new QuotaExceededError(data.message, ...data.quota) : new SottoError(data.code, data.message);
 }

@@ -34,11 +34,7 @@ async function decode(file: Blob): Promise<AudioBuffer> {
 
 export const host: Host = {
   start(onMessage, onError) {
-    const worker = startWorker(new URL('./worker.js', import.meta.url), (url) =>
-      url
-        ? new Worker(url, { type: 'module' })
-        : new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
-    );
+    const worker = startWorker('worker.js', () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
     worker.onmessage = (event: MessageEvent<FromWorker>) => onMessage(event.data);
     worker.onerror = (event) =>
       onError(event.message || "its worker could not be started; is the package's worker.js served?");
@@ -48,7 +44,9 @@ export const host: Host = {
       stop: () => worker.terminate(),
     };
   },
-  modelAt: (address) => plainDownload(absolute(address)),
+  partAt: (address, file) => plainDownload(absolute(address), file),
+  filesOf: async () => undefined,
+  shipped: (file) => (file === 'teller-q8_0.gguf' ? new URL('./teller-q8_0.gguf', import.meta.url).href : undefined),
   absolute,
   async openAudio(address) {
     const response = await fetch(absolute(address));

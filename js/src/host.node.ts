@@ -1,5 +1,6 @@
 // Node around the package.
 import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -25,7 +26,14 @@ export const host: Host = {
       stop: () => worker.terminate(),
     };
   },
-  modelAt: (address) => (isUrl(address) ? plainDownload(address) : { kind: 'file', path: pathOf(address) }),
+  partAt: (address, file) => (isUrl(address) ? plainDownload(address, file) : { kind: 'path', file, path: pathOf(address) }),
+  async filesOf(address) {
+    if (isUrl(address)) return undefined;
+    const folder = pathOf(address);
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined); // not a folder: whoever opens it says so
+    return entries?.filter((e) => !e.isDirectory()).map(({ name }) => ({ kind: 'path', file: name, path: path.join(folder, name) }));
+  },
+  shipped: (file) => fileURLToPath(new URL(`./${file}`, import.meta.url)),
   absolute: (address) => (isUrl(address) ? address : pathToFileURL(pathOf(address)).href),
   async openAudio(address) {
     if (!isUrl(address))

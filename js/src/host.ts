@@ -1,6 +1,6 @@
 // What the page's side of the package needs of the world around it. host.browser.ts and host.node.ts provide it; the
 // build puts the right one in place of '@host'.
-import type { FromWorker, ModelSpec, ToWorker } from './protocol.js';
+import type { FromWorker, ModelPart, ToWorker } from './protocol.js';
 
 export interface Port {
   post(message: ToWorker, transfer?: ArrayBuffer[]): void;
@@ -15,8 +15,12 @@ export type Decoded = AudioBuffer | { pieces: AsyncIterable<Float32Array>; rate:
 export interface Host {
   /** Starts the engine's worker. */
   start(onMessage: (message: FromWorker) => void, onError: (reason: string) => void): Port;
-  /** A model named by something that is no id of the manifest. */
-  modelAt(address: string): ModelSpec;
+  /** A file of a model by its address, or path. */
+  partAt(address: string, file: string): ModelPart;
+  /** The files in a folder; undefined: it is none, or nobody can tell. */
+  filesOf(address: string): Promise<ModelPart[] | undefined>;
+  /** The address, or path, of a file that ships with this package. */
+  shipped(file: string): string | undefined;
   /** An address as workers can fetch it. */
   absolute(address: string): string;
   /** Opens a recording by address. */
@@ -28,7 +32,4 @@ export interface Host {
 }
 
 /** A download of an address that nothing is known about. */
-export function plainDownload(url: string): ModelSpec {
-  const name = decodeURIComponent(new URL(url).pathname.split('/').pop() || url);
-  return { kind: 'download', download: { name, file: name, urls: [url], cache: false } };
-}
+export const plainDownload = (url: string, file: string): ModelPart => ({ kind: 'download', name: file, file, urls: [url] });

@@ -1,19 +1,29 @@
 export { Transcriber } from './transcriber.js';
 export type { CreateOptions, TranscribeOptions } from './transcriber.js';
-export { LanguageModel } from './language-model.js';
-export type { LanguageModelCreateOptions, PromptInput, PromptOptions } from './language-model.js';
+export { ContextOverflowEvent, LanguageModel } from './language-model.js';
+export type {
+  LanguageModelCreateOptions,
+  Message,
+  OverflowPolicy,
+  PromptInput,
+  PromptOptions,
+  SamplingOptions,
+  TextContent,
+  TokenIds,
+} from './prompt.js';
 export { DownloadProgressEvent } from './engine.js';
 export type { Availability, EngineOptions, Monitor } from './engine.js';
 export { Transcription } from './transcription.js';
 export type { Transcript } from './transcription.js';
-export { SottoError } from './errors.js';
+export { QuotaExceededError, SottoError } from './errors.js';
 export type { SottoErrorCode } from './errors.js';
 export { detect } from './detect.js';
 export type { Features, Variant } from './detect.js';
 export { models, defaultModel } from './models.js';
 export type { ManifestModel, ManifestSource } from './models.js';
-export type { AudioBufferLike, AudioInput, AudioOptions, ModelInput, ModelOptions } from './input.js';
+export type { AudioBufferLike, AudioInput, AudioOptions } from './input.js';
+export type { ModelFile, ModelInput, ModelOptions } from './model-input.js';
 export type { DecodeOptions } from './options.js';
 export type { EngineInfo, ModelInfo, Outcome, Progress, Segment, TensorInfo, Timings, Token } from './protocol.js';
-export type { Generation, GenerationTimings, Message, Role } from './protocol.js';
+export type { Generation, GenerationTimings, LogitRows, Role, TokenLogprob, Turn } from './protocol.js';
 export { VERSION } from './models.gen.js';

@@ -1,123 +1,9 @@
-// What a caller may give as model or as recording, and how it travels to the worker: by address, as a Blob, or in pieces.
+// What a caller may give as recording, and how it travels to the worker: as a Blob, or in pieces.
 import { host } from '@host';
 import { SottoError } from './errors.js';
 import type { Decoded } from './host.js';
-import { findModel, urlsOf } from './models.js';
-import type { AudioSpec, ModelSpec } from './protocol.js';
-
-// ---- model ----
-
-export type ModelInput =
-  /** An id of the manifest ("tiny-q5_1"), an address, or (Node) a path. */
-  | string
-  | URL
-  /** A file by address that is checked and kept. */
-  | { url: string | URL; sha256: string; size?: number | undefined }
-  | Blob
-  | ArrayBuffer
-  | ArrayBufferView
-  | ReadableStream<Uint8Array>
-  | Response
-  | Request;
-
-export interface ModelOptions {
-  /** Addresses to try before the manifest's; one that ends in "/" is a folder with files named as in the manifest. */
-  sources?: readonly (string | URL)[] | undefined;
-  /** false: neither look in the cache nor keep the model there. Default true. */
-  cache?: boolean | undefined;
-}
-
-export type Pieces<T> = AsyncIterable<T>;
-
-export interface ResolvedModel {
-  spec: ModelSpec;
-  /** For specs that are pulled from here. */
-  pieces?: Pieces<Uint8Array> | undefined;
-}
-
-const PIECE_BYTES = 1 << 20;
-
-export async function resolveModel(
-  model: ModelInput,
-  { sources = [], cache = true }: ModelOptions,
-  signal?: AbortSignal,
-): Promise<ResolvedModel> {
-  if (typeof model === 'string') {
-    const known = findModel(model);
-    if (!known) return { spec: host.modelAt(model) };
-    const given = sources.map((source) =>
-      host.absolute(String(source).endsWith('/') ? String(source) + known.file : String(source)),
-    );
-    const urls = [...given, ...known.sources.flatMap(urlsOf)];
-    const download = {
-      name: known.id,
-      file: known.file,
-      urls,
-      size: known.size_bytes,
-      sha256: known.sha256 ?? undefined,
-      cache,
-    };
-    return { spec: { kind: 'download', download } };
-  }
-  if (model instanceof URL) return { spec: host.modelAt(model.href) };
-  if (model instanceof Blob) return { spec: { kind: 'blob', blob: model } };
-  if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) {
-    return { spec: { kind: 'pulled', size: model.byteLength }, pieces: bytePieces(model) };
-  }
-  if (model instanceof ReadableStream) return { spec: { kind: 'pulled' }, pieces: checkedBytes(streamOf(model)) };
-  if (typeof Response !== 'undefined' && model instanceof Response) return fromResponse(model);
-  if (typeof Request !== 'undefined' && model instanceof Request) {
-    return fromResponse(await fetch(model, signal ? { signal } : {}));
-  }
-  if (typeof model === 'object' && model !== null && 'sha256' in model && typeof model.sha256 === 'string') {
-    const url = host.absolute(String(model.url));
-    const sha256 = model.sha256.toLowerCase();
-    const name = new URL(url).pathname.split('/').pop() || url;
-    const file = `${sha256.slice(0, 16)}-${name}`; // others may have a file of this name
-    return { spec: { kind: 'download', download: { name, file, urls: [url], size: model.size, sha256, cache } } };
-  }
-  throw new SottoError('argument', 'model must be an id, an address, a Blob, a buffer, a stream or a Response.');
-}
-
-function fromResponse(response: Response): ResolvedModel {
-  if (!response.ok)
-    throw new SottoError('network', `The model could not be fetched: ${response.url}: HTTP status ${response.status}.`);
-  if (!response.body)
-    throw new SottoError('argument', 'The Response of the model has no body, or it was read already.');
-  const size = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
-  return { spec: { kind: 'pulled', size: size || undefined }, pieces: streamOf(response.body) };
-}
-
-async function* bytePieces(data: ArrayBuffer | ArrayBufferView): Pieces<Uint8Array> {
-  const all = ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
-  for (let at = 0; at < all.length; at += PIECE_BYTES) yield all.subarray(at, at + PIECE_BYTES);
-}
-
-/** Streams can be iterated everywhere but in Safari. */
-export async function* streamOf<T>(stream: ReadableStream<T>): Pieces<T> {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
-}
-
-async function* checkedBytes(pieces: Pieces<Uint8Array>): Pieces<Uint8Array> {
-  for await (const piece of pieces) {
-    if (!(piece instanceof Uint8Array))
-      throw new SottoError('argument', 'A stream with a model must give Uint8Arrays.');
-    yield piece;
-  }
-}
-
-// ---- recording ----
+import type { AudioSpec } from './protocol.js';
+import { bytePieces, streamPieces, type Pieces } from './stream.js';
 
 export type AudioInput =
   /** A file: WAV, and whatever this browser decodes (mp3, m4a, ogg, webm, mp4, ...). */
@@ -180,7 +66,7 @@ export async function resolveAudio(audio: AudioInput, options: AudioOptions): Pr
     return decoded(await host.decode(audio));
   }
   if (isAudioBuffer(audio)) return wholeBuffer(audio);
-  if (audio instanceof ReadableStream) return resolveStream(streamOf(audio), options);
+  if (audio instanceof ReadableStream) return resolveStream(streamPieces(audio), options);
   if (typeof audio === 'object' && audio !== null && Symbol.asyncIterator in audio)
     return resolveStream(audio, options);
   throw new SottoError(

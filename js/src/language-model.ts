@@ -3,101 +3,61 @@
 //
 //   prompt(input) ──> the conversation and the input ──> worker ──> text ... ──> both join the conversation
 //
-// The page holds the messages; the worker holds what was evaluated of them, and evaluates only what is new.
-import { availabilityOf, Engine, removeModel, type Availability, type EngineOptions } from './engine.js';
+// The page holds what was said; the worker holds what was evaluated of it, and evaluates only what is new.
+import { availabilityOf, Engine, removeModel, type Availability } from './engine.js';
 import { abortError, SottoError } from './errors.js';
-import { streamOf, type ModelInput, type ModelOptions } from './input.js';
-import type { EngineInfo, FromWorker, Generation, Message, Prompt, ToWorker } from './protocol.js';
+import type { ModelInput, ModelOptions } from './model-input.js';
+import { languageModels, type ManifestModel } from './models.js';
+import {
+  askable,
+  checkExpectations,
+  checkNumber,
+  combined,
+  historyOf,
+  idsOf,
+  joined,
+  limitsOf,
+  samplingOf,
+  turnsOf,
+  without,
+  type LanguageModelCreateOptions,
+  type Limits,
+  type Message,
+  type PromptInput,
+  type PromptOptions,
+  type TokenIds,
+} from './prompt.js';
+import type {
+  EngineInfo,
+  FromWorker,
+  Generation,
+  LanguageAnswer,
+  LogitRows,
+  Prompt,
+  Sampling,
+  TensorInfo,
+  ToWorker,
+  Turn,
+} from './protocol.js';
+import { pack, unpack } from './saved.js';
+import { iterable } from './stream.js';
 
-/** What the user says, or messages in a row. */
-export type PromptInput = string | readonly Message[];
+export type { PromptInput, PromptOptions, SamplingOptions } from './prompt.js';
 
-export interface SamplingOptions {
-  /** 0: always the likeliest token. Default 1. */
-  temperature?: number | undefined;
-  /** Among so many of the likeliest tokens; 0: all. Default 64. */
-  topK?: number | undefined;
-  /** Among the likeliest tokens that have this probability together. Default 0.95. */
-  topP?: number | undefined;
-  /** Among tokens with this share of the likeliest one's probability. Default 0. */
-  minP?: number | undefined;
-  /** Divides logits of the last 256 tokens. Default 1: not at all. */
-  repetitionPenalty?: number | undefined;
-  /** The same seed, the same answer. Default: another one for every answer. */
-  seed?: number | undefined;
-}
+/** The conversation outgrew the context, and its oldest turns were left out. */
+export class ContextOverflowEvent extends Event {
+  /** Turns left out for this prompt: those of the user, and the answers to them. */
+  readonly dropped: number;
 
-export interface LanguageModelCreateOptions extends EngineOptions, SamplingOptions {
-  /** A GGUF file with a Gemma model. */
-  model: ModelInput;
-  /** How the conversation begins: what the model is told ("system"), or examples. */
-  initialPrompts?: readonly Message[] | undefined;
-  /** Tokens that a conversation can have. Default: 4096, or what the model was trained for, if that is less. */
-  contextWindow?: number | undefined;
-}
-
-export interface PromptOptions {
-  /** Stops this answer; the conversation stays as it was before, and usable. */
-  signal?: AbortSignal | undefined;
-  /** Most tokens to write. Default: as many as the context takes. */
-  maxTokens?: number | undefined;
-  /** The answer ends before any of these strings. */
-  stop?: string | readonly string[] | undefined;
-  /** true: go on with the text as it is, outside the conversation and without the model's chat template. */
-  raw?: boolean | undefined;
-  /** Told at the end: tokens, timings, and why the text ended. */
-  onFinish?: ((generation: Generation) => void) | undefined;
-}
-
-/** [name here, name in sotto.h, lowest, highest, whether whole] */
-const SAMPLING: [keyof SamplingOptions, string, number, number, boolean][] = [
-  ['temperature', 'temperature', 0, 100, false],
-  ['topK', 'top_k', 0, 2 ** 31 - 1, true],
-  ['topP', 'top_p', 0.0001, 1, false],
-  ['minP', 'min_p', 0, 1, false],
-  ['repetitionPenalty', 'repetition_penalty', 0.01, 100, false],
-  ['seed', 'seed', 0, Number.MAX_SAFE_INTEGER, true],
-];
-
-function checkNumber(name: string, value: unknown, low: number, high: number, whole: boolean): number {
-  if (typeof value !== 'number' || !(value >= low && value <= high) || (whole && !Number.isInteger(value)))
-    throw new SottoError('argument', `${name} must be a ${whole ? 'whole ' : ''}number from ${low} to ${high}.`);
-  return value;
-}
-
-function samplingOf(options: SamplingOptions): [string, number][] {
-  return SAMPLING.flatMap(([name, key, low, high, whole]): [string, number][] => {
-    const value = options[name];
-    return value === undefined ? [] : [[key, checkNumber(name, value, low, high, whole)]];
-  });
-}
-
-function messagesOf(input: PromptInput): Message[] {
-  if (typeof input === 'string') return [{ role: 'user', content: input }];
-  const ok = (m: Message): boolean =>
-    ['system', 'user', 'assistant'].includes(m?.role) && typeof m.content === 'string';
-  if (!Array.isArray(input) || !input.every(ok))
-    throw new SottoError(
-      'argument',
-      'The input must be a string, or an array of { role: "system", "user" or "assistant", content: a string }.',
-    );
-  return input.map(({ role, content }) => ({ role, content }));
-}
-
-/** One conversation out of two: messages in a row by the same speaker become one, as templates know only turns. */
-function joined(before: readonly Message[], after: readonly Message[]): Message[] {
-  const all = before.map((m) => ({ ...m }));
-  for (const { role, content } of after) {
-    const last = all.at(-1);
-    if (last?.role === role) last.content += '\n\n' + content;
-    else all.push({ role, content });
+  constructor(dropped: number) {
+    super('contextoverflow');
+    this.dropped = dropped;
   }
-  return all;
 }
 
-/** A conversation that a template takes: it ends with the user, if only with silence. */
-const askable = (messages: Message[]): Message[] =>
-  messages.at(-1)?.role === 'user' ? messages : [...messages, { role: 'user', content: '' }];
+/** Most of `options` can be undefined: then a default counts. */
+const NOTHING: { signal?: AbortSignal | undefined } = {};
+const DEFAULTS = { temperature: 1, topK: 64 };
 
 /** An engine and those who use it: a model and its clones. */
 interface Shared {
@@ -107,40 +67,75 @@ interface Shared {
   sessions: number;
 }
 
-export class LanguageModel {
+/** What a clone has of its model. */
+interface Settings {
+  sampling: Sampling;
+  drop: boolean;
+}
+
+type Cancel = (error: unknown) => void;
+
+/** What happens on the way to an answer. */
+interface Watch {
+  signal?: AbortSignal | undefined;
+  on?: (message: FromWorker) => void;
+  /** Is given what ends the task with an error. */
+  onCancel?: (cancel: Cancel) => void;
+}
+
+export class LanguageModel extends EventTarget {
   /** What runs: build, instruction set, threads, and the model. */
   readonly info: EngineInfo;
   readonly #shared: Shared;
   readonly #session: number;
-  readonly #sampling: [string, number][];
-  readonly #cancels = new Set<(error: unknown) => void>();
+  readonly #settings: Settings;
+  readonly #cancels = new Set<Cancel>();
   #contextWindow = 0;
-  #messages: Message[] = [];
+  #turns: Turn[] = [];
   #usage = 0;
   #last: Promise<unknown> = Promise.resolve();
   #destroyed: Promise<void> | undefined;
+  #onOverflow: ((event: ContextOverflowEvent) => void) | null = null;
 
-  private constructor(shared: Shared, sampling: [string, number][]) {
+  private constructor(shared: Shared, settings: Settings) {
+    super();
     this.#shared = shared;
     this.#session = shared.sessions++;
-    this.#sampling = sampling;
+    this.#settings = settings;
     this.info = shared.info;
     shared.users++;
+    this.addEventListener('contextoverflow', (event) => this.#onOverflow?.(event as ContextOverflowEvent));
   }
 
+  // ---- models ----
+
   /** Starts an engine, loads a model into it, and evaluates the initial prompts. */
-  static async create(options: LanguageModelCreateOptions): Promise<LanguageModel> {
-    if (options?.model === undefined)
-      throw new SottoError('argument', 'LanguageModel.create() needs a model: the address or the bytes of a GGUF file.');
-    const { initialPrompts = [], contextWindow, signal } = options;
-    const sampling = samplingOf(options);
-    const messages = messagesOf(initialPrompts);
-    const context = contextWindow === undefined ? 0 : checkNumber('contextWindow', contextWindow, 1, 2 ** 31 - 1, true);
-    const { engine, info } = await Engine.open('LanguageModel', 'language', options.model, options);
-    const model = new LanguageModel({ engine, info, users: 0, sessions: 1 }, sampling);
+  static async create(options: LanguageModelCreateOptions = {}): Promise<LanguageModel> {
+    const { model: input = 'default', initialPrompts = [], contextWindow, kvType, signal, onOverflow = 'drop' } = options;
+    checkExpectations(options);
+    if (!['drop', 'stop'].includes(onOverflow))
+      throw new SottoError('argument', 'onOverflow must be "drop" or "stop".');
+    if (kvType !== undefined && !['f16', 'q8_0'].includes(kvType))
+      throw new SottoError('argument', 'kvType must be "f16" or "q8_0".');
+    const saved = options.restore === undefined ? undefined : unpack(options.restore);
+    if (saved && initialPrompts.length > 0)
+      throw new SottoError('argument', 'A conversation that is restored has its messages: leave initialPrompts out.');
+    const context = contextWindow ?? saved?.contextWindow;
+    const settings = { sampling: samplingOf(options), drop: onOverflow === 'drop' };
+    const session: [string, number][] = [];
+    if (context !== undefined) session.push(['n_ctx', checkNumber('contextWindow', context, 1, 2 ** 31 - 1, true)]);
+    if (kvType !== undefined) session.push(['kv_type', kvType === 'q8_0' ? 1 : 0]);
+    const turns = historyOf(initialPrompts);
+
+    const { engine, info } = await Engine.open('LanguageModel', 'language', input, options);
+    const model = new LanguageModel({ engine, info, users: 0, sessions: 1 }, settings);
     try {
-      await model.#open(context, signal);
-      if (messages.length > 0) await model.append(messages, { signal });
+      model.#contextWindow = await model.#ask<number>(
+        (id) => ({ type: 'open', id, session: model.#session, options: session, saved: saved?.session }),
+        { signal },
+      );
+      if (saved) [model.#turns, model.#usage] = [saved.turns, saved.usage];
+      if (turns.length > 0) await model.append(turns, { signal });
       return model;
     } catch (error) {
       await model.destroy();
@@ -148,15 +143,37 @@ export class LanguageModel {
     }
   }
 
-  /** Whether a model is in the cache, can be fetched, or is unknown; other inputs than ids count as available. */
-  static async availability(options: { model: ModelInput } & ModelOptions): Promise<Availability> {
-    return availabilityOf(options.model, options);
+  /** Whether a model is here, can be fetched, or is unknown or not able to do what is expected. */
+  static async availability(options: LanguageModelCreateOptions & ModelOptions = {}): Promise<Availability> {
+    try {
+      checkExpectations(options);
+    } catch {
+      return 'unavailable';
+    }
+    return availabilityOf(options.model ?? 'default', options, 'language');
+  }
+
+  /** The language models of the manifest, small to large, with sizes and licences: what `model: ID` can name. */
+  static models(): readonly ManifestModel[] {
+    return languageModels;
+  }
+
+  /** Defaults and bounds of the sampling. */
+  static async params(): Promise<{
+    defaultTemperature: number;
+    maxTemperature: number;
+    defaultTopK: number;
+    maxTopK: number;
+  }> {
+    return { defaultTemperature: DEFAULTS.temperature, maxTemperature: 100, defaultTopK: DEFAULTS.topK, maxTopK: 2 ** 31 - 1 };
   }
 
   /** Removes a model from the cache. */
-  static remove(model: string | { url: string | URL; sha256: string }): Promise<void> {
-    return removeModel(model);
+  static remove(model: ModelInput): Promise<void> {
+    return removeModel(model, 'language');
   }
+
+  // ---- the conversation ----
 
   /** Most tokens that the conversation can have. */
   get contextWindow(): number {
@@ -168,85 +185,111 @@ export class LanguageModel {
     return this.#usage;
   }
 
-  /** The conversation so far, a copy. While no answer is under way another one can be assigned; of it the next answer
-   * evaluates only what comes after their common beginning. */
-  get messages(): readonly Message[] {
-    return this.#messages.map((message) => ({ ...message }));
+  get temperature(): number {
+    return this.#sampling('temperature') ?? DEFAULTS.temperature;
+  }
+
+  get topK(): number {
+    return this.#sampling('top_k') ?? DEFAULTS.topK;
+  }
+
+  /** The conversation so far, a copy, without turns that were left out. While no answer is under way another one can be
+   * assigned; of it the next answer evaluates only what comes after their common beginning. */
+  get messages(): readonly Turn[] {
+    return this.#turns.map((turn) => ({ ...turn }));
   }
 
   set messages(messages: readonly Message[]) {
-    this.#messages = joined([], messagesOf(messages));
+    const turns = joined([], historyOf(messages));
+    this.#turns = turns;
+    this.#usage = 0;
+    if (turns.length === 0) return;
+    const measure = async (watch: Watch): Promise<void> => {
+      const n = await this.#count(askable(turns), '', watch);
+      this.#usage = Math.min(n, this.#contextWindow);
+    };
+    this.#inTurn(measure, {}).catch(() => {}); // a conversation that no template takes: the next prompt says so
+  }
+
+  /** Called when turns are left out. */
+  get oncontextoverflow(): ((event: ContextOverflowEvent) => void) | null {
+    return this.#onOverflow;
+  }
+
+  set oncontextoverflow(handler: ((event: ContextOverflowEvent) => void) | null) {
+    this.#onOverflow = typeof handler === 'function' ? handler : null;
   }
 
   /** Answers. Several calls queue; input and answer join the conversation when the answer is whole. */
   async prompt(input: PromptInput, options: PromptOptions = {}): Promise<string> {
-    return (await this.#generate(input, options, () => {})).text;
+    return (await this.#generate(input, options, {})).text;
   }
 
   /** Answers in pieces as they are written, each of whole characters. Cancelling the stream stops the answer. */
   promptStreaming(input: PromptInput, options: PromptOptions = {}): ReadableStream<string> & AsyncIterable<string> {
-    let cancel: (error: unknown) => void = () => {};
+    let cancel: Cancel = () => {};
     const stream = new ReadableStream<string>({
       start: (controller) => {
-        this.#generate(
-          input,
-          options,
-          (text) => controller.enqueue(text),
-          (c) => (cancel = c),
-        ).then(
+        const watch: Watch = {
+          on: (message) => message.type === 'text' && controller.enqueue(message.text),
+          onCancel: (c) => (cancel = c),
+        };
+        this.#generate(input, options, watch).then(
           () => controller.close(),
           (error) => controller.error(error),
         );
       },
       cancel: () => cancel(abortError()),
     });
-    if (!(Symbol.asyncIterator in stream)) {
-      // Safari
-      Object.defineProperty(stream, Symbol.asyncIterator, { value: () => streamOf(stream as ReadableStream<string>) });
-    }
-    return stream as ReadableStream<string> & AsyncIterable<string>;
+    return iterable(stream);
   }
 
   /** Adds messages to the conversation without an answer, and evaluates them, so that the next answer comes sooner. */
-  async append(input: PromptInput, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
-    const added = messagesOf(input);
-    let messages: Message[] = [];
-    const { promptTokens } = await this.#queue(
-      (id) => {
-        messages = joined(this.#messages, added);
-        return this.#message(id, { messages: askable(messages) }, 0, []);
-      },
-      signal,
-      () => {
-        this.#messages = messages;
-      },
-    );
-    this.#usage = promptTokens.length;
+  async append(input: PromptInput, { signal } = NOTHING): Promise<void> {
+    const added = historyOf(input);
+    const limits = { maxTokens: 0, stop: [] };
+    await this.#inTurn(async (watch) => {
+      const turns = joined(this.#turns, added);
+      const { generation, dropped } = await this.#write({ turns: askable(turns), prefix: '' }, this.#settings.sampling, limits, watch);
+      this.#turns = without(turns, dropped);
+      this.#usage = generation.promptTokens.length;
+    }, { signal });
   }
 
-  /** Tokens of a text alone, or of messages in the model's template. */
-  async countTokens(input: PromptInput): Promise<number> {
-    const prompt: Prompt = typeof input === 'string' ? { text: input } : { messages: askable(joined([], messagesOf(input))) };
-    return new Promise((resolve, reject) => {
-      this.#run((id) => ({ type: 'count', id, prompt }), undefined, reject, (message) => {
-        if (message.type === 'counted') resolve(message.n);
-      });
-    });
+  /** Tokens that the input would add to the conversation as it is now, turn marks included. */
+  async measureContextUsage(input: PromptInput, { signal } = NOTHING): Promise<number> {
+    const { turns, prefix } = turnsOf(input);
+    return this.#inTurn(async (watch) => {
+      const n = await this.#count(askable(joined(this.#turns, turns)), prefix, watch);
+      return Math.max(n - this.#usage, 0);
+    }, { signal });
   }
 
-  /** A second conversation that begins as this one is now, with the same weights; it evaluates its messages anew. */
-  async clone({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<LanguageModel> {
+  /** A second conversation that begins as this one is when its turn comes, with the same weights; nothing is evaluated anew. */
+  async clone({ signal } = NOTHING): Promise<LanguageModel> {
     if (this.#destroyed) throw this.#closed();
-    const copy = new LanguageModel(this.#shared, this.#sampling);
-    copy.#messages = this.#messages;
-    copy.#usage = this.#usage;
+    const copy = new LanguageModel(this.#shared, this.#settings);
+    copy.#contextWindow = this.#contextWindow;
     try {
-      await copy.#open(this.#contextWindow, signal);
+      await this.#inTurn(async (watch) => {
+        const [from, session] = [this.#session, copy.#session];
+        copy.#turns = this.#turns;
+        copy.#usage = this.#usage;
+        await this.#ask((id) => ({ type: 'fork', id, session, from }), watch);
+      }, { signal });
       return copy;
     } catch (error) {
       await copy.destroy();
       throw error;
     }
+  }
+
+  /** The conversation as bytes, for create({ restore }), here or on another day. */
+  async save({ signal } = NOTHING): Promise<Uint8Array> {
+    return this.#inTurn(async (watch) => {
+      const session = await this.#ask<Uint8Array>((id) => ({ type: 'save', id, session: this.#session }), watch);
+      return pack({ turns: this.#turns, usage: this.#usage, contextWindow: this.#contextWindow, session });
+    }, { signal });
   }
 
   /** Ends what is under way with an AbortError and frees the memory; the workers end with the last clone. */
@@ -268,111 +311,202 @@ export class LanguageModel {
     return this.destroy();
   }
 
+  // ---- the model itself ----
+
+  /** Ids of a text; `special`: names of control tokens in it become those tokens; `bos`: begins with the token that begins texts. */
+  async tokenize(text: string, options: { special?: boolean; bos?: boolean; signal?: AbortSignal | undefined } = {}): Promise<number[]> {
+    if (typeof text !== 'string') throw new SottoError('argument', 'The text to tokenize must be a string.');
+    const { special = false, bos = false, signal } = options;
+    return this.#ask<number[]>((id) => ({ type: 'tokenize', id, prompt: { text }, special, bos }), { signal });
+  }
+
+  /** The text of ids; `special`: control tokens are shown by their names. */
+  async detokenize(ids: TokenIds, options: { special?: boolean; signal?: AbortSignal | undefined } = {}): Promise<string> {
+    const { special = false, signal } = options;
+    const all = idsOf(ids, 0);
+    return this.#ask<string>((id) => ({ type: 'detokenize', id, ids: all, special }), { signal });
+  }
+
+  /** Tokens of a text alone, or of messages in the model's template. */
+  async countTokens(input: PromptInput, { signal } = NOTHING): Promise<number> {
+    if (typeof input === 'string')
+      return this.#ask<number>((id) => ({ type: 'count', id, prompt: { text: input } }), { signal });
+    const { turns, prefix } = turnsOf(input);
+    return this.#count(askable(joined([], turns)), prefix, { signal });
+  }
+
+  /** Log-probabilities of ids[1], ids[2], ... after those before them, outside the conversation. */
+  async score(
+    ids: TokenIds,
+    { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
+  ): Promise<Float32Array> {
+    const all = idsOf(ids, 2);
+    const on = (message: FromWorker): void => {
+      if (message.type === 'evaluated') onProgress?.(message.done, message.total);
+    };
+    return this.#ask<Float32Array>((id) => ({ type: 'score', id, ids: all }), { signal, on });
+  }
+
+  /** Logits of every token of a text, outside the conversation, some rows at a time; the next are computed while they are used. */
+  async *logits(
+    ids: TokenIds,
+    { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
+  ): AsyncGenerator<LogitRows, void> {
+    const all = idsOf(ids, 1);
+    const ready: LogitRows[] = [];
+    let task = 0;
+    let over = false;
+    let failure: unknown;
+    let cancel: Cancel = () => {};
+    let wake = (): void => {};
+    const end = (error?: unknown): void => {
+      [over, failure] = [true, error];
+      wake();
+    };
+    this.#ask((id) => ({ type: 'logits', id: (task = id), ids: all }), {
+      signal,
+      onCancel: (c) => (cancel = c),
+      on: (message) => {
+        if (message.type === 'rows') ready.push(message.rows);
+        wake();
+      },
+    }).then(() => end(), end);
+    try {
+      for (;;) {
+        while (ready.length === 0 && !over) await new Promise<void>((resolve) => (wake = resolve));
+        if (failure !== undefined) throw failure;
+        const rows = ready.shift();
+        if (!rows) return;
+        this.#shared.engine.more(task);
+        yield rows;
+        onProgress?.(rows.first + rows.rows, all.length);
+      }
+    } finally {
+      if (!over) cancel(abortError());
+    }
+  }
+
+  /** Names, types and shapes of the model's tensors. */
+  tensors(): Promise<TensorInfo[]> {
+    return this.#shared.engine.tensors();
+  }
+
+  // ---- tasks ----
+
   #closed(): SottoError {
     return new SottoError('closed', 'This LanguageModel was destroyed.');
   }
 
-  #open(context: number, signal: AbortSignal | undefined): Promise<void> {
+  #sampling(name: string): number | undefined {
+    return this.#settings.sampling.options.find(([key]) => key === name)?.[1];
+  }
+
+  #count(turns: Turn[], prefix: string, watch: Watch): Promise<number> {
+    return this.#ask<number>((id) => ({ type: 'count', id, prompt: { turns, prefix } }), watch);
+  }
+
+  /** Asks the engine, and gives its answer. */
+  #ask<T extends LanguageAnswer>(make: (id: number) => ToWorker, { signal, on, onCancel }: Watch): Promise<T> {
     return new Promise((resolve, reject) => {
-      const session = this.#session;
-      this.#run((id) => ({ type: 'open', id, session, context }), signal, reject, (message) => {
-        if (message.type === 'opened') this.#contextWindow = message.contextWindow;
-        resolve();
-      });
+      if (this.#destroyed) return reject(this.#closed());
+      let cancel: Cancel = () => {};
+      const over = (): void => void this.#cancels.delete(cancel);
+      cancel = this.#shared.engine.run(
+        {
+          prepare: async (id) => ({ message: make(id) }),
+          receive: (message) => {
+            if (message.type !== 'answer') return on?.(message);
+            over();
+            resolve(message.answer as T);
+          },
+          reject: (error) => {
+            over();
+            reject(error);
+          },
+        },
+        signal,
+      );
+      this.#cancels.add(cancel);
+      onCancel?.(cancel);
     });
   }
 
-  /** Hands a task to the engine; its message is made when its turn comes. */
-  #run(
-    make: (id: number) => ToWorker | Promise<ToWorker>,
-    signal: AbortSignal | undefined,
-    reject: (error: unknown) => void,
-    receive: (message: FromWorker) => void,
-  ): (error: unknown) => void {
-    if (this.#destroyed) {
-      reject(this.#closed());
-      return () => {};
-    }
-    let cancel: (error: unknown) => void = () => {};
-    cancel = this.#shared.engine.run(
-      {
-        prepare: async (id) => ({ message: await make(id) }),
-        receive: (message) => {
-          if (message.type !== 'text') this.#cancels.delete(cancel);
-          receive(message);
-        },
-        reject: (error) => {
-          this.#cancels.delete(cancel);
-          reject(error);
-        },
-      },
-      signal,
-    );
-    this.#cancels.add(cancel);
-    return cancel;
-  }
-
-  /** A generation after those before it, as each begins where the last one left the conversation. */
-  #queue(
-    make: (id: number) => ToWorker,
-    signal: AbortSignal | undefined,
-    finish: (generation: Generation) => void,
-    onText: (text: string) => void = () => {},
-    onCancel: (cancel: (error: unknown) => void) => void = () => {},
-  ): Promise<Generation> {
+  /** Work that begins where the work before left the conversation. An abort while it waits ends it at once. */
+  #inTurn<T>(work: (watch: Watch) => Promise<T>, { signal, on, onCancel }: Watch): Promise<T> {
     const before = this.#last;
-    const done = new Promise<Generation>((resolve, reject) => {
-      const cancel = this.#run(
-        async (id) => {
-          await before;
-          return make(id);
-        },
-        signal,
-        reject,
-        (message) => {
-          if (message.type === 'text') onText(message.text);
-          if (message.type !== 'generated') return;
-          finish(message.generation);
-          resolve(message.generation);
-        },
-      );
-      onCancel(cancel);
+    const done = new Promise<T>((resolve, reject) => {
+      if (this.#destroyed) return reject(this.#closed());
+      let cancelTask: Cancel | undefined;
+      const cancel = (error: unknown): void => {
+        stop();
+        reject(error);
+        cancelTask?.(error);
+      };
+      const onAbort = (): void => cancel(signal!.reason ?? abortError());
+      const stop = (): void => {
+        this.#cancels.delete(cancel);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      if (signal?.aborted) return onAbort();
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.#cancels.add(cancel);
+      onCancel?.(cancel);
+      const begin = async (): Promise<T> => {
+        await before;
+        if (!this.#cancels.has(cancel)) throw abortError(); // said to the caller already
+        return work({ ...(on && { on }), onCancel: (c) => (cancelTask = c) });
+      };
+      begin().then(resolve, reject).finally(stop);
     });
     this.#last = Promise.allSettled([before, done]);
     return done;
   }
 
-  #message(id: number, prompt: Prompt, maxTokens: number, stop: string[]): ToWorker {
-    const seed: [string, number] = ['seed', Math.floor(Math.random() * Number.MAX_SAFE_INTEGER)];
-    return { type: 'generate', id, session: this.#session, prompt, sampling: [seed, ...this.#sampling], maxTokens, stop };
+  /** Has the worker write. */
+  async #write(
+    prompt: Prompt,
+    sampling: Sampling,
+    limits: Limits,
+    watch: Watch,
+  ): Promise<{ generation: Generation; dropped: number }> {
+    let dropped = 0;
+    const on = (message: FromWorker): void => {
+      if (message.type === 'overflow') {
+        dropped = message.dropped;
+        this.dispatchEvent(new ContextOverflowEvent(dropped));
+      } else watch.on?.(message);
+    };
+    const generation = await this.#ask<Generation>(
+      (id) => ({
+        ...{ type: 'generate', id, session: this.#session, prompt, drop: this.#settings.drop },
+        ...{ sampling: combined(this.#settings.sampling, sampling), ...limits },
+      }),
+      { ...watch, on },
+    );
+    return { generation, dropped };
   }
 
-  async #generate(
-    input: PromptInput,
-    options: PromptOptions,
-    onText: (text: string) => void,
-    onCancel?: (cancel: (error: unknown) => void) => void,
-  ): Promise<Generation> {
-    const { signal, raw = false, onFinish } = options;
-    const maxTokens = checkNumber('maxTokens', options.maxTokens ?? 2 ** 31 - 1, 0, 2 ** 31 - 1, true);
-    const stop = typeof options.stop === 'string' ? [options.stop] : [...(options.stop ?? [])];
-    if (!stop.every((s) => typeof s === 'string' && s !== '' && !s.includes('\0')))
-      throw new SottoError('argument', 'stop must be a string that is not empty, or an array of such strings.');
+  async #generate(input: PromptInput, options: PromptOptions, { on, onCancel }: Watch): Promise<Generation> {
+    const { signal, raw = false, onFinish, onProgress } = options;
+    const limits = limitsOf(options);
+    const sampling = samplingOf(options);
     if (raw && typeof input !== 'string') throw new SottoError('argument', 'With raw the input must be a string.');
-    const added = raw ? [] : messagesOf(input);
-    let messages: Message[] = [];
-    const make = (id: number): ToWorker => {
-      if (raw) return this.#message(id, { text: input as string }, maxTokens, stop);
-      messages = joined(this.#messages, added);
-      return this.#message(id, { messages }, maxTokens, stop);
+    const { turns: added, prefix } = raw ? { turns: [], prefix: '' } : turnsOf(input);
+    const listen = (message: FromWorker): void => {
+      if (message.type === 'evaluated') onProgress?.(message.done, message.total);
+      else on?.(message);
     };
-    const finish = (generation: Generation): void => {
-      if (raw) return;
-      const { text, promptTokens, tokens } = generation;
-      this.#messages = joined(messages, [{ role: 'assistant', content: text }]);
-      this.#usage = Math.min(promptTokens.length + tokens.length, this.#contextWindow);
-    };
-    const generation = await this.#queue(make, signal, finish, onText, onCancel);
+    const generation = await this.#inTurn(async (watch) => {
+      const turns = joined(this.#turns, added);
+      const prompt = raw ? { text: input as string } : { turns, prefix };
+      const written = await this.#write(prompt, sampling, limits, watch);
+      if (!raw) {
+        const { text, promptTokens, tokens } = written.generation;
+        this.#turns = joined(without(turns, written.dropped), [{ role: 'assistant', content: prefix + text }]);
+        this.#usage = Math.min(promptTokens.length + tokens.length, this.#contextWindow);
+      }
+      return written.generation;
+    }, { signal, on: listen, ...(onCancel && { onCancel }) });
     onFinish?.(generation);
     return generation;
   }

@@ -1,32 +1,35 @@
 // The bytes of a model, from wherever they are, into the engine as they arrive.
 //
-//   pieces of the page, blob, file ──────────────────────────────────────────────> feed ─> finish
-//   cache (whole) ───────────────── checked ─────────────────────────────────────> feed ─> finish
-//   cache (a part) ─ then the rest by Range ─┬─> SHA-256 ─────────────────────────> feed ─> right? finish, keep : next source
-//   source 1, source 2, ... ─────────────────┘ └> cache
+//   for each file:
+//     pieces of the page, blob, path ────────────────────────────────────────> feed
+//     cache (whole) ───────────────── checked ───────────────────────────────> feed
+//     cache (a part) ─ then the rest by Range ─┬─> SHA-256 ──────────────────> feed ─> right? keep : next source
+//     source 1, source 2, ... ─────────────────┘ └> cache
+//   then finish; a model of several files begins anew when a source of one of them was wrong.
 //
-// A connection that breaks is taken up where it broke. A source that gives other bytes than promised (an error page, an
-// older file) is left for the next one. When all fail, the error names each with its reason.
+// A source that gives other bytes than promised (an error page, an older file) is left for the next one. When all fail,
+// the error names each with its reason.
+import { fetchPieces } from './download.js';
 import { abortError, SottoError } from './errors.js';
 import type { CacheEntry, Hash, Platform } from './platform.js';
-import type { Download, ModelSpec } from './protocol.js';
+import type { Download, ModelPart, ModelSpec } from './protocol.js';
+import { streamPieces } from './stream.js';
 import type { Pointer, Wasm } from './wasm.js';
 
 /** Bytes handed to the engine at once. */
 const FEED_BYTES = 1 << 20;
-/** Times to take up a broken connection without any progress between. */
-const RETRIES = 4;
-const RETRY_MS = 400;
-/** A connection that is silent for so long counts as broken. */
-const SILENCE_MS = 30_000;
+/** What the engine needs beside the bytes of a model, at least. */
+const BESIDE_BYTES = 32 << 20;
 
 export interface LoadContext {
   wasm: Wasm;
   engine: Pointer;
   platform: Platform;
-  /** Pieces that the page sends. */
+  /** Pieces of the next file that the page sends. */
   pulled: () => AsyncIterable<Uint8Array>;
   report: (loaded: number, total: number) => void;
+  /** Throws when the model is of the wrong kind; true once that is known. */
+  identify: (model: Pointer) => boolean;
   signal: AbortSignal;
 }
 
@@ -35,22 +38,193 @@ export interface Loaded {
   cached: boolean;
 }
 
+type DownloadPart = ModelPart & Download;
+
+/** A file, and what became of its sources. */
+interface Source {
+  part: ModelPart;
+  /** Of `urls`; -1: the cache. */
+  next: number;
+  reasons: string[];
+}
+
+/** A file could not be had from the source that was tried, but perhaps from another. */
+class SourceFailed extends Error {
+  readonly source: Source;
+  constructor(source: Source, cause: unknown) {
+    super('', { cause });
+    this.source = source;
+  }
+}
+
+export async function loadModel(spec: ModelSpec, c: LoadContext): Promise<Loaded> {
+  const sources = spec.parts.map((part): Source => ({ part, next: -1, reasons: [] }));
+  checkRoom(sizeOf(spec.parts), c);
+  for (;;) {
+    try {
+      return await attempt(sources, c);
+    } catch (error) {
+      if (c.signal.aborted) throw abortError();
+      if (!(error instanceof SourceFailed)) throw error;
+      nextSource(error.source, error.cause);
+    }
+  }
+}
+
+const sizeOf = (parts: readonly ModelPart[]): number => parts.reduce((sum, { size = 0 }) => sum + size, 0);
+
+/** Fails before anything is fetched, where it is known that it will not fit. */
+function checkRoom(bytes: number, { wasm }: LoadContext): void {
+  if (bytes + BESIDE_BYTES <= wasm.maxBytes) return;
+  const gb = (n: number): string => (n / 1e9).toFixed(1);
+  throw new SottoError(
+    'memory',
+    `The model has ${gb(bytes)} GB, and the engine can have ${gb(wasm.maxBytes)} GB of memory here: choose a smaller model, or one with fewer bits a weight.`,
+  );
+}
+
+/** Goes on to the next source, or says what was wrong with all of them. */
+function nextSource(source: Source, cause: unknown): void {
+  const part = source.part as DownloadPart;
+  if (source.next >= 0) {
+    // The engine's own word for a single address that the caller gave; otherwise a list.
+    if (part.urls.length === 1 && cause instanceof SottoError && !part.sha256) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    source.reasons.push(`${part.urls[source.next]}: ${reason.replace(/\.$/, '')}`);
+  }
+  if (++source.next < part.urls.length) return;
+  const list = source.reasons.length ? source.reasons.join('; ') : 'it has no source here';
+  throw new SottoError('network', `The model ${part.name} could not be fetched (${list}).`);
+}
+
+/** Feeds all files, each from the source whose turn it is. */
+async function attempt(sources: Source[], c: LoadContext): Promise<Loaded> {
+  const feed = new Feed(c, sizeOf(sources.map(({ part }) => part)));
+  const keep: CacheEntry[] = [];
+  let cached = true;
+  try {
+    for (const source of sources) {
+      const { part } = source;
+      if (sources.length > 1) feed.begin(part.file);
+      const entry = await feedFile(source, feed, c);
+      if (source.next >= 0 || part.kind !== 'download') cached = false;
+      if (entry && sources.length > 1 && part.sha256) await entry.commit();
+      else if (entry) keep.push(entry);
+    }
+    const model = feed.finish();
+    for (const entry of keep) await entry.commit();
+    return { model, cached };
+  } catch (error) {
+    feed.abandon();
+    for (const entry of keep) await (c.signal.aborted ? entry.suspend() : entry.drop());
+    const [only] = sources;
+    if (sources.length > 1 || only.part.kind !== 'download' || !mayBeSource(error)) throw error;
+    throw error instanceof SourceFailed ? error : new SourceFailed(only, error);
+  }
+}
+
+/** Another source may do better, unless memory ran out or all is at an end. */
+const mayBeSource = (error: unknown): boolean => !(error instanceof SottoError && ['memory', 'argument'].includes(error.code));
+
+/** Feeds one file. What it returns is to be kept when the model is whole. */
+async function feedFile(source: Source, feed: Feed, c: LoadContext): Promise<CacheEntry | undefined> {
+  const { part } = source;
+  if (part.kind === 'download') return feedDownload(source, part, feed, c);
+  let pieces: AsyncIterable<Uint8Array>;
+  if (part.kind === 'blob') pieces = streamPieces(part.blob.stream());
+  else if (part.kind === 'pulled') pieces = c.pulled();
+  else {
+    const file = await c.platform.openFile(part.path);
+    feed.expect(part.size ?? 0, file.size);
+    checkRoom(feed.total, c);
+    ({ pieces } = file);
+  }
+  const check = new Check(part, c);
+  for await (const bytes of pieces) check.feed(feed, bytes);
+  check.done(part.file);
+  return undefined;
+}
+
+async function feedDownload(source: Source, part: DownloadPart, feed: Feed, c: LoadContext): Promise<CacheEntry | undefined> {
+  const { cacheKey } = part;
+  const entry = cacheKey === undefined ? null : await c.platform.openCache(cacheKey, part.file).catch(() => null);
+  if (source.next < 0) {
+    if (!entry?.complete) {
+      nextSource(source, undefined);
+    } else {
+      try {
+        await feedCached(entry, part, feed, c);
+        return undefined;
+      } catch (error) {
+        if (!mayBeSource(error)) throw error;
+        await entry.drop(); // not what was kept: fetch it again
+        throw new SourceFailed(source, error);
+      }
+    }
+  }
+  let whole = false;
+  try {
+    const begin = feed.bytes;
+    const check = new Check(part, c);
+    if (entry && entry.bytes > 0) for await (const bytes of entry.read()) check.feed(feed, bytes, false);
+    const sized = (total: number): void => {
+      feed.expect(part.size ?? 0, total);
+      checkRoom(feed.total, c);
+    };
+    for await (const bytes of fetchPieces(part.urls[source.next], feed.bytes - begin, part.size, c.signal, sized)) {
+      check.feed(feed, bytes);
+      entry?.append(bytes);
+    }
+    whole = true;
+    check.done('this');
+    return entry ?? undefined;
+  } catch (error) {
+    const network = error instanceof SottoError ? error.code === 'network' : !whole;
+    await (network || c.signal.aborted ? entry?.suspend() : entry?.drop());
+    throw mayBeSource(error) ? new SourceFailed(source, error) : error;
+  }
+}
+
+async function feedCached(entry: CacheEntry, part: DownloadPart, feed: Feed, c: LoadContext): Promise<void> {
+  feed.expect(part.size ?? 0, entry.bytes);
+  const check = new Check(entry.checksItself ? { size: part.size } : part, c);
+  for await (const bytes of entry.read()) check.feed(feed, bytes);
+  check.done(`The cached model ${part.name}`);
+}
+
 /** A model that is being fed. */
 class Feed {
   readonly model: Pointer;
   bytes = 0;
+  /** At least what will come. */
+  total: number;
+  #identified = false;
   readonly #c: LoadContext;
   readonly #buffer: Pointer;
 
-  constructor(c: LoadContext) {
+  constructor(c: LoadContext, total: number) {
     this.#c = c;
+    this.total = total;
     this.#buffer = c.wasm.alloc(FEED_BYTES);
     this.model = c.wasm.x.sotto_wasm_model_open(c.engine);
     if (this.model === 0) c.wasm.fail(-2, c.engine);
   }
 
+  /** The size of a file is known better now. */
+  expect(before: number, size: number): void {
+    this.total += Math.max(size - before, 0);
+  }
+
+  begin(file: string): void {
+    const { wasm, engine } = this.#c;
+    const name = wasm.put(file);
+    const status = wasm.x.sotto_wasm_model_file(this.model, name);
+    wasm.free(name);
+    if (status < 0) wasm.fail(status, engine);
+  }
+
   /** Feeds; hashes with the engine's SHA-256 too if asked, while the bytes are there. */
-  add(bytes: Uint8Array, sha256: Pointer = 0): void {
+  add(bytes: Uint8Array, sha256: Pointer): void {
     const { wasm, engine } = this.#c;
     for (let at = 0; at < bytes.length; at += FEED_BYTES) {
       const part = bytes.subarray(at, at + FEED_BYTES);
@@ -58,6 +232,7 @@ class Feed {
       if (sha256) wasm.x.sotto_wasm_sha256_update(sha256, this.#buffer, part.length);
       const status = wasm.x.sotto_wasm_model_feed(this.model, this.#buffer, part.length);
       if (status < 0) wasm.fail(status, engine);
+      this.#identified ||= this.#c.identify(this.model);
     }
     this.bytes += bytes.length;
   }
@@ -75,71 +250,40 @@ class Feed {
   }
 }
 
-export async function loadModel(spec: ModelSpec, c: LoadContext): Promise<Loaded> {
-  if (spec.kind === 'download') return loadDownload(spec.download, c);
-  let size = 0;
-  let pieces: AsyncIterable<Uint8Array>;
-  let sha256: string | undefined;
-  if (spec.kind === 'blob') {
-    size = spec.blob.size;
-    pieces = streamPieces(spec.blob.stream());
-  } else if (spec.kind === 'file') {
-    ({ size, pieces } = await c.platform.openFile(spec.path));
-  } else {
-    size = spec.size ?? 0;
-    sha256 = spec.sha256;
-    pieces = c.pulled();
-  }
-  const feed = new Feed(c);
-  const hash = sha256 === undefined ? undefined : new StreamHash(c);
-  try {
-    for await (const bytes of pieces) {
-      if (c.signal.aborted) throw abortError();
-      hash ? hash.feed(feed, bytes) : feed.add(bytes);
-      c.report(feed.bytes, Math.max(size, feed.bytes));
-    }
-    if (hash && hash.digest() !== sha256) throw wrongHash('The model');
-    return { model: feed.finish(), cached: false };
-  } catch (error) {
-    feed.abandon();
-    throw error;
-  }
-}
-
-export async function* streamPieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
-}
-
-const wrongHash = (what: string): SottoError =>
-  new SottoError('format', `${what} is not the file that was asked for: its SHA-256 differs.`);
-
-/** SHA-256 of all that is fed: the platform's, or the engine's. */
-class StreamHash {
+/** Feeds a file, and knows in the end whether it was the right one: by the platform's SHA-256, or the engine's. */
+class Check {
   readonly #c: LoadContext;
+  readonly #size: number | undefined;
+  readonly #sha256: string | undefined;
   readonly #platform: Hash | undefined;
   readonly #own: Pointer = 0;
+  #bytes = 0;
 
-  constructor(c: LoadContext) {
+  constructor({ size, sha256 }: Pick<ModelPart, 'size' | 'sha256'>, c: LoadContext) {
     this.#c = c;
+    this.#size = size;
+    this.#sha256 = sha256;
+    if (sha256 === undefined) return;
     this.#platform = c.platform.sha256?.();
     if (!this.#platform) this.#own = c.wasm.x.sotto_wasm_sha256_open();
   }
 
-  feed(feed: Feed, bytes: Uint8Array): void {
+  feed(feed: Feed, bytes: Uint8Array, tell = true): void {
+    if (this.#c.signal.aborted) throw abortError();
     this.#platform?.update(bytes);
+    this.#bytes += bytes.length;
     feed.add(bytes, this.#own);
+    if (tell) this.#c.report(feed.bytes, Math.max(feed.total, feed.bytes));
   }
 
-  digest(): string {
+  done(what: string): void {
+    if (this.#size !== undefined && this.#bytes !== this.#size)
+      throw new SottoError('format', `${what} has ${this.#bytes} bytes, not the ${this.#size} that it should have.`);
+    if (this.#sha256 !== undefined && this.#digest() !== this.#sha256)
+      throw new SottoError('format', `${what} is not the file that was asked for: its SHA-256 differs.`);
+  }
+
+  #digest(): string {
     if (this.#platform) return this.#platform.digest();
     const { wasm } = this.#c;
     const out = wasm.alloc(32);
@@ -148,187 +292,4 @@ class StreamHash {
     wasm.free(out);
     return hex;
   }
-}
-
-async function loadDownload(download: Download, c: LoadContext): Promise<Loaded> {
-  const { sha256, name } = download;
-  const openCache = async (): Promise<CacheEntry | null> =>
-    download.cache && sha256 ? c.platform.openCache(sha256, download.file).catch(() => null) : null;
-  const entry = await openCache();
-  if (entry?.complete) {
-    try {
-      return { model: await loadCached(entry, download, c), cached: true };
-    } catch (error) {
-      if (c.signal.aborted || (error instanceof SottoError && error.code !== 'format')) throw error;
-      await entry.drop(); // not what was kept: fetch it again
-    }
-  }
-  const reasons: string[] = [];
-  let memory: SottoError | undefined;
-  for (const url of download.urls) {
-    try {
-      return { model: await loadUrl(url, download, await openCache(), c), cached: false };
-    } catch (error) {
-      if (c.signal.aborted) throw abortError();
-      if (error instanceof SottoError && error.code === 'memory') memory = error;
-      if (memory) throw memory;
-      const reason = error instanceof Error ? error.message : String(error);
-      // The engine's own word for a single address that the caller gave; otherwise a list.
-      if (download.urls.length === 1 && error instanceof SottoError && !sha256) throw error;
-      reasons.push(`${url}: ${reason.replace(/\.$/, '')}`);
-    }
-  }
-  const list = reasons.length ? reasons.join('; ') : 'it has no source here';
-  throw new SottoError('network', `The model ${name} could not be fetched (${list}).`);
-}
-
-async function loadCached(entry: CacheEntry, { name, sha256, size }: Download, c: LoadContext): Promise<Pointer> {
-  const feed = new Feed(c);
-  const hash = entry.checksItself ? undefined : new StreamHash(c);
-  try {
-    for await (const bytes of entry.read()) {
-      if (c.signal.aborted) throw abortError();
-      hash ? hash.feed(feed, bytes) : feed.add(bytes);
-      c.report(feed.bytes, Math.max(size ?? 0, entry.bytes));
-    }
-    if (hash && hash.digest() !== sha256) throw wrongHash(`The cached model ${name}`);
-    return feed.finish();
-  } catch (error) {
-    feed.abandon();
-    throw error instanceof SottoError ? error : new SottoError(c.signal.aborted ? 'closed' : 'format', String(error));
-  }
-}
-
-async function loadUrl(url: string, download: Download, entry: CacheEntry | null, c: LoadContext): Promise<Pointer> {
-  const { sha256, size } = download;
-  const feed = new Feed(c);
-  const hash = sha256 ? new StreamHash(c) : undefined;
-  let whole = false;
-  try {
-    if (entry && entry.bytes > 0) {
-      for await (const bytes of entry.read()) {
-        if (c.signal.aborted) throw abortError();
-        hash!.feed(feed, bytes);
-      }
-    }
-    let total = size ?? 0;
-    for await (const bytes of fetchPieces(url, feed.bytes, size, c.signal, (n) => (total = n))) {
-      hash ? hash.feed(feed, bytes) : feed.add(bytes);
-      entry?.append(bytes);
-      c.report(feed.bytes, Math.max(total, feed.bytes));
-    }
-    whole = true;
-    if (hash && hash.digest() !== sha256) throw wrongHash('this');
-    const model = feed.finish();
-    await entry?.commit();
-    return model;
-  } catch (error) {
-    feed.abandon();
-    const network = error instanceof SottoError ? error.code === 'network' : !whole;
-    await (network ? entry?.suspend() : entry?.drop());
-    throw error;
-  }
-}
-
-/** The bytes of `url` from `offset` on; broken connections are taken up again. */
-async function* fetchPieces(
-  url: string,
-  offset: number,
-  size: number | undefined,
-  signal: AbortSignal,
-  sized: (total: number) => void,
-): AsyncGenerator<Uint8Array> {
-  for (let tries = 0; ;) {
-    let broken: unknown;
-    const watch = new Watch(signal);
-    try {
-      const response = await fetch(url, {
-        signal: watch.signal,
-        headers: offset > 0 ? { Range: `bytes=${offset}-` } : {},
-      });
-      if (offset > 0 && response.status === 416 && offset === size) return;
-      if (!response.ok) throw new HttpError(response.status);
-      const resumed = response.status === 206;
-      let skip = resumed ? 0 : offset; // a server without ranges starts over
-      const length = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
-      const total = length > 0 ? length + (resumed ? offset : 0) : (size ?? 0);
-      if (size !== undefined && length > 0 && total !== size) {
-        throw new SottoError('format', `it is ${total} bytes, not the ${size} of the model`);
-      }
-      sized(total);
-      if (!response.body) throw new Error('no body');
-      for await (let bytes of streamPieces(response.body)) {
-        if (signal.aborted) throw abortError();
-        watch.heard();
-        if (skip > 0) {
-          const n = Math.min(skip, bytes.length);
-          bytes = bytes.subarray(n);
-          skip -= n;
-        }
-        if (bytes.length === 0) continue;
-        if (size !== undefined && offset + bytes.length > size) {
-          throw new SottoError('format', `it is longer than the ${size} bytes of the model`);
-        }
-        offset += bytes.length;
-        tries = 0;
-        yield bytes;
-      }
-      if (total === 0 || offset >= total) return;
-      if (length === 0) throw new SottoError('format', `it ends after ${offset} bytes, not the ${total} of the model`);
-      broken = new Error(`the connection broke after ${offset} of ${total} bytes`);
-    } catch (error) {
-      if (signal.aborted) throw abortError();
-      if (error instanceof SottoError) throw error;
-      if (error instanceof HttpError && !error.passing) throw new SottoError('network', error.message);
-      broken = error;
-    } finally {
-      watch.close();
-    }
-    if (offset === 0 || ++tries > RETRIES) throw new SottoError('network', reasonOf(broken));
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** (tries - 1)));
-  }
-}
-
-/** Ends a connection that is silent for too long, or when the caller says so. */
-class Watch {
-  readonly #controller = new AbortController();
-  readonly #caller: AbortSignal;
-  readonly #end = (): void => this.#controller.abort();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-
-  constructor(caller: AbortSignal) {
-    this.#caller = caller;
-    caller.addEventListener('abort', this.#end, { once: true });
-    this.heard();
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  heard(): void {
-    clearTimeout(this.#timer);
-    const silence = new Error(`nothing came for ${SILENCE_MS / 1000} s`);
-    this.#timer = setTimeout(() => this.#controller.abort(silence), SILENCE_MS);
-  }
-
-  close(): void {
-    clearTimeout(this.#timer);
-    this.#caller.removeEventListener('abort', this.#end);
-  }
-}
-
-class HttpError extends Error {
-  /** May be over in a moment. */
-  readonly passing: boolean;
-  constructor(status: number) {
-    super(`HTTP status ${status}`);
-    this.passing = status === 408 || status === 429 || status >= 500;
-  }
-}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error && error.cause.message ? ` (${error.cause.message})` : '';
-  return error.message + cause;
 }

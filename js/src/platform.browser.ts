@@ -14,7 +14,7 @@ const files: Record<Variant, () => URL> = {
 };
 
 const scope = globalThis as unknown as {
-  postMessage(message: unknown): void;
+  postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
   addEventListener(type: 'message', listener: (event: MessageEvent) => void): void;
 };
 
@@ -22,7 +22,7 @@ let channel: MessageChannel | undefined;
 
 export const platform: Platform = {
   listen: (onMessage) => scope.addEventListener('message', (event) => onMessage(event.data)),
-  post: (message) => scope.postMessage(message),
+  post: (message, transfer = []) => scope.postMessage(message, transfer),
 
   async compile(variant) {
     const url = files[variant]();
@@ -43,11 +43,7 @@ export const platform: Platform = {
   cores: () => navigator.hardwareConcurrency || 1,
 
   startThread(seat) {
-    const worker = startWorker(new URL('./thread.js', import.meta.url), (url) =>
-      url
-        ? new Worker(url, { type: 'module' })
-        : new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }),
-    );
+    const worker = startWorker('thread.js', () => new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }));
     worker.postMessage(seat);
     return { stop: () => worker.terminate() };
   },

@@ -12,7 +12,7 @@ const port = parentPort!;
 
 export const platform: Platform = {
   listen: (onMessage) => void port.on('message', onMessage),
-  post: (message) => port.postMessage(message),
+  post: (message, transfer = []) => port.postMessage(message, transfer),
 
   async compile(variant) {
     const file = new URL(`./sotto-${variant}.wasm`, import.meta.url);

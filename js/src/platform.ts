@@ -6,7 +6,7 @@ import type { ThreadSeat } from './wasm.js';
 
 export interface Platform {
   listen(onMessage: (message: ToWorker) => void): void;
-  post(message: FromWorker): void;
+  post(message: FromWorker, transfer?: ArrayBuffer[]): void;
   /** Compiles one of the four builds. */
   compile(variant: Variant): Promise<WebAssembly.Module>;
   /** Processors, at least 1. */

@@ -10,34 +10,41 @@
 //                                <──    segments, progress {id}         0..n
 //   cancel {id}                  ──>
 //                                <──    done {id} | failed {id}
-//   generate {id, session, ...}  ──>                                   language models; open and count alike
-//                                <──    text {id}                       0..n
+//   generate {id, session, ...}  ──>                                   language models; the other tasks alike
+//                                <──    evaluated, overflow, text {id}  0..n
 //   cancel {id}                  ──>
-//                                <──    generated {id} | failed {id}
+//                                <──    answer {id} | failed {id}
 //   close                        ──>
 //                                <──    closed
 //
-// Pieces of a model that the page itself reads (streams, buffers) travel the same way, as id 0.
+// Pieces of a model that the page itself reads (streams, buffers) travel the same way, as id 0, one file after the other.
 import type { Variant } from './detect.js';
 import type { ErrorData } from './errors.js';
+import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
 
-/** Where the bytes of a model come from. */
-export type ModelSpec =
-  | { kind: 'pulled'; size?: number | undefined; sha256?: string | undefined }
-  | { kind: 'blob'; blob: Blob }
-  | { kind: 'file'; path: string }
-  | { kind: 'download'; download: Download };
+/** A model: one file, or several that belong together, in the order in which the engine wants them. */
+export interface ModelSpec {
+  parts: ModelPart[];
+}
+
+/** Where the bytes of a file come from. */
+export type ModelPart = {
+  /** Its name, by which the engine knows files of several apart. */
+  file: string;
+  size?: number | undefined;
+  /** What its bytes must be. */
+  sha256?: string | undefined;
+} & ({ kind: 'pulled' } | { kind: 'blob'; blob: Blob } | { kind: 'path'; path: string } | Download);
 
 export interface Download {
+  kind: 'download';
+  /** For messages. */
   name: string;
-  /** Its name in a cache. */
-  file: string;
+  /** Tried in order. */
   urls: string[];
-  size?: number | undefined;
-  sha256?: string | undefined;
-  /** Look in the cache and keep the file there; only for files with a sha256. */
-  cache: boolean;
+  /** Look in the cache and keep the file there, under this key: only where something says what its bytes must be. */
+  cacheKey?: string | undefined;
 }
 
 /** Where the samples of a recording come from. */
@@ -99,31 +106,53 @@ export interface Timings {
 /** Who speaks. */
 export type Role = 'system' | 'user' | 'assistant';
 
-export interface Message {
+/** What one of them said. */
+export interface Turn {
   role: Role;
   content: string;
 }
 
-/** What a language model goes on with: a conversation in its template, or a text as it is. */
-export type Prompt = { messages: Message[] } | { text: string };
+/** What a language model goes on with: a conversation in its template, and how the answer begins; or a text as it is. */
+export type Prompt = { turns: Turn[]; prefix: string } | { text: string };
+
+/** What a sampler is opened with: [name in sotto.h, value], [id, bias]. */
+export interface Sampling {
+  options: [string, number][];
+  logitBias?: [number, number][] | undefined;
+}
 
 /** Wall times of one generation. */
 export interface GenerationTimings {
   prefillMs: number;
   /** Tokens of the prompt. */
   nPrefill: number;
+  /** Those of them that were evaluated before, and not again. */
+  nReused: number;
   decodeMs: number;
   /** Tokens evaluated one by one. */
   nDecode: number;
 }
 
+/** Log-probabilities are the model's own: before penalties, temperature and the rest. */
+export interface TokenLogprob {
+  id: number;
+  /** May be a part of a character: then it holds U+FFFD. */
+  text: string;
+  logprob: number;
+  /** The likeliest in its place, as many as were asked for. */
+  top: { id: number; text: string; logprob: number }[];
+}
+
 export interface Generation {
+  /** Without the prefix that was given. */
   text: string;
   promptTokens: number[];
   /** Those written, the one that ends the text included. */
   tokens: number[];
   /** The model's own end, a string of `stop`, `maxTokens`, or a full context. */
   stopReason: 'end' | 'stop' | 'length' | 'context';
+  /** Of each of the tokens, where asked for. */
+  logprobs?: TokenLogprob[] | undefined;
   timings: GenerationTimings;
   /** Of the engine's linear memory. */
   memoryBytes: number;
@@ -134,19 +163,44 @@ export interface GenerateMessage {
   id: number;
   session: number;
   prompt: Prompt;
-  /** Of the sampler: [name in sotto.h, value]. */
-  sampling: [string, number][];
+  sampling: Sampling;
   maxTokens: number;
   stop: string[];
+  /** undefined: tell no log-probabilities. */
+  logprobs?: number | undefined;
+  /** Leave out the oldest turns where the context is too small. */
+  drop: boolean;
 }
 
-/** Tasks on a language model. */
+/** Logits of tokens [first, first + rows) of a text: [rows, n_vocab]. */
+export interface LogitRows {
+  first: number;
+  rows: number;
+  data: Float32Array;
+}
+
+/** Tasks on a language model; each is answered by one `answer`. */
 export type LanguageMessage =
+  /** A Generation. */
   | GenerateMessage
-  /** Opens session number `session`; `context` 0: the default. */
-  | { type: 'open'; id: number; session: number; context: number }
-  /** Tokens of a text alone, or of a conversation. */
-  | { type: 'count'; id: number; prompt: Prompt };
+  /** Opens session number `session`: its context window. Options as those of a sampler. */
+  | { type: 'open'; id: number; session: number; options: [string, number][]; saved?: Uint8Array | undefined }
+  /** Opens session number `session` as a copy of another. */
+  | { type: 'fork'; id: number; session: number; from: number }
+  /** The session as a Uint8Array. */
+  | { type: 'save'; id: number; session: number }
+  /** Ids of a text or of a conversation: number[]. */
+  | { type: 'tokenize'; id: number; prompt: Prompt; special: boolean; bos: boolean }
+  /** How many those are. */
+  | { type: 'count'; id: number; prompt: Prompt }
+  /** A string. */
+  | { type: 'detokenize'; id: number; ids: Int32Array; special: boolean }
+  /** Log-probabilities of ids[1..]: a Float32Array. */
+  | { type: 'score'; id: number; ids: Int32Array }
+  /** Nothing; before that `rows`, each but the first after a `more`. */
+  | { type: 'logits'; id: number; ids: Int32Array };
+
+export type LanguageAnswer = Generation | number | number[] | string | Uint8Array | Float32Array | undefined;
 
 export interface ModelInfo {
   architecture: string;
@@ -213,7 +267,7 @@ export interface Outcome {
 
 export interface LoadMessage {
   type: 'load';
-  kind: 'speech' | 'language';
+  kind: ModelKind;
   model: ModelSpec;
   threads?: number | undefined;
   variant?: Variant | undefined;
@@ -225,6 +279,8 @@ export type ToWorker =
   | LanguageMessage
   | { type: 'closeSession'; session: number }
   | { type: 'piece'; id: number; data: Float32Array | Uint8Array | null }
+  /** The page has used the rows that came. */
+  | { type: 'more'; id: number }
   | { type: 'cancel'; id: number }
   | { type: 'tensors'; id: number }
   | { type: 'close' };
@@ -244,8 +300,9 @@ export type FromWorker =
   | { type: 'progress'; id: number; progress: Progress }
   | { type: 'done'; id: number; outcome: Outcome }
   | { type: 'text'; id: number; text: string }
-  | { type: 'generated'; id: number; generation: Generation }
-  | { type: 'opened'; id: number; contextWindow: number }
-  | { type: 'counted'; id: number; n: number }
+  | { type: 'evaluated'; id: number; done: number; total: number }
+  | { type: 'overflow'; id: number; dropped: number }
+  | { type: 'rows'; id: number; rows: LogitRows }
+  | { type: 'answer'; id: number; answer: LanguageAnswer }
   | { type: 'tensors'; id: number; tensors: TensorInfo[] }
   | { type: 'closed' };

@@ -2,12 +2,13 @@
 //
 //   load ──> pick a build ──> compile ──> instantiate ──> start threads ──> feed the model ──> ready
 //   transcribe ──> queue ──> open ──> [push audio, step, hand out segments, let messages in] ──> done
-//   open, generate, count ──> queue ──> language.ts
+//   open, generate, tokenize, ... ──> queue ──> language.ts
 import { AudioReader, type Block } from './audio.js';
 import { detect, type Variant } from './detect.js';
 import { abortError, SottoError, toErrorData } from './errors.js';
 import { Language as LanguageSide } from './language.js';
-import { loadModel, streamPieces } from './loader.js';
+import { loadModel } from './loader.js';
+import { checkKind } from './kind.js';
 import type { OptionValue } from './options.js';
 import type { Platform, Thread } from './platform.js';
 import type {
@@ -22,6 +23,7 @@ import type {
   TensorInfo,
   ToWorker,
 } from './protocol.js';
+import { streamPieces } from './stream.js';
 import { Wasm, type Pointer } from './wasm.js';
 
 const STARVED = 3;
@@ -70,7 +72,14 @@ interface Job {
   id: number;
   cancelled: boolean;
   pull: Pull<Piece>;
+  /** Parts that it may still send before the page has used one. */
+  credit: number;
+  /** Ends a wait for more credit. */
+  wake: () => void;
 }
+
+/** Parts under way to the page: one is used while the next is computed. */
+const PARTS_AHEAD = 2;
 
 interface TranscribeJob extends Job {
   options: [string, OptionValue][];
@@ -82,17 +91,6 @@ export function serve(platform: Platform): void {
   platform.listen((message) => server.receive(message));
 }
 
-/** Says where a model belongs that was given to the wrong class. */
-function checkKind(kind: LoadMessage['kind'], architecture: string): void {
-  if (kind === 'language' && architecture === 'whisper')
-    throw new SottoError('argument', 'This is a Whisper model, which transcribes speech: give it to Transcriber.create().');
-  if (kind === 'speech' && architecture !== 'whisper')
-    throw new SottoError(
-      'argument',
-      `This is a language model (${architecture}), which does not hear: give it to LanguageModel.create().`,
-    );
-}
-
 class Server {
   readonly #platform: Platform;
   readonly #threads: Thread[] = [];
@@ -102,6 +100,7 @@ class Server {
   #wasm!: Wasm;
   #model: Pointer = 0;
   #engine: Pointer = 0;
+  #described!: ModelInfo;
   #text: LanguageSide | undefined;
   #loadMs = 0;
   #last: Promise<void> = Promise.resolve();
@@ -124,8 +123,14 @@ class Server {
         break;
       }
       case 'open':
+      case 'fork':
+      case 'save':
       case 'generate':
+      case 'tokenize':
       case 'count':
+      case 'detokenize':
+      case 'score':
+      case 'logits':
         this.#queue(message.id, (job) => this.#speak(message, job));
         break;
       case 'closeSession':
@@ -140,6 +145,14 @@ class Server {
         if (!job) break;
         job.cancelled = true;
         job.pull.give(abortError());
+        job.wake();
+        break;
+      }
+      case 'more': {
+        const job = this.#jobs.get(message.id);
+        if (!job) break;
+        job.credit++;
+        job.wake();
         break;
       }
       case 'tensors':
@@ -153,6 +166,7 @@ class Server {
 
   async #close(): Promise<void> {
     this.#closing.abort();
+    for (const job of this.#jobs.values()) job.wake();
     await Promise.all(this.#threads.map((thread) => thread.stop()));
     this.#platform.post({ type: 'closed' });
   }
@@ -170,11 +184,15 @@ class Server {
       report: this.#throttled((loaded: number, total: number) =>
         this.#platform.post({ type: 'download', loaded, total }),
       ),
+      identify: (model) => {
+        const { architecture } = this.#describe(model);
+        if (architecture !== '') checkKind(message.kind, architecture);
+        return architecture !== '';
+      },
       signal: this.#closing.signal,
     });
     this.#model = model;
-    const described = this.#describe();
-    checkKind(message.kind, described.architecture);
+    this.#described = this.#describe(model);
     this.#loadMs = performance.now() - start;
     const info: EngineInfo = {
       variant,
@@ -182,7 +200,7 @@ class Server {
       threads,
       whySingle,
       languages: this.#languages(),
-      model: described,
+      model: this.#described,
       cached,
       loadMs: this.#loadMs,
     };
@@ -252,8 +270,8 @@ class Server {
     }
   }
 
-  #describe(): ModelInfo {
-    const { values } = this.#wasm.row(21, (out) => this.#wasm.x.sotto_wasm_model_describe(this.#model, out));
+  #describe(model: Pointer): ModelInfo {
+    const { values } = this.#wasm.row(21, (out) => this.#wasm.x.sotto_wasm_model_describe(model, out));
     const [architecture, name, weightType] = values.slice(0, 3).map((p) => this.#wasm.text(p));
     const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] =
       values.slice(3);
@@ -289,7 +307,7 @@ class Server {
 
   #queue(id: number, work: (job: Job) => Promise<void>): void {
     const pull = new Pull<Piece>(() => this.#platform.post({ type: 'pull', id }));
-    const job: Job = { id, pull, cancelled: false };
+    const job: Job = { id, pull, cancelled: false, credit: PARTS_AHEAD, wake: () => {} };
     this.#jobs.set(id, job);
     this.#last = this.#last.then(async () => {
       try {
@@ -303,9 +321,16 @@ class Server {
     });
   }
 
-  #speak(message: LanguageMessage, job: Job): Promise<void> {
-    this.#text ??= new LanguageSide(this.#wasm, this.#engine, this.#model, this.#platform);
-    return this.#text.run(message, () => job.cancelled || this.#closing.signal.aborted);
+  async #speak(message: LanguageMessage, job: Job): Promise<void> {
+    this.#text ??= new LanguageSide(this.#wasm, this.#engine, this.#model, this.#platform, this.#described);
+    const cancelled = (): boolean => job.cancelled || this.#closing.signal.aborted;
+    const room = async (): Promise<void> => {
+      while (job.credit === 0 && !cancelled()) await new Promise<void>((resolve) => (job.wake = resolve));
+      job.credit--;
+    };
+    const answer = await this.#text.run(message, { cancelled, room });
+    const buffer = answer instanceof Uint8Array || answer instanceof Float32Array ? [answer.buffer as ArrayBuffer] : [];
+    this.#platform.post({ type: 'answer', id: message.id, answer }, buffer);
   }
 
   #openTranscription(options: [string, OptionValue][]): Pointer {

@@ -1,13 +1,17 @@
 // Starts a module worker, also one that lies on another origin (a CDN): there it is imported by a worker of our own.
 
-/** `start(undefined)` must hold the literal `new Worker(new URL(...))` that bundlers look for. */
-export function startWorker(url: URL, start: (url: string | undefined) => Worker): Worker {
-  if (url.protocol === 'blob:' || url.protocol === 'data:' || url.origin === globalThis.location?.origin)
-    return start(undefined);
-  const source = URL.createObjectURL(new Blob([`import ${JSON.stringify(url.href)};`], { type: 'text/javascript' }));
+/** Apart from import.meta.url, so that bundlers do not take what is made of it for a second copy of the worker. */
+const here = import.meta.url;
+
+/** `start` must hold the literal `new Worker(new URL(...))` that bundlers look for. */
+export function startWorker(file: string, start: () => Worker): Worker {
+  const { protocol, origin } = new URL(here);
+  if (protocol === 'blob:' || protocol === 'data:' || origin === globalThis.location?.origin) return start();
+  const source = `import ${JSON.stringify(new URL(file, here).href)};`;
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
   try {
-    return start(source);
+    return new Worker(url, { type: 'module' });
   } finally {
-    setTimeout(() => URL.revokeObjectURL(source), 60_000);
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
   }
 }

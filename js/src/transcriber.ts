@@ -1,7 +1,8 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The public class for speech: an engine with a Whisper model, and recordings handed to it.
 import { availabilityOf, Engine, removeModel, type Availability, type EngineOptions } from './engine.js';
-import { resolveAudio, type AudioInput, type AudioOptions, type ModelInput, type ModelOptions } from './input.js';
+import { resolveAudio, type AudioInput, type AudioOptions } from './input.js';
+import type { ModelInput, ModelOptions } from './model-input.js';
 import { defaultModel } from './models.js';
 import { engineOptions, type DecodeOptions } from './options.js';
 import type { EngineInfo, Progress, TensorInfo } from './protocol.js';
@@ -36,12 +37,12 @@ export class Transcriber {
 
   /** Whether a model is in the cache, can be fetched, or is unknown; other inputs than ids count as available. */
   static availability(options: Pick<CreateOptions, 'model'> & ModelOptions = {}): Promise<Availability> {
-    return availabilityOf(options.model ?? defaultModel, options);
+    return availabilityOf(options.model ?? defaultModel, options, 'speech');
   }
 
   /** Removes a model from the cache. */
-  static remove(model: string | { url: string | URL; sha256: string }): Promise<void> {
-    return removeModel(model);
+  static remove(model: ModelInput): Promise<void> {
+    return removeModel(model, 'speech');
   }
 
   /** Several calls queue. Buffers are read while it runs and stay the caller's. */

@@ -16,6 +16,7 @@ interface Exports {
   sotto_wasm_error(engine: Pointer): Pointer;
   sotto_wasm_thread(engine: Pointer, index: number): void;
   sotto_wasm_model_open(engine: Pointer): Pointer;
+  sotto_wasm_model_file(model: Pointer, name: Pointer): number;
   sotto_wasm_model_feed(model: Pointer, bytes: Pointer, size: number): number;
   sotto_wasm_model_finish(model: Pointer): number;
   sotto_wasm_model_close(model: Pointer): void;
@@ -37,6 +38,10 @@ interface Exports {
   sotto_wasm_transcription_timings(t: Pointer, out: Pointer): void;
   sotto_wasm_sampler_options(): Pointer;
   sotto_wasm_sampler_option(options: Pointer, name: Pointer, value: number): number;
+  sotto_wasm_logit_biases(n: number): Pointer;
+  sotto_wasm_logit_bias(biases: Pointer, index: number, id: number, bias: number): void;
+  sotto_wasm_session_options(): Pointer;
+  sotto_wasm_session_option(options: Pointer, name: Pointer, value: number): number;
   sotto_wasm_tokenize(
     model: Pointer,
     bytes: Pointer,
@@ -46,7 +51,7 @@ interface Exports {
     capacity: number,
     out: Pointer,
   ): number;
-  sotto_wasm_token_piece(model: Pointer, id: number, out: Pointer): Pointer;
+  sotto_wasm_token_piece(model: Pointer, id: number, showControl: number, out: Pointer): Pointer;
   sotto_wasm_token_ends(model: Pointer, id: number): number;
   sotto_wasm_turns(n: number): Pointer;
   sotto_wasm_turn(turns: Pointer, index: number, role: number, bytes: Pointer, size: number): void;
@@ -58,16 +63,33 @@ interface Exports {
     capacity: number,
     out: Pointer,
   ): number;
-  sotto_wasm_session_open(model: Pointer, nCtx: number): Pointer;
+  sotto_wasm_chat_fit(
+    model: Pointer,
+    turns: Pointer,
+    nTurns: number,
+    maxTokens: number,
+    ids: Pointer,
+    capacity: number,
+    out: Pointer,
+  ): number;
+  sotto_wasm_session_open(model: Pointer, options: Pointer, out: Pointer): number;
+  sotto_wasm_session_fork(session: Pointer, out: Pointer): number;
+  sotto_wasm_session_save_bytes(s: Pointer): number;
+  sotto_wasm_session_save(s: Pointer, bytes: Pointer, capacity: number, out: Pointer): number;
+  sotto_wasm_session_restore(s: Pointer, bytes: Pointer, n: number): number;
   sotto_wasm_session_close(s: Pointer): void;
   sotto_wasm_session_capacity(s: Pointer): number;
+  sotto_wasm_session_length(s: Pointer): number;
   sotto_wasm_session_sync(s: Pointer, tokens: Pointer, n: number): number;
   sotto_wasm_session_step(s: Pointer): number;
-  sotto_wasm_session_logits(s: Pointer): Pointer;
+  sotto_wasm_session_n_logits(s: Pointer): number;
+  sotto_wasm_session_logits(s: Pointer, back: number): Pointer;
   sotto_wasm_sampler_open(model: Pointer, options: Pointer): Pointer;
   sotto_wasm_sampler_close(s: Pointer): void;
   sotto_wasm_sampler_accept(s: Pointer, id: number): void;
-  sotto_wasm_sampler_sample(s: Pointer, logits: Pointer): number;
+  sotto_wasm_sampler_sample(s: Pointer, logits: Pointer, out: Pointer): number;
+  sotto_wasm_sampler_top(s: Pointer, logits: Pointer, n: number, out: Pointer): number;
+  sotto_wasm_logprob(logits: Pointer, nVocab: number, id: number): number;
   sotto_wasm_text_stream_open(stops: Pointer, n: number): Pointer;
   sotto_wasm_text_stream_close(s: Pointer): void;
   sotto_wasm_text_stream_push(s: Pointer, bytes: Pointer, size: number, out: Pointer): number;
@@ -106,7 +128,7 @@ const MOST_PAGES = [65536, 32768, 16384, 8192];
 /** Stack of a worker thread: kernels keep small tiles there. */
 const STACK_BYTES = 256 << 10;
 /** Doubles that src/wasm.c writes at most in one row. */
-const ROW_DOUBLES = 21;
+const ROW_DOUBLES = 40;
 
 function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory | undefined): WebAssembly.Imports {
   const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};
@@ -136,10 +158,10 @@ export function runThread({ module, memory, engine, index, stackTop }: ThreadSea
 }
 
 /** Reserves a shared memory, as large as the device lets us. undefined: it lets us none. */
-function sharedMemory(): WebAssembly.Memory | undefined {
+function sharedMemory(): { memory: WebAssembly.Memory; maxPages: number } | undefined {
   for (const maximum of MOST_PAGES) {
     try {
-      return new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true });
+      return { memory: new WebAssembly.Memory({ initial: FIRST_PAGES, maximum, shared: true }), maxPages: maximum };
     } catch {
       // a smaller one, then
     }
@@ -151,11 +173,14 @@ export class Wasm {
   readonly x: Exports;
   readonly memory: WebAssembly.Memory;
   readonly module: WebAssembly.Module;
+  /** What the memory can grow to. */
+  readonly maxBytes: number;
   readonly #row: Pointer;
   readonly #decoder = new TextDecoder();
 
-  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, x: Exports) {
+  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, maxPages: number, x: Exports) {
     this.module = module;
+    this.maxBytes = maxPages * PAGE_BYTES;
     this.memory = memory;
     this.x = x;
     this.#row = this.alloc(ROW_DOUBLES * 8);
@@ -164,11 +189,11 @@ export class Wasm {
   /** undefined: the module wants a shared memory, and the device gives none. */
   static async instantiate(module: WebAssembly.Module): Promise<Wasm | undefined> {
     const wantsMemory = WebAssembly.Module.imports(module).some((i) => i.kind === 'memory');
-    const memory = wantsMemory ? sharedMemory() : undefined;
-    if (wantsMemory && !memory) return undefined;
-    const instance = await WebAssembly.instantiate(module, importsOf(module, memory));
+    const shared = wantsMemory ? sharedMemory() : undefined;
+    if (wantsMemory && !shared) return undefined;
+    const instance = await WebAssembly.instantiate(module, importsOf(module, shared?.memory));
     const x = instance.exports as unknown as Exports;
-    return new Wasm(module, memory ?? x.memory!, x);
+    return new Wasm(module, shared?.memory ?? x.memory!, shared?.maxPages ?? MOST_PAGES[0], x);
   }
 
   /** Zeroed memory. */
@@ -200,6 +225,7 @@ export class Wasm {
   /** Text of `n` bytes; without `n` up to the closing NUL. */
   text(p: Pointer, n?: number): string {
     if (p === 0) return '';
+    p >>>= 0; // the upper half of memory comes as negative numbers
     const all = new Uint8Array(this.memory.buffer);
     const end = n === undefined ? all.indexOf(0, p) : p + n;
     return this.#decoder.decode(all.slice(p, end)); // a copy, as decoders refuse shared memory
@@ -211,6 +237,28 @@ export class Wasm {
     const p = this.alloc(encoded.length + 1);
     this.bytes(p, encoded.length).set(encoded);
     return p;
+  }
+
+  /** Calls fn with the bytes of a text in the engine's memory. */
+  withText<T>(text: string, fn: (p: Pointer, size: number) => T): T {
+    const encoded = new TextEncoder().encode(text);
+    const p = this.alloc(encoded.length);
+    try {
+      this.bytes(p, encoded.length).set(encoded);
+      return fn(p, encoded.length);
+    } finally {
+      this.free(p);
+    }
+  }
+
+  /** Sets options by name. */
+  setOptions(options: [string, number][], set: (name: Pointer, value: number) => number): void {
+    for (const [name, value] of options) {
+      const p = this.put(name);
+      const known = set(p, value);
+      this.free(p);
+      if (!known) throw new SottoError('argument', `There is no option ${name}.`);
+    }
   }
 
   /** A seat for thread `index`. Its stack is never given back: threads live as long as the memory. */

@@ -83,12 +83,23 @@ uint32_t hash_key(const void *bytes, size_t n) {
 
 #ifdef __wasm__
 
+bool heap_reserve(size_t bytes); /* src/wasm/libc.c */
+bool mem_reserve(uint64_t bytes) { return bytes <= SIZE_MAX && heap_reserve((size_t)bytes); }
+
 __attribute__((import_module("env"), import_name("now_ms"))) double host_now_ms(void);
 double now_ms(void) { return host_now_ms(); }
 
 #else
 
 #include <time.h>
+
+bool mem_reserve(uint64_t bytes) {
+  void *volatile p =
+      bytes < SIZE_MAX / 2 ? malloc((size_t)bytes + 1) : NULL; /* volatile: compilers leave such pairs out */
+  const bool had = p != NULL;
+  free(p);
+  return had;
+}
 
 double now_ms(void) {
   struct timespec t;

@@ -29,6 +29,9 @@ sotto_status fail(error *err, sotto_status status, const char *format, ...) __at
 void *mem_alloc(size_t count, size_t size);
 void mem_free(void *p);
 
+/* Whether this many bytes more can be had, in parts. Takes none. */
+bool mem_reserve(uint64_t bytes);
+
 /* A block with room for `need` elements of `size` bytes: `block` (NULL at first) while *capacity elements are enough, else one of at least
  * twice as many, to which the first `used` have moved. NULL when there is no memory: then nothing has changed. */
 void *mem_grow(void *block, size_t size, size_t used, size_t *capacity, size_t need);

@@ -234,6 +234,7 @@ void cpu_backend_close(backend *be) {
   mem_free(c->left_scales);
   mem_free(c->few);
   mem_free(c->dense);
+  mem_free(c->partial);
   mem_free(c->scratch);
   mem_free(c);
 }

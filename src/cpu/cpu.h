@@ -23,6 +23,8 @@ typedef struct cpu {
   size_t few_bytes;
   float *dense; /* dense_size elements: the copy that read gives of a tensor with gaps */
   size_t dense_size;
+  float *partial; /* partial_size elements: what threads that share a query's places found */
+  size_t partial_size;
   char *scratch; /* scratch_bytes for each thread */
   size_t scratch_bytes;
 } cpu;

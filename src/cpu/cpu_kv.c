@@ -20,20 +20,23 @@ static bool open_whole(cpu *c, kv *a) {
 }
 
 static bool open_slots(cpu *c, kv *a) {
+  const bool eight = a->type == KV_Q8_0;
   a->padded_slots = a->n_slots;
   a->padded_dim = divide_up(a->head_dim, SLOT_DIMS) * SLOT_DIMS;
+  a->groups = eight ? a->padded_dim / KV_GROUP : 1;
   const size_t rows = (size_t)a->n_head * (size_t)a->n_slots;
-  a->k = mem_alloc(rows, (size_t)a->padded_dim * sizeof(int16_t));
-  a->v = mem_alloc(rows, (size_t)a->padded_dim * sizeof(int16_t));
-  a->k_scale = mem_alloc(rows, sizeof(float));
-  a->v_scale = mem_alloc(rows, sizeof(float));
-  return cpu_grow_scratch(c, (size_t)a->n_slots * 4 + (size_t)a->padded_dim * 6 + 64);
+  const size_t row_bytes = (size_t)a->padded_dim * (eight ? 1 : sizeof(int16_t));
+  a->k = mem_alloc(rows, row_bytes);
+  a->v = mem_alloc(rows, row_bytes);
+  a->k_scale = mem_alloc(rows, (size_t)a->groups * sizeof(float));
+  a->v_scale = mem_alloc(rows, (size_t)a->groups * sizeof(float));
+  return cpu_attention_grow(c, a->padded_dim);
 }
 
 kv *cpu_kv_open(backend *be, int kind, kv_type type, int32_t n_slots, int32_t n_head, int32_t head_dim) {
   cpu *c = (cpu *)be;
-  if (type != KV_16) return NULL;
   if (n_slots < 1 || n_head < 1 || head_dim < 1 || n_slots > 1 << 24 || head_dim > 1 << 16) return NULL;
+  if (kind == KV_WHOLE && type != KV_16) return NULL;
   kv *a = mem_alloc(1, sizeof *a);
   if (!a) return NULL;
   *a = (kv){.kind = kind, .type = type, .n_slots = n_slots, .n_head = n_head, .head_dim = head_dim};
@@ -72,14 +75,14 @@ static void fill_item(void *context, int32_t item, int32_t thread) {
   if (item % 2 == 0) {
     const size_t panel_size = (size_t)divide_up(a->head_dim, 2) * 2 * nr;
     for (int32_t s = 0; s < a->n_slots; s++)
-      a->k_scale[(size_t)head * (size_t)a->padded_slots + (size_t)s] =
-          quantize_right(kernel, tensor_at(j->k, s) + column, a->head_dim,
-                         a->k + (size_t)head * kv_key_size(a) + (size_t)s / nr * panel_size + (size_t)s % nr * 2, nr);
+      a->k_scale[(size_t)head * (size_t)a->padded_slots + (size_t)s] = quantize_right(
+          kernel, tensor_at(j->k, s) + column, a->head_dim,
+          (int16_t *)a->k + (size_t)head * kv_key_size(a) + (size_t)s / nr * panel_size + (size_t)s % nr * 2, nr);
   } else {
     for (int32_t d = 0; d < a->head_dim; d += kernel->nr)
       kernel->quantize_columns(
           tensor_at(j->v, 0) + column + d, (size_t)j->v.stride, a->n_slots, a->head_dim - d,
-          a->v + (size_t)head * kv_value_size(a) + (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)d,
+          (int16_t *)a->v + (size_t)head * kv_value_size(a) + (size_t)divide_up(a->n_slots, 2) * 2 * (size_t)d,
           a->v_scale + (size_t)head * (size_t)a->padded_dim + d);
   }
 }
@@ -89,35 +92,73 @@ void cpu_kv_fill(backend *be, kv *a, tensor k, tensor v) {
   cpu_run(job.c, fill_item, &job, 2 * a->n_head, 2.0 * k.rows * k.cols);
 }
 
-void cpu_kv_store(backend *be, kv *a, tensor k, tensor v, const int32_t *slots) {
-  const cpu *c = (cpu *)be;
-  for (int32_t i = 0; i < k.rows; i++) {
+/* int8 with a scale for each group of x[n]; scales lie `stride` apart. */
+static void quantize_groups(const kernels *k, const float *x, int32_t n, int8_t *out, float *scales, size_t stride) {
+  for (int32_t g = 0; g < n; g += KV_GROUP, scales += stride) {
+    const int32_t length = min_i32(KV_GROUP, n - g);
+    int16_t wide[KV_GROUP] = {0};
+    float largest, norm = k->norm(x + g, length, &largest);
+    *scales = norm == norm ? fixed_unit(0, largest, 1) * (FIXED_MAX / 127) : norm;
+    k->quantize_pairs(x + g, length, *scales, wide, 1);
+    for (int32_t i = 0; i < length; i++) out[g + i] = (int8_t)wide[i];
+  }
+}
+
+typedef struct store_job {
+  const cpu *c;
+  kv *a;
+  tensor k, v;
+  const int32_t *slots;
+} store_job;
+
+#define ROWS_PER_ITEM 16
+
+static void store_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const store_job *j = context;
+  const kernels *kernel = j->c->k;
+  kv *a = j->a;
+  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->k.rows);
+  for (int32_t i = first; i < end; i++) {
     for (int32_t head = 0; head < a->n_head; head++) {
-      const size_t place = (size_t)head * (size_t)a->n_slots + (size_t)slots[i], at = place * (size_t)a->padded_dim;
-      const int32_t column = head * a->head_dim;
-      a->k_scale[place] = quantize_right(c->k, tensor_at(k, i) + column, a->head_dim, a->k + at, 1);
-      a->v_scale[place] = quantize_right(c->k, tensor_at(v, i) + column, a->head_dim, a->v + at, 1);
+      const kv_row r = kv_row_at(a, head, j->slots[i]);
+      const float *k = tensor_at(j->k, i) + head * a->head_dim, *v = tensor_at(j->v, i) + head * a->head_dim;
+      if (a->type == KV_Q8_0) {
+        quantize_groups(kernel, k, a->head_dim, r.k, r.k_scale, 1);
+        quantize_groups(kernel, v, a->head_dim, r.v, r.v_scale, (size_t)a->n_slots);
+      } else {
+        *r.k_scale = kv_quantize(kernel, k, a->head_dim, FIXED_NORM_B, r.k);
+        *r.v_scale = quantize_by_largest(kernel, v, a->head_dim, r.v);
+      }
     }
   }
 }
 
-/* -- places as bytes: of each head the key's scale and elements, then the value's -- */
+void cpu_kv_store(backend *be, kv *a, tensor k, tensor v, const int32_t *slots) {
+  store_job job = {(cpu *)be, a, k, v, slots};
+  cpu_run(job.c, store_item, &job, divide_up(k.rows, ROWS_PER_ITEM), 2.0 * k.rows * k.cols);
+}
+
+/* -- places as bytes: of each head the key's scales and elements, then the value's; no padding -- */
+
+static int32_t used_groups(const kv *a) { return a->type == KV_Q8_0 ? divide_up(a->head_dim, KV_GROUP) : 1; }
+static size_t used_bytes(const kv *a) { return (size_t)a->head_dim * (a->type == KV_Q8_0 ? 1 : sizeof(int16_t)); }
 
 size_t cpu_kv_place_bytes(const kv *a) {
-  return (size_t)a->n_head * 2 * (sizeof(float) + (size_t)a->head_dim * sizeof(int16_t));
+  return (size_t)a->n_head * 2 * ((size_t)used_groups(a) * sizeof(float) + used_bytes(a));
 }
 
 bool cpu_kv_get(backend *be, const kv *a, const int32_t *slots, int32_t n, void *bytes) {
   (void)be;
-  const size_t row_bytes = (size_t)a->head_dim * sizeof(int16_t);
   char *at = bytes;
   for (int32_t i = 0; i < n; i++) {
     for (int32_t head = 0; head < a->n_head; head++) {
-      const size_t place = (size_t)head * (size_t)a->n_slots + (size_t)slots[i], row = place * (size_t)a->padded_dim;
-      memcpy(at, a->k_scale + place, sizeof(float)), at += sizeof(float);
-      memcpy(at, a->k + row, row_bytes), at += row_bytes;
-      memcpy(at, a->v_scale + place, sizeof(float)), at += sizeof(float);
-      memcpy(at, a->v + row, row_bytes), at += row_bytes;
+      const kv_row r = kv_row_at(a, head, slots[i]);
+      for (int32_t g = 0; g < used_groups(a); g++, at += sizeof(float)) memcpy(at, r.k_scale + g, sizeof(float));
+      memcpy(at, r.k, used_bytes(a)), at += used_bytes(a);
+      for (int32_t g = 0; g < used_groups(a); g++, at += sizeof(float))
+        memcpy(at, r.v_scale + (size_t)g * (size_t)a->n_slots, sizeof(float));
+      memcpy(at, r.v, used_bytes(a)), at += used_bytes(a);
     }
   }
   return true;
@@ -125,15 +166,15 @@ bool cpu_kv_get(backend *be, const kv *a, const int32_t *slots, int32_t n, void 
 
 void cpu_kv_put(backend *be, kv *a, const int32_t *slots, int32_t n, const void *bytes) {
   (void)be;
-  const size_t row_bytes = (size_t)a->head_dim * sizeof(int16_t);
   const char *at = bytes;
   for (int32_t i = 0; i < n; i++) {
     for (int32_t head = 0; head < a->n_head; head++) {
-      const size_t place = (size_t)head * (size_t)a->n_slots + (size_t)slots[i], row = place * (size_t)a->padded_dim;
-      memcpy(a->k_scale + place, at, sizeof(float)), at += sizeof(float);
-      memcpy(a->k + row, at, row_bytes), at += row_bytes;
-      memcpy(a->v_scale + place, at, sizeof(float)), at += sizeof(float);
-      memcpy(a->v + row, at, row_bytes), at += row_bytes;
+      const kv_row r = kv_row_at(a, head, slots[i]);
+      for (int32_t g = 0; g < used_groups(a); g++, at += sizeof(float)) memcpy(r.k_scale + g, at, sizeof(float));
+      memcpy(r.k, at, used_bytes(a)), at += used_bytes(a);
+      for (int32_t g = 0; g < used_groups(a); g++, at += sizeof(float))
+        memcpy(r.v_scale + (size_t)g * (size_t)a->n_slots, at, sizeof(float));
+      memcpy(r.v, at, used_bytes(a)), at += used_bytes(a);
     }
   }
 }

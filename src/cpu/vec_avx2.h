@@ -63,6 +63,22 @@ static inline vf vf_from_i16(const int16_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
+static inline vi vi_load_s8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi vi_zip_low(vi a, vi b) { return _mm256_unpacklo_epi16(a, b); }
+static inline vi vi_zip_high(vi a, vi b) { return _mm256_unpackhi_epi16(a, b); }
+static inline void vf_unzip(vf *low, vf *high) {
+  const vf first = _mm256_permute2f128_ps(*low, *high, 0x20);
+  *high = _mm256_permute2f128_ps(*low, *high, 0x31);
+  *low = first;
+}
+static inline void vi_sum4(int32_t *out, vi a, vi b, vi c, vi d) {
+  const vi s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1)));
+}
+static inline void vf_sum4(float *out, vf a, vf b, vf c, vf d) {
+  const vf s = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+  _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(s), _mm256_extractf128_ps(s, 1)));
+}
 static inline float vf_sum(vf a) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -67,6 +67,22 @@ static inline vi vi_narrow16(vf lo, vf hi) {
 static inline vi vi_pair16(vf lo, vf hi) { return vsliq_n_s32(vf_round(lo), vf_round(hi), 16); }
 static inline vf vf_from_i16(const int16_t *p) { return vcvtq_f32_s32(vmovl_s16(vld1_s16(p))); }
 
+static inline vi vi_load_s8(const void *p) {
+  return vreinterpretq_s32_s16(vmovl_s8(vreinterpret_s8_u8(vld1_u8((const uint8_t *)p))));
+}
+static inline vi vi_zip_low(vi a, vi b) {
+  return vreinterpretq_s32_s16(vzip1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
+}
+static inline vi vi_zip_high(vi a, vi b) {
+  return vreinterpretq_s32_s16(vzip2q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
+}
+static inline void vf_unzip(vf *low, vf *high) { (void)low, (void)high; }
+static inline void vi_sum4(int32_t *out, vi a, vi b, vi c, vi d) {
+  vst1q_s32(out, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
+}
+static inline void vf_sum4(float *out, vf a, vf b, vf c, vf d) {
+  vst1q_f32(out, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
 static inline float vf_sum(vf a) { return vaddvq_f32(a); }
 static inline float vf_largest(vf a) { return vmaxnmvq_f32(a); }
 

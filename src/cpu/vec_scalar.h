@@ -138,6 +138,43 @@ static inline vi vi_pair16(vf lo, vf hi) {
 /* VW int16 in memory, widened. */
 static inline vf vf_from_i16(const int16_t *p) { VEC_LANES(vf, .f[l] = (float)p[l]); }
 
+/* 2 * VW int8 in memory, widened to int16. */
+static inline vi vi_load_s8(const void *p) {
+  int8_t in[2 * VW];
+  int16_t out[2 * VW];
+  vi r;
+  memcpy(in, p, sizeof in);
+  for (int l = 0; l < 2 * VW; l++) out[l] = in[l];
+  memcpy(&r, out, sizeof r);
+  return r;
+}
+/* Pairs of an int16 of a and the same of b: of every 8 (16 bytes) the lower (higher) 4. */
+static inline vi vi_zip_low(vi a, vi b) {
+  int16_t x[4], y[4];
+  vi r;
+  memcpy(x, &a, sizeof x), memcpy(y, &b, sizeof y);
+  for (int l = 0; l < 4; l++) r.i[l] = (int32_t)((uint32_t)(uint16_t)x[l] | (uint32_t)(uint16_t)y[l] << 16);
+  return r;
+}
+static inline vi vi_zip_high(vi a, vi b) {
+  return vi_zip_low((vi){{a.i[2], a.i[3], 0, 0}}, (vi){{b.i[2], b.i[3], 0, 0}});
+}
+/* Lanes of the two vectors of pairs, put in order: 2 * VW floats. */
+static inline void vf_unzip(vf *low, vf *high) { (void)low, (void)high; }
+
+/* The sums of the lanes of each: out[4]. */
+static inline void vi_sum4(int32_t *out, vi a, vi b, vi c, vi d) {
+  const vi of[4] = {a, b, c, d};
+  for (int s = 0; s < 4; s++) {
+    uint32_t sum = 0;
+    for (int l = 0; l < VW; l++) sum += (uint32_t)of[s].i[l];
+    out[s] = (int32_t)sum;
+  }
+}
+static inline void vf_sum4(float *out, vf a, vf b, vf c, vf d) {
+  const vf of[4] = {a, b, c, d};
+  for (int s = 0; s < 4; s++) out[s] = (of[s].f[0] + of[s].f[1]) + (of[s].f[2] + of[s].f[3]);
+}
 static inline float vf_sum(vf a) { return (a.f[0] + a.f[1]) + (a.f[2] + a.f[3]); }
 static inline float vf_largest(vf a) {
   float m = a.f[0];

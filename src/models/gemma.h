@@ -47,12 +47,20 @@ int32_t gemma_tensor(const gemma *g, int32_t index, const char **name, const cha
 
 /* -- state -- */
 
-/* n_ctx: the most tokens held; n_batch: the most given to one call; n_logits: the most rows of logits that a call makes. */
-sotto_status gemma_state_open(gemma_state **out, gemma *g, int32_t n_ctx, int32_t n_batch, int32_t n_logits,
-                              error *err);
-void gemma_state_close(gemma_state *s);
-uint64_t gemma_state_bytes(const gemma *g, int32_t n_ctx, int32_t n_batch,
-                           int32_t n_logits); /* what open takes, about */
+typedef struct gemma_plan {
+  int32_t n_ctx;    /* the most tokens held */
+  int32_t n_batch;  /* the most given to one call */
+  int32_t n_logits; /* the most rows of logits that a call makes */
+  kv_type kv;
+} gemma_plan;
+
+/* What open takes. */
+uint64_t gemma_state_bytes(const gemma *g, const gemma_plan *plan);
+/* Errors: ARGUMENT, MEMORY. */
+sotto_status gemma_state_open(gemma_state **out, gemma *g, const gemma_plan *plan, error *err);
+/* Another that goes on alike from here: tokens held, keys and values, logits. AGAIN: they are not here yet, call again. Errors: MEMORY. */
+sotto_status gemma_state_fork(gemma_state **out, gemma_state *s, error *err);
+void gemma_state_close(gemma_state *s); /* NULL is allowed */
 
 /* Evaluates tokens [n] at positions [length, length + n), n <= n_batch, and makes logits of the last n_logits of them (0 to n). */
 sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_t n_logits);
@@ -66,5 +74,13 @@ void gemma_watch(gemma_state *s, void (*watch)(void *context, int32_t i, const f
 /* Forgets all but the first n tokens. False when local layers no longer hold what is needed to go on from there: then nothing was forgotten, and
  * only n = 0 helps. */
 bool gemma_truncate(gemma_state *s, int32_t n);
+
+/* -- a state as bytes, with the tokens that it holds (gemma_save.c) -- */
+
+size_t gemma_save_bytes(const gemma_state *s);
+/* Writes gemma_save_bytes to `bytes`; tokens [length]. AGAIN: the keys and values are not here yet, call again. */
+sotto_status gemma_save(gemma_state *s, const int32_t *tokens, void *bytes);
+/* Puts saved bytes in the place of what is held; tokens [n_ctx] get gemma_length of them. Errors: FORMAT, and all is as it was. */
+sotto_status gemma_restore(gemma_state *s, int32_t *tokens, const void *bytes, size_t n, error *err);
 
 #endif

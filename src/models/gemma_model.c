@@ -8,7 +8,10 @@
 
 #include "gemma_model.h"
 
-enum { MAX_TEXT = 256 << 20 }; /* bytes of config.json or a tokenizer */
+enum {
+  MAX_TEXT = 256 << 20,    /* bytes of config.json or a tokenizer */
+  HASHED_BEGINNING = 1024, /* bytes of each tensor that go into the fingerprint */
+};
 
 static sotto_status no_memory(error *err, const char *what) {
   return fail(err, SOTTO_ERR_MEMORY, "out of memory for %s: a smaller or more quantized model may fit", what);
@@ -125,6 +128,9 @@ static sotto_status on_tensor_begin(void *context, const file_tensor *t, error *
                 "the tensor %s has the shape [%lld, %lld], which does not fit the model's sizes: the file is damaged",
                 t->name, (long long)t->dims[0], (long long)t->dims[1]);
   s->type = t->type;
+  g->current_hash = hash_bytes(HASH_START, s->gguf_name, strlen(s->gguf_name));
+  g->current_hash = hash_bytes(g->current_hash, &t->type, sizeof t->type);
+  g->unhashed = HASHED_BEGINNING;
   bool ok = row_stage_begin(&g->stage, dtype_row_bytes(t->type, (size_t)s->in));
   if (s->matrix != NULL) {
     *s->matrix = g->be->ops->weight_open(g->be, t->type, s->out, s->in);
@@ -156,7 +162,11 @@ static sotto_status take_rows(void *context, int32_t first, int32_t n, const voi
 
 static sotto_status on_tensor_data(void *context, const void *bytes, size_t size, error *err) {
   gemma *g = context;
-  return g->current != NULL ? row_stage_feed(&g->stage, bytes, size, take_rows, g, err) : SOTTO_OK;
+  if (g->current == NULL) return SOTTO_OK;
+  const size_t n = min_size(size, g->unhashed);
+  g->current_hash = hash_bytes(g->current_hash, bytes, n);
+  g->unhashed -= n;
+  return row_stage_feed(&g->stage, bytes, size, take_rows, g, err);
 }
 
 static sotto_status on_tensor_end(void *context, error *err) {
@@ -166,6 +176,7 @@ static sotto_status on_tensor_end(void *context, error *err) {
   if (s == NULL) return SOTTO_OK;
   if (s->matrix != NULL) g->be->ops->weight_seal(g->be, *s->matrix);
   s->seen = true;
+  g->fingerprint += g->current_hash; /* a sum, as the files of a model come in any order */
   g->current = NULL;
   return SOTTO_OK;
 }
@@ -320,6 +331,15 @@ sotto_status gemma_finish(gemma *g, error *err) {
 bool gemma_finished(const gemma *g) { return g->finished; }
 const gemma_config *gemma_configuration(const gemma *g) { return g->have_config ? &g->c : NULL; }
 const spm_vocab *gemma_vocabulary(const gemma *g) { return g->vocab; }
+
+uint64_t gemma_fingerprint(const gemma *g) {
+  const gemma_config *c = &g->c;
+  const double numbers[] = {
+      c->n_layer,   c->d_model,      c->n_head,       c->n_kv_head,   c->head_dim,        c->d_ff,
+      c->n_vocab,   c->window,       c->global_every, c->norm_eps,    c->attention_scale, c->attention_cap,
+      c->logit_cap, c->theta_global, c->theta_local,  c->rope_factor, c->embedding_scale};
+  return g->fingerprint + hash_bytes(HASH_START, numbers, sizeof numbers);
+}
 
 void gemma_describe(const gemma *g, sotto_model_info *info) {
   memset(info, 0, sizeof *info);

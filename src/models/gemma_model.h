@@ -54,9 +54,15 @@ struct gemma {
   size_t n_text, text_capacity;
   gemma_slot *slots; /* [n_slots] */
   int32_t n_slots;
-  gemma_slot *current; /* NULL: a tensor that is not needed */
-  row_stage stage;     /* of its rows; a vector is one */
+  gemma_slot *current;  /* NULL: a tensor that is not needed */
+  row_stage stage;      /* of its rows; a vector is one */
+  uint64_t fingerprint; /* the sum of hashes: of the configuration, and of the beginning of each tensor */
+  uint64_t current_hash;
+  size_t unhashed; /* bytes of the beginning that are still to come */
 };
+
+/* A number that tells models from each other. */
+uint64_t gemma_fingerprint(const gemma *g);
 
 /* gemma_config.c: the configuration from either kind of file. */
 sotto_status gemma_config_from_gguf(gemma_config *c, const gguf *g, error *err);

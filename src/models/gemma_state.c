@@ -51,8 +51,8 @@ static bool take_all(gemma_state *s) {
             s->rope_buf != NULL && s->frequency_buf != NULL && s->logits_buf != NULL && s->past != NULL &&
             s->global_slots != NULL && s->local_slots != NULL && s->positions != NULL && take_frequencies(s);
   for (int32_t i = 0; ok && i < c->n_layer; i++) {
-    s->past[i] =
-        o->kv_open(s->be, KV_SLOTS, KV_16, gemma_layer_is_global(c, i) ? s->n_ctx : s->ring, c->n_kv_head, c->head_dim);
+    const int32_t n_slots = gemma_layer_is_global(c, i) ? s->n_ctx : s->ring;
+    s->past[i] = o->kv_open(s->be, KV_SLOTS, s->type, n_slots, c->n_kv_head, c->head_dim);
     ok = s->past[i] != NULL;
   }
   if (!ok) return false;
@@ -67,42 +67,95 @@ static bool take_all(gemma_state *s) {
   return true;
 }
 
-uint64_t gemma_state_bytes(const gemma *g, int32_t n_ctx, int32_t n_batch, int32_t n_logits) {
-  const gemma_config *c = &g->c;
-  const uint64_t n = (uint64_t)n_batch, head = (uint64_t)c->head_dim;
-  const uint64_t activations = n * (2 * (uint64_t)c->d_model + 2 * head * (uint64_t)(c->n_head + c->n_kv_head) +
-                                    2 * (uint64_t)c->d_ff + 2 * head) +
-                               (uint64_t)n_logits * (uint64_t)c->n_vocab;
-  uint64_t places = 0;
-  for (int32_t i = 0; i < c->n_layer; i++)
-    places += (uint64_t)(gemma_layer_is_global(c, i) ? n_ctx : ring_of(c, n_ctx, n_batch));
-  return 4 * activations + places * 2 * (uint64_t)c->n_kv_head * (2 * ((head + 63) & ~63ull) + 4) + 8 * (uint64_t)n_ctx;
+/* Memory of one place of a layer's keys and values; 0: no memory to ask. */
+static uint64_t place_bytes(const gemma *g, kv_type type) {
+  const ops *o = g->be->ops;
+  kv *one = o->kv_open(g->be, KV_SLOTS, type, 1, g->c.n_kv_head, g->c.head_dim);
+  const uint64_t bytes = one != NULL ? o->kv_place_bytes(one) : 0;
+  if (one != NULL) o->kv_close(g->be, one);
+  return bytes;
 }
 
-sotto_status gemma_state_open(gemma_state **out, gemma *g, int32_t n_ctx, int32_t n_batch, int32_t n_logits,
-                              error *err) {
+uint64_t gemma_state_bytes(const gemma *g, const gemma_plan *plan) {
+  const gemma_config *c = &g->c;
+  const uint64_t n = (uint64_t)plan->n_batch, n_ctx = (uint64_t)plan->n_ctx, head = (uint64_t)c->head_dim;
+  const uint64_t activations = n * (2 * (uint64_t)c->d_model + 2 * head * (uint64_t)(c->n_head + c->n_kv_head) +
+                                    2 * (uint64_t)c->d_ff + 2 * head) +
+                               (uint64_t)plan->n_logits * (uint64_t)c->n_vocab;
+  uint64_t places = 0;
+  for (int32_t i = 0; i < c->n_layer; i++)
+    places += gemma_layer_is_global(c, i) ? n_ctx : (uint64_t)ring_of(c, plan->n_ctx, plan->n_batch);
+  return sizeof(float) * activations + places * place_bytes(g, plan->kv) + sizeof(int32_t) * (2 * n_ctx + 5 * n);
+}
+
+sotto_status gemma_state_open(gemma_state **out, gemma *g, const gemma_plan *plan, error *err) {
   *out = NULL;
   if (!g->finished)
     return fail(err, SOTTO_ERR_ARGUMENT, "the model is not loaded yet: feed it its whole file and finish");
-  if (n_ctx < 1 || n_ctx > 1 << 24 || n_batch < 1 || n_batch > n_ctx || n_logits < 1 || n_logits > n_batch)
-    return fail(err, SOTTO_ERR_ARGUMENT, "a context of %d tokens in batches of %d makes no sense", (int)n_ctx,
-                (int)n_batch);
-  gemma_state *s = mem_alloc(1, sizeof *s);
+  if (plan->n_ctx < 1 || plan->n_ctx > 1 << 24 || plan->n_batch < 1 || plan->n_batch > plan->n_ctx ||
+      plan->n_logits < 1 || plan->n_logits > plan->n_batch)
+    return fail(err, SOTTO_ERR_ARGUMENT, "a context of %d tokens in batches of %d makes no sense", (int)plan->n_ctx,
+                (int)plan->n_batch);
+  /* Asked for as a whole first, so that no size below overflows, and nothing is taken in vain. */
+  const uint64_t bytes = gemma_state_bytes(g, plan);
+  gemma_state *s = mem_reserve(bytes) ? mem_alloc(1, sizeof *s) : NULL;
   if (s != NULL) {
     s->g = g;
     s->be = g->be;
-    s->n_ctx = n_ctx;
-    s->n_batch = n_batch;
-    s->max_logits = n_logits;
-    s->ring = ring_of(&g->c, n_ctx, n_batch);
+    s->n_ctx = plan->n_ctx;
+    s->n_batch = plan->n_batch;
+    s->max_logits = plan->n_logits;
+    s->type = plan->kv;
+    s->ring = ring_of(&g->c, plan->n_ctx, plan->n_batch);
     if (take_all(s)) {
       *out = s;
       return SOTTO_OK;
     }
   }
   gemma_state_close(s);
-  return fail(err, SOTTO_ERR_MEMORY, "out of memory for a context of %d tokens (about %.0f MB): choose a smaller one",
-              (int)n_ctx, (double)gemma_state_bytes(g, n_ctx, n_batch, n_logits) / 1e6);
+  return fail(err, SOTTO_ERR_MEMORY,
+              "a context of %d tokens needs %.0f MB of memory, more than there is: choose a smaller one",
+              (int)plan->n_ctx, (double)bytes / 1e6);
+}
+
+sotto_status gemma_state_fork(gemma_state **out, gemma_state *s, error *err) {
+  const ops *o = s->be->ops;
+  gemma_state *copy;
+  TRY(gemma_state_open(&copy, s->g, &(gemma_plan){s->n_ctx, s->n_batch, s->max_logits, s->type}, err));
+  /* In pieces of a batch, as bytes. */
+  const size_t place = o->kv_place_bytes(s->past[0]);
+  uint8_t *bytes = mem_alloc((size_t)s->n_batch, place);
+  sotto_status status =
+      bytes != NULL ? SOTTO_OK : fail(err, SOTTO_ERR_MEMORY, "out of memory for a copy of the session");
+  for (int32_t layer = 0; status == SOTTO_OK && layer < s->g->c.n_layer; layer++) {
+    int32_t n, piece;
+    const int32_t *places = gemma_places(s, layer, &n);
+    for (; status == SOTTO_OK && n > 0; places += piece, n -= piece) {
+      piece = min_i32(n, s->n_batch);
+      if (o->kv_get(s->be, s->past[layer], places, piece, bytes))
+        o->kv_put(s->be, copy->past[layer], places, piece, bytes);
+      else
+        status = SOTTO_AGAIN;
+    }
+  }
+  mem_free(bytes);
+  copy->length = s->length;
+  copy->kept = s->kept;
+  copy->logits = tensor_matrix(copy->logits_buf, 0, s->logits.rows, s->g->c.n_vocab);
+  if (status == SOTTO_OK && s->logits.rows > 0) {
+    const float *logits = o->read(s->be, s->logits);
+    if (logits != NULL)
+      o->upload(s->be, copy->logits, logits);
+    else
+      status = SOTTO_AGAIN;
+  }
+  if (status == SOTTO_OK) {
+    *out = copy;
+    return SOTTO_OK;
+  }
+  *out = NULL;
+  gemma_state_close(copy);
+  return status;
 }
 
 void gemma_state_close(gemma_state *s) {
@@ -123,6 +176,13 @@ void gemma_state_close(gemma_state *s) {
 /* ---- what is kept ---- */
 
 int32_t gemma_length(const gemma_state *s) { return s->length; }
+
+const int32_t *gemma_places(const gemma_state *s, int32_t layer, int32_t *n) {
+  const bool global = gemma_layer_is_global(&s->g->c, layer);
+  const int32_t first = global ? 0 : s->kept;
+  *n = s->length - first;
+  return (global ? s->global_slots : s->local_slots) + first;
+}
 
 bool gemma_truncate(gemma_state *s, int32_t n) {
   const int32_t window = s->g->c.window;

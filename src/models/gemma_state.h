@@ -8,6 +8,7 @@ struct gemma_state {
   gemma *g;
   backend *be;
   int32_t n_ctx, n_batch, max_logits, ring;
+  kv_type type;   /* of keys and values */
   int32_t length; /* tokens held */
   int32_t kept;   /* local layers hold the positions [kept, length): those before were overwritten in their rings */
 
@@ -21,6 +22,9 @@ struct gemma_state {
   void (*watch)(void *context, int32_t i, const float *x, int32_t rows, int32_t cols);
   void *watch_context;
 };
+
+/* Places [*n] of the positions that a layer holds, in order: of all in global layers, of those from `kept` on in local ones. */
+const int32_t *gemma_places(const gemma_state *s, int32_t layer, int32_t *n);
 
 static inline bool gemma_layer_is_global(const gemma_config *c, int32_t layer) {
   return c->window == 0 || (layer + 1) % c->global_every == 0;

@@ -5,6 +5,7 @@
  *
  * The heap is a list of free blocks by address, first fit, neighbours joined; it takes more from the host by memory.grow.
  * One thread allocates (that of the engine's caller), so there are no locks. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,15 +25,18 @@ static uintptr_t top; /* memory from here on was never handed out */
 
 static uintptr_t align_up(uintptr_t n, uintptr_t alignment) { return (n + alignment - 1) & ~(alignment - 1); }
 
-/* A block from the untouched end of the memory. */
-static block *extend(size_t size) {
+/* Makes sure that the untouched end of the memory has `size` bytes. */
+static int grow(size_t size) {
   if (top == 0) top = align_up((uintptr_t)&__heap_base, BLOCK_ALIGNMENT);
+  if (size > UINTPTR_MAX - top) return 0;
   size_t have = __builtin_wasm_memory_size(0) * (size_t)PAGE_BYTES; /* 0 where all of 4 GiB is taken */
   size_t left = have - top;
-  if (size > left) {
-    size_t n_pages = (size - left - 1) / PAGE_BYTES + 1;
-    if (__builtin_wasm_memory_grow(0, n_pages) == SIZE_MAX) return NULL;
-  }
+  return size <= left || __builtin_wasm_memory_grow(0, (size - left - 1) / PAGE_BYTES + 1) != SIZE_MAX;
+}
+
+/* A block from there. */
+static block *extend(size_t size) {
+  if (!grow(size)) return NULL;
   block *b = (block *)top;
   b->size = size;
   top += size;
@@ -74,6 +78,12 @@ void *calloc(size_t count, size_t size) {
   block *b = take(count * size, &fresh);
   if (b == NULL) return NULL;
   return fresh ? b + 1 : memset(b + 1, 0, count * size);
+}
+
+/* Whether so many bytes can be had, in parts (base.c); none are taken, but the memory has grown. */
+bool heap_reserve(size_t n) {
+  for (const block *b = free_blocks; b != NULL && n > 0; b = b->next) n -= b->size < n ? b->size : n;
+  return grow(n);
 }
 
 static int touch(const block *a, const block *b) { return (const char *)a + a->size == (const char *)b; }

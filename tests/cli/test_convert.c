@@ -64,7 +64,7 @@ static double worst_logits(gemma *g, const char *folder) {
     for (json_walk w = json_children(j, json_get(j, json_root(j), "ids")); json_next(&w) && n < N_IDS;)
       if (CHECK(json_read_integer(j, w.value, &id))) ids[n++] = (int32_t)id;
     const size_t n_vocab = (size_t)gemma_configuration(g)->n_vocab;
-    CHECK(n == N_IDS && gemma_state_open(&s, g, N_IDS, N_IDS, N_IDS, NULL) == SOTTO_OK);
+    CHECK(n == N_IDS && gemma_state_open(&s, g, &(gemma_plan){N_IDS, N_IDS, N_IDS, KV_16}, NULL) == SOTTO_OK);
     CHECK(gemma_eval(s, ids, N_IDS, N_IDS) == SOTTO_OK);
     for (int32_t i = 0; i < N_IDS; i++)
       worst = fmax(worst, relative_error(gemma_logits(s, i), reference.data + (size_t)i * n_vocab, n_vocab));
@@ -145,7 +145,8 @@ static void check_random(const char *type) {
   CHECK(v != NULL && spm_vocab_size(v) == 1024 && spm_vocab_find(v, "<end_of_turn>", 13) == 106);
   CHECK(spm_vocab_settings(v)->bos == 2 && !spm_vocab_settings(v)->dummy_prefix);
   gemma_state *s = NULL;
-  CHECK(gemma_state_open(&s, g, 16, 16, 1, NULL) == SOTTO_OK && gemma_eval(s, ids, 5, 1) == SOTTO_OK);
+  CHECK(gemma_state_open(&s, g, &(gemma_plan){16, 16, 1, KV_16}, NULL) == SOTTO_OK &&
+        gemma_eval(s, ids, 5, 1) == SOTTO_OK);
   const float *logits = gemma_logits(s, 0);
   double squares = 0;
   for (int i = 0; i < 1024; i++) squares += (double)logits[i] * logits[i];

@@ -79,7 +79,7 @@ test('pieces of a stream join to the answer', ready, async (t) => {
   const whole = await (await fresh(t)).prompt(PROMPT, { maxTokens: 40 });
   const pieces = [];
   for await (const piece of (await fresh(t)).promptStreaming(PROMPT, { maxTokens: 40 })) pieces.push(piece);
-  assert.ok(pieces.length > 20, `${pieces.length} pieces`);
+  assert.ok(pieces.length > 3, `${pieces.length} pieces`);
   assert.equal(pieces.join(''), whole);
 });
 
@@ -213,10 +213,10 @@ test('a seed gives the same answer again, none another one', ready, async (t) =>
 
 test('a full context', ready, async (t) => {
   const n = vectors[0].prompt_ids.length;
-  const m = await create(t, { ...greedy, contextWindow: n + 20 });
+  const m = await create(t, { ...greedy, contextWindow: n + 20, onOverflow: 'stop' });
   assert.equal(m.contextWindow, n + 20);
   const long = `${PROMPT} `.repeat(9);
-  const full = { name: 'SottoError', code: 'context', message: /^The context of 45 tokens is full: .+\.$/ };
+  const full = { name: 'QuotaExceededError', code: 'context', message: /^The context of 45 tokens is full: .+\.$/ };
   await assert.rejects(m.prompt(long), full);
   await assert.rejects(m.append([{ role: 'user', content: long }]), full);
   assert.equal(m.contextUsage, 0);
@@ -237,7 +237,6 @@ test('a model of the other kind is refused with a sentence', needs(TELLER, MODEL
 test('calls that make no sense', ready, async (t) => {
   const wrong = (promise, message) => assert.rejects(promise, { name: 'SottoError', code: 'argument', message });
   const { LanguageModel } = sotto;
-  await wrong(LanguageModel.create({}), /needs a model/);
   await wrong(LanguageModel.create({ model: TELLER, topP: 2 }), /topP must be/);
   await wrong(LanguageModel.create({ model: TELLER, contextWindow: 1e6 }), /trained for/);
   await wrong(model.prompt(5), /must be a string, or an array/);

@@ -102,7 +102,7 @@ static void check_whole(gemma *m, const golden *g, const char *family) {
   const int32_t n_vocab = gemma_configuration(m)->n_vocab, n_layer = gemma_configuration(m)->n_layer;
   gemma_state *s;
   watched w = {.g = g};
-  if (!CHECK(gemma_state_open(&s, m, N_IDS, N_IDS, N_IDS, NULL) == SOTTO_OK)) return;
+  if (!CHECK(gemma_state_open(&s, m, &(gemma_plan){N_IDS, N_IDS, N_IDS, KV_16}, NULL) == SOTTO_OK)) return;
   gemma_watch(s, compare_hidden, &w);
   CHECK(gemma_eval(s, g->ids, N_IDS, N_IDS) == SOTTO_OK);
   double worst = 0;
@@ -124,7 +124,7 @@ static void check_whole(gemma *m, const golden *g, const char *family) {
 static void check_batches(gemma *m, const golden *g, int32_t batch) {
   const int32_t n_vocab = gemma_configuration(m)->n_vocab;
   gemma_state *s;
-  if (!CHECK(gemma_state_open(&s, m, N_IDS, batch, 1, NULL) == SOTTO_OK)) return;
+  if (!CHECK(gemma_state_open(&s, m, &(gemma_plan){N_IDS, batch, 1, KV_16}, NULL) == SOTTO_OK)) return;
   for (int32_t at = 0; at < N_IDS; at += batch)
     CHECK(gemma_eval(s, g->ids + at, min_i32(batch, N_IDS - at), 1) == SOTTO_OK);
   CHECK(gemma_length(s) == N_IDS);
@@ -150,7 +150,8 @@ static void check_greedy(gemma *m, const golden *g, const char *family) {
   CHECK(numbers(g, "greedy_margin", margins, 64) == n && n > 0);
   CHECK(json_read_number(g->j, json_get(g->j, json_root(g->j), "greedy_prefix"), &prefix));
   gemma_state *s;
-  if (!CHECK(gemma_state_open(&s, m, (int32_t)prefix + n, (int32_t)prefix, 1, NULL) == SOTTO_OK)) return;
+  if (!CHECK(gemma_state_open(&s, m, &(gemma_plan){(int32_t)prefix + n, (int32_t)prefix, 1, KV_16}, NULL) == SOTTO_OK))
+    return;
   CHECK(gemma_eval(s, g->ids, (int32_t)prefix, 1) == SOTTO_OK);
   int same = 0;
   for (int i = 0; i < n; i++) {

@@ -56,7 +56,7 @@ static void check_story(gemma *g, const json *j, uint32_t story) {
   id_list_free(&made);
 
   gemma_state *s = NULL;
-  if (!CHECK(gemma_state_open(&s, g, n + N_FIRST, n, 1, NULL) == SOTTO_OK)) return;
+  if (!CHECK(gemma_state_open(&s, g, &(gemma_plan){n + N_FIRST, n, 1, KV_16}, NULL) == SOTTO_OK)) return;
   CHECK(gemma_eval(s, ids, n, 1) == SOTTO_OK);
   int32_t same = 0;
   for (int32_t i = 0; i < N_FIRST; i++) {

@@ -1,101 +1,6 @@
 /* The public API of language models, through include/sotto.h alone: files of a folder, sessions on golden checkpoints of four families,
  * text and chat with a real vocabulary, sampling, and the sentences of what goes wrong. See tests/fixtures/README.md. */
-#include "../../src/formats/json.h"
-#include "check.h"
-
-enum { N_IDS = 64, N_GREEDY = 40 };
-
-typedef struct golden {
-  char folder[96];
-  int32_t ids[N_IDS], greedy[N_GREEDY], n_prefix;
-  double margins[N_GREEDY];
-  npy logits; /* [64, n_vocab] */
-} golden;
-
-static sotto_engine *engine;
-
-static int numbers(const json *j, const char *key, double *out, int capacity) {
-  int n = 0;
-  for (json_walk w = json_children(j, json_get(j, json_root(j), key)); n < capacity && json_next(&w);)
-    CHECK(json_read_number(j, w.value, &out[n++]));
-  return n;
-}
-
-static golden golden_read(const char *family) {
-  golden g = {.n_prefix = 0};
-  char path[160];
-  double values[N_IDS], prefix = 0;
-  size_t size = 0;
-  json *j = NULL;
-  snprintf(g.folder, sizeof g.folder, "tests/fixtures/golden/%s-shape", family);
-  snprintf(path, sizeof path, "%s/vectors.json", g.folder);
-  char *text = read_file(path, &size);
-  if (!CHECK(text != NULL && json_parse(&j, text, size, "vectors.json", NULL) == SOTTO_OK)) exit(check_end());
-  CHECK(numbers(j, "ids", values, N_IDS) == N_IDS);
-  for (int i = 0; i < N_IDS; i++) g.ids[i] = (int32_t)values[i];
-  CHECK(numbers(j, "greedy", values, N_GREEDY) == N_GREEDY);
-  for (int i = 0; i < N_GREEDY; i++) g.greedy[i] = (int32_t)values[i];
-  CHECK(numbers(j, "greedy_margin", g.margins, N_GREEDY) == N_GREEDY);
-  CHECK(json_read_number(j, json_get(j, json_root(j), "greedy_prefix"), &prefix));
-  g.n_prefix = (int32_t)prefix;
-  json_close(j);
-  free(text);
-  snprintf(path, sizeof path, "%s/logits.npy", g.folder);
-  g.logits = npy_read(path);
-  if (!CHECK(g.logits.data != NULL && g.logits.shape[0] == N_IDS)) exit(check_end());
-  return g;
-}
-
-static void feed(sotto_model *m, const char *folder, const char *name, size_t piece) {
-  char path[160];
-  size_t size = 0;
-  snprintf(path, sizeof path, "%s/%s", folder, name);
-  char *bytes = read_file(path, &size);
-  if (!CHECK(bytes != NULL)) exit(check_end());
-  CHECK(sotto_model_file(m, name) == SOTTO_OK);
-  for (size_t at = 0; at < size; at += piece)
-    if (!CHECK(sotto_model_feed(m, bytes + at, min_size(piece, size - at)) == SOTTO_OK)) break;
-  free(bytes);
-}
-
-static sotto_model *load(const char *folder, const char *tokenizer) {
-  sotto_model *m = NULL;
-  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
-  feed(m, folder, "config.json", 100);
-  if (tokenizer != NULL) feed(m, tokenizer, "tokenizer.model", 5000);
-  feed(m, folder, "model.safetensors", 65537);
-  if (!CHECK(sotto_model_finish(m) == SOTTO_OK)) {
-    fprintf(stderr, "%s\n", sotto_engine_error(engine));
-    exit(check_end());
-  }
-  return m;
-}
-
-static sotto_session *session(sotto_model *m, int32_t n_ctx, int32_t n_batch, int32_t all_logits) {
-  const sotto_session_options options = {.n_ctx = n_ctx, .n_batch = n_batch, .all_logits = all_logits};
-  sotto_session *s = NULL;
-  if (!CHECK(sotto_session_open(&s, m, &options) == SOTTO_OK)) exit(check_end());
-  return s;
-}
-
-/* Steps to the end; returns the number of steps. */
-static int evaluate(sotto_session *s, const int32_t *ids, size_t n) {
-  sotto_status status = SOTTO_AGAIN;
-  int steps = 0;
-  CHECK(sotto_session_sync(s, ids, n) == SOTTO_OK);
-  while (status == SOTTO_AGAIN) status = sotto_session_step(s), steps++;
-  CHECK(status == SOTTO_DONE && sotto_session_length(s) == (int32_t)n);
-  return steps;
-}
-
-static double relative_error(const float *a, const float *b, size_t n) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
+#include "golden_models.h"
 
 static int32_t argmax(const float *x, size_t n) {
   size_t best = 0;
@@ -110,7 +15,7 @@ static void check_logits(sotto_model *m, const golden *g, const char *family) {
   const size_t n_vocab = g->logits.shape[1];
   double worst = 0;
   for (size_t k = 0; k < sizeof batches / sizeof *batches; k++) {
-    sotto_session *s = session(m, N_IDS, batches[k], 1);
+    sotto_session *s = session(m, &(sotto_session_options){.n_ctx = N_IDS, .n_batch = batches[k], .all_logits = 1});
     int32_t at = 0;
     CHECK(sotto_session_sync(s, g->ids, N_IDS) == SOTTO_OK);
     for (sotto_status status = SOTTO_AGAIN; status == SOTTO_AGAIN;) {
@@ -152,7 +57,7 @@ static void go_on(sotto_model *m, sotto_session *s, const golden *g, int32_t *ou
 static void check_greedy(sotto_model *m, const golden *g, const char *family) {
   int32_t first[N_GREEDY], again[N_GREEDY];
   const int32_t n_ctx = N_IDS + N_GREEDY;
-  sotto_session *s = session(m, n_ctx, 16, 0);
+  sotto_session *s = session(m, &(sotto_session_options){.n_ctx = n_ctx, .n_batch = 16, .all_logits = 0});
   go_on(m, s, g, first);
   int same = 0;
   while (same < N_GREEDY && (first[same] == g->greedy[same])) same++;
@@ -178,7 +83,7 @@ static void check_greedy(sotto_model *m, const golden *g, const char *family) {
 /* The common beginning is kept, and the logits are those of a session that began anew. */
 static void check_prefix(sotto_model *m, const golden *g) {
   const size_t n_vocab = g->logits.shape[1];
-  sotto_session *s = session(m, N_IDS, 8, 0);
+  sotto_session *s = session(m, &(sotto_session_options){.n_ctx = N_IDS, .n_batch = 8, .all_logits = 0});
   CHECK(evaluate(s, g->ids, 40) == 5);
   CHECK(sotto_session_n_logits(s) == 1 && sotto_session_logits(s, 1) == NULL);
   CHECK(evaluate(s, g->ids, 40) == 1); /* the last token alone */
@@ -195,12 +100,6 @@ static void check_prefix(sotto_model *m, const golden *g) {
   sotto_session_close(s);
 }
 
-static bool says(const char *part) {
-  const bool yes = strstr(sotto_engine_error(engine), part) != NULL;
-  if (!yes) fprintf(stderr, "'%s' does not say '%s'\n", sotto_engine_error(engine), part);
-  return yes;
-}
-
 static void check_session_errors(sotto_model *m, const golden *g) {
   sotto_session_options options = {.n_ctx = -1};
   sotto_session *s = NULL;
@@ -213,7 +112,7 @@ static void check_session_errors(sotto_model *m, const golden *g) {
   CHECK(sotto_session_open(NULL, m, NULL) == SOTTO_ERR_ARGUMENT);
   CHECK(sotto_session_open(&s, NULL, NULL) == SOTTO_ERR_ARGUMENT);
 
-  s = session(m, 10, 4, 0);
+  s = session(m, &(sotto_session_options){.n_ctx = 10, .n_batch = 4, .all_logits = 0});
   const sotto_session_options small = {.n_ctx = 10, .n_batch = 4}, large = {.n_ctx = 60, .n_batch = 4};
   CHECK(sotto_session_bytes(m, &small) > 0 && sotto_session_bytes(m, &large) > sotto_session_bytes(m, &small));
   CHECK(sotto_session_capacity(s) == 10 && sotto_session_length(s) == 0 && sotto_session_logits(s, 0) == NULL);

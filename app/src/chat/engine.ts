@@ -1,0 +1,118 @@
+/* Where the chat meets the package: a worker with one model in it, and the answers that it writes. */
+
+import { LanguageModel, SottoError, type Generation, type Message } from 'sotto';
+import type { ChatModel } from './models.ts';
+import type { Sampling } from './settings.ts';
+import { sentenceOf, Told } from '../ui/told.ts';
+
+export interface Question {
+  messages: readonly Message[]; // the last is the user's
+  chat: boolean; // false: their texts one after the other, to go on with
+  sampling: Sampling;
+  maxTokens: number | null;
+  signal: AbortSignal;
+  onText: (piece: string) => void;
+}
+
+export interface Answer extends Generation {
+  used: number; // tokens of the context
+  dropped: number; // oldest messages that did not fit
+}
+
+export class Writer {
+  readonly #model: LanguageModel;
+  readonly name: string;
+
+  private constructor(model: LanguageModel, name: string) {
+    this.#model = model;
+    this.name = name;
+  }
+
+  /** Starts an engine with a model. Throws Told with a sentence. `onBytes` is told how much of the model is there. */
+  static async open(
+    model: ChatModel,
+    contextWindow: number | null,
+    signal: AbortSignal,
+    onBytes: (loaded: number, total: number) => void,
+  ): Promise<Writer> {
+    try {
+      const opened = await LanguageModel.create({
+        model: model.input,
+        sources: model.sources,
+        contextWindow: contextWindow ?? undefined,
+        signal,
+        monitor: (m) => m.addEventListener('downloadprogress', ({ loaded, total }) => onBytes(loaded, total)),
+      });
+      return new Writer(opened, model.name);
+    } catch (error) {
+      throw signal.aborted ? error : notLoaded(model, error);
+    }
+  }
+
+  get threads(): number {
+    return this.#model.info.threads;
+  }
+
+  get weightBytes(): number {
+    return this.#model.info.model.weightBytes;
+  }
+
+  get contextWindow(): number {
+    return this.#model.contextWindow;
+  }
+
+  /** Answers. Throws Told, or as `signal` says. */
+  async answer({ messages, chat, sampling, maxTokens, signal, onText }: Question): Promise<Answer> {
+    const { seed, ...rest } = sampling;
+    let generation: Generation | undefined;
+    let dropped = 0;
+    const options = {
+      ...rest,
+      ...(seed !== null && { seed }),
+      ...(maxTokens !== null && { maxTokens }),
+      signal,
+      raw: !chat,
+      onFinish: (g: Generation) => (generation = g),
+    };
+    try {
+      let stream: AsyncIterable<string>;
+      if (chat) {
+        this.#model.messages = messages.slice(0, -1);
+        stream = this.#model.promptStreaming(messages.slice(-1), options);
+      } else {
+        stream = this.#model.promptStreaming(messages.map((m) => m.content).join(''), options);
+      }
+      for await (const piece of stream) onText(piece);
+    } catch (error) {
+      throw signal.aborted ? error : new Told(sentenceOf(error), { cause: error });
+    }
+    const { promptTokens, tokens } = generation!;
+    return { ...generation!, dropped, used: promptTokens.length + tokens.length };
+  }
+
+  close(): void {
+    void this.#model.destroy();
+  }
+}
+
+/** Whether nothing more can be had of a writer after this error. */
+export function isFatal(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof SottoError && ['internal', 'closed', 'memory'].includes(cause.code);
+}
+
+/** Why a model did not come, and what to do. The addresses that were tried are in the console. */
+function notLoaded({ name, id }: ChatModel, error: unknown): Error {
+  if (id === 'own') return new Told(`${name} cannot be used. ${sentenceOf(error)}`);
+  if (!(error instanceof SottoError) || error.code !== 'network') return new Told(sentenceOf(error));
+  console.warn(error.message);
+  if (!navigator.onLine) {
+    return new Told(`You are offline, and ${name} is not on this device yet. Connect once to download it.`);
+  }
+  if (/SHA-256|bytes of the model|bytes, not/.test(error.message)) {
+    return new Told(`${name} arrived damaged: it is not the published file. Try again, or choose another model.`);
+  }
+  return new Told(
+    `${name} could not be downloaded. Check the connection and try again, or open a model file of your own.`,
+  );
+}

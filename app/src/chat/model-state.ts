@@ -1,0 +1,166 @@
+/* The model that answers: which one is chosen, whether it is here, and how far it is on its way. */
+
+import { batch, computed, effect, signal } from '@preact/signals';
+import { announcement } from '../ui/say.ts';
+import { sentenceOf } from '../ui/told.ts';
+import { megabytes } from '../ui/words.ts';
+import { isFatal, Writer } from './engine.ts';
+import { DEFAULT_MODEL, isStored, modelOfFiles, MODELS, removeStored, type ChatModel } from './models.ts';
+import { readSettings, writeSettings, type Settings } from './settings.ts';
+
+export const settings = signal<Settings>(readSettings());
+effect(() => writeSettings(settings.value));
+
+export function change(part: Partial<Settings>): void {
+  settings.value = { ...settings.value, ...part };
+}
+
+/* ---- which one ---- */
+
+export const ownModel = signal<ChatModel | null>(null); // of files, while the page lives
+export const chosen = computed<ChatModel>(() => {
+  const { model } = settings.value;
+  return (model === 'own' ? ownModel.value : MODELS.find((m) => m.id === model)) ?? DEFAULT_MODEL;
+});
+export const stored = signal<ReadonlySet<string>>(new Set()); // ids of those that this device keeps
+export const filesError = signal(''); // why files are no model
+
+export async function refreshStored(): Promise<void> {
+  const ids = await Promise.all(MODELS.map(async (m) => ((await isStored(m)) ? m.id : '')));
+  stored.value = new Set(ids.filter(Boolean));
+}
+
+/* ---- how far ---- */
+
+export type ModelWork =
+  | { at: 'rest' } // not in memory
+  | { at: 'loading'; model: ChatModel; loaded: number; total: number; cached: boolean; from: number } // bytes; from: were here
+  | { at: 'ready'; model: ChatModel; threads: number; weightBytes: number; window: number }
+  | { at: 'cancelled'; model: ChatModel; loaded: number }
+  | { at: 'failed'; model: ChatModel; why: string };
+
+export const work = signal<ModelWork>({ at: 'rest' });
+export const notKept = signal(false); // the browser had no room for the model
+
+let writer: Writer | null = null;
+let opened: [ChatModel, number | null] | null = null; // what `writer` is
+let pending: { promise: Promise<Writer>; abort: AbortController; of: [ChatModel, number | null] } | null = null;
+
+const same = (a: [ChatModel, number | null] | null, b: [ChatModel, number | null]) => a?.[0] === b[0] && a[1] === b[1];
+
+/** The writer that the settings ask for; loads it where it is not here yet. */
+export async function ready(signal: AbortSignal): Promise<Writer> {
+  const wanted: [ChatModel, number | null] = [chosen.value, settings.value.contextWindow];
+  if (writer && same(opened, wanted)) return writer;
+  if (!pending || !same(pending.of, wanted)) {
+    pending?.abort.abort();
+    close();
+    const abort = new AbortController();
+    pending = { promise: open(wanted, abort.signal), abort, of: wanted };
+    const mine = pending;
+    const over = () => {
+      if (pending === mine) pending = null;
+    };
+    mine.promise.then(over, over);
+  }
+  const { promise, abort } = pending;
+  const onAbort = () => abort.abort(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+const RESUMED = 2 << 20; // bytes that never come as the first piece of a download
+
+async function open(wanted: [ChatModel, number | null], signal: AbortSignal): Promise<Writer> {
+  const [model, window] = wanted;
+  const cached = model.id === 'own' || (await isStored(model));
+  let from = 0;
+  let came = 0;
+  notKept.value = false;
+  work.value = { at: 'loading', model, loaded: 0, total: model.bytes, cached, from };
+  if (!cached) announcement.value = `Fetching ${model.name}, ${megabytes(model.bytes)}.`;
+  try {
+    signal.throwIfAborted();
+    const made = await Writer.open(model, window, signal, (loaded, total) => {
+      if (signal.aborted) return;
+      if (came === 0 && !cached && loaded > RESUMED && loaded < total) from = loaded;
+      came = loaded;
+      work.value = { at: 'loading', model, loaded, total: total || model.bytes, cached, from };
+    });
+    if (signal.aborted) {
+      made.close();
+      throw signal.reason;
+    }
+    writer = made;
+    opened = wanted;
+    const { threads, weightBytes, contextWindow } = made;
+    await refreshStored();
+    batch(() => {
+      work.value = { at: 'ready', model, threads, weightBytes, window: contextWindow };
+      notKept.value = model.id !== 'own' && !stored.value.has(model.id);
+    });
+    return made;
+  } catch (error) {
+    if (signal.aborted) work.value = { at: 'cancelled', model, loaded: cached ? 0 : came };
+    else work.value = { at: 'failed', model, why: sentenceOf(error) };
+    throw error;
+  }
+}
+
+function close(): void {
+  writer?.close();
+  writer = null;
+  opened = null;
+}
+
+/** After an error in an answer: an engine that stopped is not asked again. */
+export function writerFailed(error: unknown): void {
+  if (!writer || !isFatal(error)) return;
+  close();
+  work.value = { at: 'rest' };
+}
+
+/* ---- what a person does ---- */
+
+/** Chooses a model and loads it. Errors are in `work`. */
+export async function choose(model: ChatModel): Promise<void> {
+  change({ model: model.id });
+  await ready(new AbortController().signal).then(
+    () => (announcement.value = `${model.name} is ready.`),
+    () => {},
+  );
+}
+
+/** Takes files as a model. */
+export async function chooseFiles(files: readonly File[]): Promise<void> {
+  filesError.value = '';
+  try {
+    ownModel.value = modelOfFiles(files);
+  } catch (error) {
+    filesError.value = sentenceOf(error);
+    return;
+  }
+  await choose(ownModel.value);
+}
+
+export function cancelLoading(): void {
+  pending?.abort.abort(new DOMException('Cancelled.', 'AbortError'));
+}
+
+/** Frees the memory; the model stays on the device. */
+export function unload(): void {
+  close();
+  work.value = { at: 'rest' };
+  announcement.value = 'The model was unloaded.';
+}
+
+/** Removes a model from the device. */
+export async function forget(model: ChatModel): Promise<void> {
+  await removeStored(model).catch(() => {});
+  await refreshStored();
+  announcement.value = `${model.name} was removed from this device.`;
+}

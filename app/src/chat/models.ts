@@ -1,0 +1,118 @@
+/* Which models there are to talk with: those of the package's manifest, and files of the person. */
+
+import { LanguageModel, models, type ManifestModel, type ModelInput } from 'sotto';
+import tellerUrl from '../../../assets/teller-q8_0.gguf?url';
+import { Told } from '../ui/told.ts';
+
+export interface ChatModel {
+  id: string; // 'own' for files of the person
+  name: string;
+  about: string; // what it is, in a sentence or two
+  bytes: number;
+  license: string;
+  licenseUrl: string; // '' where none is known
+  storyteller: boolean; // writes stories and nothing else
+  input: ModelInput;
+  sources: string[]; // addresses before the manifest's
+}
+
+const LICENSES: Record<string, [name: string, url: string]> = {
+  gemma: ['Gemma Terms of Use', 'https://ai.google.dev/gemma/terms'],
+  mit: ['MIT', 'https://opensource.org/license/mit'],
+};
+
+const TELLER_FILE = 'teller-q8_0.gguf';
+
+function aboutOf({ name, size_bytes }: ManifestModel): string {
+  const speed =
+    size_bytes < 500e6 ? 'Small and quick; best for short tasks.' : size_bytes < 1.5e9 ? 'A good balance of speed and sense.' : 'Slower, and the most able here.';
+  return `${/gemma/i.test(name) ? 'By Google, trained to follow instructions. ' : ''}${speed}`;
+}
+
+function entryOf(model: ManifestModel): ChatModel {
+  const { id, name, weights, size_bytes, license } = model;
+  const [licenseName, licenseUrl] = LICENSES[license.toLowerCase().split(/[ -]/)[0]!] ?? [license, ''];
+  return {
+    id,
+    name: `${name} · ${weights.toUpperCase()}`,
+    about: aboutOf(model),
+    bytes: size_bytes,
+    license: licenseName,
+    licenseUrl,
+    storyteller: false,
+    input: id,
+    sources: ['models/'],
+  };
+}
+
+/** Ships with the page, so that a fresh device without other network has a model that writes. */
+export const DEFAULT_MODEL: ChatModel = {
+  id: 'teller',
+  name: 'Teller',
+  about:
+    'Comes with this page. A very small model that tells short children’s stories, and knows nothing else: no facts, no answers to questions.',
+  bytes: 13_389_344,
+  license: LICENSES.mit![0],
+  licenseUrl: LICENSES.mit![1],
+  storyteller: true,
+  input: {
+    url: new URL(tellerUrl, document.baseURI),
+    sha256: 'e32792819c0ef8131b8f28c13af18c91ff89766a0b3daef9bce3fe8e150135f3',
+    size: 13_389_344,
+  },
+  sources: [],
+};
+
+/** Small to large, as the manifest lists them. */
+export const MODELS: readonly ChatModel[] = [
+  DEFAULT_MODEL,
+  ...models.filter((m) => m.kind !== 'whisper' && m.file !== TELLER_FILE).map(entryOf),
+];
+
+export async function isStored({ input, sources }: ChatModel): Promise<boolean> {
+  return (await LanguageModel.availability({ model: input, sources }).catch(() => '')) === 'available';
+}
+
+/** Frees the room that a kept model takes. */
+export function removeStored({ input }: ChatModel): Promise<void> {
+  return LanguageModel.remove(input as Parameters<typeof LanguageModel.remove>[0]);
+}
+
+/** Files that a person chose, as a model: one GGUF, all parts of a split one, or a Hugging Face folder. Throws Told. */
+export function modelOfFiles(files: readonly File[]): ChatModel {
+  const named = (pattern: RegExp) => files.filter((file) => pattern.test(file.name));
+  const gguf = named(/\.gguf$/i);
+  const folder = named(/(\.safetensors|\.json|^tokenizer\.model)$/i);
+  const chosen = gguf.length > 0 ? gguf : folder;
+  if (gguf.length > 1) {
+    const [first] = gguf;
+    const split = /-\d+-of-0*(\d+)\.gguf$/i.exec(first!.name);
+    if (!split) throw new Told('These are several models. Choose one GGUF file, or all parts of one that is split.');
+    if (Number(split[1]) !== gguf.length) {
+      throw new Told(`This model has ${Number(split[1])} parts, and ${gguf.length} were chosen. Choose all of them together.`);
+    }
+  } else if (gguf.length === 0) {
+    if (named(/\.safetensors$/i).length === 0) {
+      const what = files.length === 1 ? `${files[0]!.name} is not a model.` : 'There is no model among these files.';
+      throw new Told(`${what} Choose a GGUF file, or a folder as on Hugging Face (config.json, tokenizer, .safetensors).`);
+    }
+    if (named(/^config\.json$/i).length === 0) {
+      throw new Told('config.json is missing beside the .safetensors. Choose the whole folder of the model.');
+    }
+  }
+  const sorted = chosen.toSorted((a, b) => a.name.localeCompare(b.name));
+  const [first] = sorted;
+  const folderName = first!.webkitRelativePath.split('/')[0];
+  const name = gguf.length > 0 ? first!.name.replace(/(-\d+-of-\d+)?\.gguf$/i, '') : folderName || 'Model from a folder';
+  return {
+    id: 'own',
+    name,
+    about: sorted.length === 1 ? 'Your own file.' : `Your own model, ${sorted.length} files.`,
+    bytes: sorted.reduce((sum, file) => sum + file.size, 0),
+    license: 'as you got it',
+    licenseUrl: '',
+    storyteller: false,
+    input: (sorted.length === 1 ? first! : sorted) as ModelInput,
+    sources: [],
+  };
+}

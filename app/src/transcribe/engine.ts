@@ -1,0 +1,152 @@
+/* The one place where the page meets the package: models to choose from, an engine with one of them, files to save. */
+
+import { models, SottoError, Transcriber, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
+import { format, type Format, type FormatTranscript } from 'sotto/format';
+import { sentenceOf, Told } from '../ui/told.ts';
+
+export type { Segment };
+
+/* ---- models ---- */
+
+export interface ModelEntry {
+  id: string;
+  label: string;
+  group: 'many' | 'english' | 'other';
+  bytes: number;
+  languages: number; // 1: English only
+  translates: boolean;
+}
+
+/** Of each size the small file comes first; the others are larger, for nearly the same text. */
+function entryOf({ id, name, weights, languages, size_bytes }: ManifestModel): ModelEntry {
+  const lean = weights.startsWith('q5');
+  const english = languages === 1;
+  const size = name.replace('Whisper ', '').replace('.en', '').replaceAll('-', ' ');
+  const bits = { f16: '16 bit', q8_0: '8 bit' }[weights] ?? weights;
+  return {
+    id,
+    label: size.charAt(0).toUpperCase() + size.slice(1) + (lean ? '' : `${english ? ', English' : ''}, ${bits}`),
+    group: !lean ? 'other' : english ? 'english' : 'many',
+    bytes: size_bytes,
+    languages,
+    translates: !english && !name.includes('turbo'),
+  };
+}
+
+export const MODELS: readonly ModelEntry[] = models.filter((m) => m.kind === 'whisper').map(entryOf);
+
+/** Served beside the page, models are taken from there; elsewhere from the manifest's sources. */
+const SOURCES = ['models/'];
+
+export async function isStored({ id }: ModelEntry): Promise<boolean> {
+  return (await Transcriber.availability({ model: id })) === 'available';
+}
+
+/** Frees the room that a kept model takes. */
+export function removeStored({ id }: ModelEntry): Promise<void> {
+  return Transcriber.remove(id);
+}
+
+/* ---- an engine with a model ---- */
+
+const VARIANTS: Record<Variant, string> = {
+  'simd-single': 'SIMD',
+  'simd-threads': 'SIMD',
+  'relaxed-single': 'relaxed SIMD',
+  'relaxed-threads': 'relaxed SIMD',
+};
+
+export interface Request {
+  language: string; // code, or 'auto'
+  translate: boolean;
+  beamSize: number;
+  timestamps: boolean;
+  prompt: string;
+  signal: AbortSignal;
+  onFraction: (fraction: number) => void; // done, 0 to 1
+  onSegment: (segment: Segment) => void; // final
+}
+
+export class Engine {
+  readonly #transcriber: Transcriber;
+  readonly variant: string;
+  readonly threads: number;
+  readonly multilingual: boolean;
+
+  private constructor(transcriber: Transcriber) {
+    const { variant, threads, model } = transcriber.info;
+    this.#transcriber = transcriber;
+    this.variant = VARIANTS[variant];
+    this.threads = threads;
+    this.multilingual = model.multilingual;
+  }
+
+  /** Starts an engine with a model of the manifest or a person's own file. Throws Told with a sentence. */
+  static async open(
+    model: ModelEntry | File,
+    signal: AbortSignal,
+    onBytes: (loaded: number, total: number) => void,
+  ): Promise<Engine> {
+    try {
+      const transcriber = await Transcriber.create({
+        model: model instanceof File ? model : model.id,
+        sources: SOURCES,
+        signal,
+        monitor: (m) => m.addEventListener('downloadprogress', ({ loaded, total }) => onBytes(loaded, total)),
+      });
+      return new Engine(transcriber);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw model instanceof File ? new Told(`${model.name} cannot be used. ${sentenceOf(error)}`) : notLoaded(model, error);
+    }
+  }
+
+  async transcribe(samples: Float32Array, sampleRate: number, request: Request): Promise<Transcript> {
+    const { language, translate, beamSize, timestamps, prompt, signal, onFraction, onSegment } = request;
+    const run = this.#transcriber.transcribe(samples, {
+      sampleRate,
+      language,
+      task: translate ? 'translate' : 'transcribe',
+      beamSize,
+      timestamps,
+      initialPrompt: prompt.trim() || undefined,
+      signal,
+      onProgress: ({ fraction }) => onFraction(fraction),
+    });
+    try {
+      for await (const segment of run) onSegment(segment);
+      return await run;
+    } catch (error) {
+      throw signal.aborted ? error : new Told(sentenceOf(error));
+    }
+  }
+
+  close(): void {
+    void this.#transcriber.destroy();
+  }
+}
+
+/** Why a model did not come, and what to do. The addresses that were tried are in the console. */
+function notLoaded({ label }: ModelEntry, error: unknown): Error {
+  if (!(error instanceof SottoError) || error.code !== 'network') return new Told(sentenceOf(error));
+  console.warn(error.message);
+  if (!navigator.onLine) {
+    return new Told(`You are offline, and the ${label} model is not on this device yet. Connect once to download it.`);
+  }
+  if (error.message.includes('SHA-256')) {
+    return new Told(
+      `The ${label} model arrived damaged: it is not the published file, its SHA-256 differs. ` +
+        `Try again, or choose another model.`,
+    );
+  }
+  return new Told(
+    `The ${label} model could not be downloaded. Check the connection and try again, or use a model file of your own.`,
+  );
+}
+
+/* ---- files ---- */
+
+/** `transcript` as a file named after `source`. */
+export function write(transcript: FormatTranscript, as: Format, source: string): string {
+  return format(transcript, as, { file: source });
+}

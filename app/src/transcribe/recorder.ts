@@ -1,0 +1,83 @@
+/* The microphone:
+ *
+ *   getUserMedia ──> MediaRecorder ──> pieces ──> one file, when stopped
+ *        └────────> AnalyserNode ──> level, while it runs */
+
+import { Told } from '../ui/told.ts';
+
+export class Recorder {
+  #stream: MediaStream;
+  #context = new AudioContext();
+  #analyser: AnalyserNode;
+  #window: Float32Array<ArrayBuffer>;
+  #recorder: MediaRecorder;
+  #pieces: Blob[] = [];
+  #startedAt = performance.now(); // ms
+  /** Resolves when the recording is over: stopped, or the microphone went away. */
+  readonly ended: Promise<unknown>;
+
+  private constructor(stream: MediaStream) {
+    this.#stream = stream;
+    this.#analyser = this.#context.createAnalyser();
+    this.#analyser.fftSize = 1024;
+    this.#window = new Float32Array(this.#analyser.fftSize);
+    this.#context.createMediaStreamSource(stream).connect(this.#analyser);
+    this.#recorder = new MediaRecorder(stream, { audioBitsPerSecond: 128_000 });
+    this.#recorder.ondataavailable = (event) => {
+      if (event.data.size > 0) this.#pieces.push(event.data);
+    };
+    this.ended = new Promise((resolve) => (this.#recorder.onstop = resolve));
+    this.#recorder.start(1000);
+  }
+
+  /** Asks for the microphone and starts. Throws Told with a sentence where there is none. */
+  static async start(): Promise<Recorder> {
+    if (!navigator.mediaDevices?.getUserMedia || typeof MediaRecorder === 'undefined') {
+      throw new Told('This browser records only on pages served over https or from this computer (localhost).');
+    }
+    let stream: MediaStream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+    } catch (error) {
+      const name = error instanceof DOMException ? error.name : '';
+      if (name === 'NotAllowedError') {
+        throw new Told('The microphone is blocked for this page. Allow it beside the address bar, then record again.');
+      }
+      if (name === 'NotFoundError') throw new Told('No microphone was found. Connect one, then record again.');
+      throw new Told('The microphone could not be opened. Another program may be using it; close that and try again.');
+    }
+    return new Recorder(stream);
+  }
+
+  /** Loudness now: 0 (silence, below -60 dB) to 1 (full scale). */
+  level(): number {
+    this.#analyser.getFloatTimeDomainData(this.#window);
+    let sum = 0;
+    for (const x of this.#window) sum += x * x;
+    const decibels = 10 * Math.log10(sum / this.#window.length + 1e-12);
+    return Math.max(0, Math.min(1, (decibels + 60) / 60));
+  }
+
+  seconds(): number {
+    return (performance.now() - this.#startedAt) / 1000;
+  }
+
+  /** Stops and gives what was recorded. */
+  async stop(): Promise<Blob> {
+    if (this.#recorder.state !== 'inactive') this.#recorder.stop();
+    await this.ended;
+    this.#release();
+    return new Blob(this.#pieces, { type: this.#recorder.mimeType });
+  }
+
+  /** Stops and throws the recording away. */
+  discard(): void {
+    if (this.#recorder.state !== 'inactive') this.#recorder.stop();
+    this.#release();
+  }
+
+  #release(): void {
+    for (const track of this.#stream.getTracks()) track.stop();
+    void this.#context.close();
+  }
+}

@@ -1,0 +1,417 @@
+/* What the page knows, and what a person can do with it:
+ *
+ *   a file, a recording or the sample ──> source ──> model (downloaded, kept) ──> segments, one by one ──> edits, files
+ *
+ * The parts of the page only read these signals and call these actions. */
+
+import { batch, computed, effect, signal } from '@preact/signals';
+import { decode, SAMPLE_RATE, wav, type Sound } from './audio.ts';
+import { Engine, isStored, MODELS, removeStored, type ModelEntry, type Segment } from './engine.ts';
+import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, type Settings } from './keep.ts';
+import { languageName } from './languages.ts';
+import { Recorder } from './recorder.ts';
+import sampleUrl from '../../../tests/fixtures/audio/jfk.wav?url';
+import { announcement } from '../ui/say.ts';
+import { Told } from '../ui/told.ts';
+import { clock, elapsed, spoken } from '../ui/words.ts';
+
+/* ---- what there is ---- */
+
+export interface Source {
+  name: string;
+  file: Blob | null; // null where it could not be kept over a reload
+  url: string; // for the player, '' without a file
+  video: boolean;
+  recorded: boolean;
+  duration: number; // s, 0 until decoded
+  peaks: Float32Array | null; // null until decoded
+}
+
+export type Work =
+  | { at: 'rest' }
+  | { at: 'reading' }
+  | { at: 'download'; loaded: number; total: number; cached: boolean } // bytes
+  | { at: 'transcribing'; fraction: number; speed: number; left: number } // speed: times real time; left: s
+  | { at: 'cancelled' }
+  | { at: 'failed'; why: string };
+
+export interface EngineFacts {
+  variant: string;
+  threads: number;
+}
+
+export interface Language {
+  code: string; // '' where unknown
+  probability: number;
+}
+
+const UNKNOWN: Language = { code: '', probability: 0 };
+
+export const settings = signal<Settings>(readSettings());
+export const ownModel = signal<File | null>(null);
+export const storedModels = signal<ReadonlySet<string>>(new Set());
+export const notKept = signal(false); // the browser had no room for the model
+
+export const source = signal<Source | null>(null);
+export const segments = signal<Segment[]>([]);
+export const language = signal<Language>(UNKNOWN); // of the transcript
+export const summary = signal(''); // how the transcript was made
+export const edited = signal(false);
+export const previous = signal<Kept | null>(null); // the transcript before this one
+export const restored = signal(false); // what was kept has been read
+
+export const work = signal<Work>({ at: 'rest' });
+export const busy = computed(() => ['reading', 'download', 'transcribing'].includes(work.value.at));
+export const recorder = signal<Recorder | null>(null);
+export const intakeError = signal(''); // why no recording or file was taken
+export const facts = signal<EngineFacts | null>(null);
+
+export const position = signal(0); // of the player, s
+export const playing = computed(() => {
+  const at = position.value;
+  return at > 0 ? segments.value.findIndex((s) => at >= s.start && at < s.end) : -1;
+});
+
+const PAUSE_MS = 1000; // between announcements of new text
+
+let unsaid: string[] = [];
+
+/** Announces new text; what comes within a second is said together. */
+function announceText(text: string): void {
+  if (unsaid.push(text) > 1) return;
+  setTimeout(() => {
+    announcement.value = unsaid.join(' ');
+    unsaid = [];
+  }, PAUSE_MS);
+}
+
+export function modelEntry(): ModelEntry | null {
+  return MODELS.find((m) => m.id === settings.value.model) ?? null;
+}
+
+export function change(part: Partial<Settings>): void {
+  settings.value = { ...settings.value, ...part };
+}
+
+effect(() => writeSettings(settings.value));
+
+/* ---- the player, as the rest of the page sees it ---- */
+
+export interface Player {
+  playFrom(seconds: number): void;
+  toggle(): void;
+}
+
+export const player: { current: Player | null } = { current: null };
+
+/* ---- taking sound in ---- */
+
+let sound: Sound | null = null; // of the source, while the page lives
+let abort = new AbortController();
+
+export async function takeFile(file: File): Promise<void> {
+  await take(file, file.name || 'recording', false);
+}
+
+export async function takeSample(): Promise<void> {
+  const response = await fetch(sampleUrl).catch(() => null);
+  if (!response?.ok) {
+    intakeError.value = 'The sample could not be fetched. Check the connection, or choose a file of your own.';
+    return;
+  }
+  await take(await response.blob(), 'jfk.wav', false);
+}
+
+async function take(file: Blob, name: string, recorded: boolean): Promise<void> {
+  abort.abort();
+  const aside = setAside();
+  sound = null;
+  const video = file.type.startsWith('video/');
+  batch(() => {
+    if (source.value) URL.revokeObjectURL(source.value.url);
+    intakeError.value = '';
+    source.value = { name, file, url: URL.createObjectURL(file), video, recorded, duration: 0, peaks: null };
+    clearTranscript();
+  });
+  await aside;
+  await transcribe();
+}
+
+export async function startRecording(): Promise<void> {
+  intakeError.value = '';
+  try {
+    const started = await Recorder.start();
+    recorder.value = started;
+    announcement.value = 'Recording.';
+    void started.ended.then(() => {
+      if (recorder.value === started) void stopRecording();
+    });
+  } catch (error) {
+    intakeError.value = sentence(error);
+  }
+}
+
+export async function stopRecording(): Promise<void> {
+  const running = recorder.value;
+  if (!running) return;
+  recorder.value = null;
+  const recording = await running.stop();
+  const when = new Date().toLocaleString('sv').slice(0, 16).replace(':', '.');
+  const name = `Recording ${when}`;
+  // As WAV the player can seek in it, and other programs read it. What cannot be decoded can still be saved.
+  const decoded = await decode(recording, name).catch(() => null);
+  if (decoded) await take(wav(decoded.samples), `${name}.wav`, true);
+  else await take(recording, `${name}.${/mp4/.test(recording.type) ? 'm4a' : 'webm'}`, true);
+}
+
+export function discardRecording(): void {
+  recorder.value?.discard();
+  recorder.value = null;
+  announcement.value = 'Recording discarded.';
+}
+
+/* ---- transcribing ---- */
+
+let engine: Engine | null = null;
+let engineModel: ModelEntry | File | null = null; // what `engine` was opened with
+
+/** Transcribes the source with the settings of now. The transcript that it replaces is set aside. */
+export async function transcribe(): Promise<void> {
+  const from = source.value;
+  if (!from?.file) return;
+  abort.abort();
+  abort = new AbortController();
+  const { signal } = abort;
+  const aside = setAside();
+  clearTranscript();
+  work.value = { at: 'reading' };
+  try {
+    await aside;
+    if (!sound) {
+      announcement.value = `Reading ${from.name}.`;
+      const decoded = await decode(from.file, from.name);
+      signal.throwIfAborted();
+      sound = decoded;
+      source.value = { ...from, duration: decoded.duration, peaks: decoded.peaks };
+    }
+    const ready = await openModel(signal);
+    await run(ready, sound, signal);
+  } catch (error) {
+    if (signal.aborted) {
+      if (abort.signal === signal) work.value = { at: 'cancelled' };
+      return;
+    }
+    work.value = { at: 'failed', why: sentence(error) };
+  } finally {
+    if (abort.signal === signal) await keep();
+  }
+}
+
+async function openModel(signal: AbortSignal): Promise<Engine> {
+  const entry = modelEntry();
+  const chosen = entry ?? ownModel.value;
+  if (!chosen) throw new Told('No model is chosen. Choose one under Model, or your own model file again.');
+  if (engine && engineModel === chosen) return engine;
+  engine?.close();
+  engine = null;
+  const cached = !entry || (await isStored(entry).catch(() => false));
+  const bytes = entry ? entry.bytes : ownModel.value!.size;
+  work.value = { at: 'download', loaded: 0, total: bytes, cached };
+  if (!cached) announcement.value = `Downloading the ${entry.label} model.`;
+  const opened = await Engine.open(chosen, signal, (loaded, total) => {
+    if (!signal.aborted) work.value = { at: 'download', loaded, total: total || bytes, cached };
+  });
+  if (signal.aborted) {
+    opened.close();
+    throw signal.reason;
+  }
+  engine = opened;
+  engineModel = chosen;
+  facts.value = { variant: opened.variant, threads: opened.threads };
+  await refreshStored();
+  notKept.value = entry !== null && !storedModels.value.has(entry.id);
+  return opened;
+}
+
+async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<void> {
+  const now = settings.value;
+  const translate = now.translate && ready.multilingual && (modelEntry()?.translates ?? true);
+  const startedAt = performance.now();
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  work.value = { at: 'transcribing', fraction: 0, speed: 0, left: 0 };
+  announcement.value = 'Transcribing.';
+  const result = await ready.transcribe(from.samples, SAMPLE_RATE, {
+    language: ready.multilingual ? now.language : 'en',
+    translate,
+    beamSize: now.beamSize,
+    timestamps: now.timestamps,
+    prompt: now.prompt,
+    signal,
+    onFraction: (fraction) => {
+      if (signal.aborted) return;
+      const speed = (fraction * from.duration) / Math.max(seconds(), 1e-3);
+      const left = fraction > 0 ? (seconds() * (1 - fraction)) / fraction : 0;
+      work.value = { at: 'transcribing', fraction, speed, left };
+    },
+    onSegment: (segment) => {
+      if (signal.aborted) return;
+      segments.value = [...segments.value, segment];
+      announceText(segment.text);
+      keepSoon();
+    },
+  });
+  signal.throwIfAborted();
+  const took = seconds();
+  const detected = ready.multilingual && now.language === 'auto' && result.language;
+  batch(() => {
+    language.value = { code: translate ? 'en' : result.language, probability: result.languageProbability };
+    summary.value =
+      `${clock(from.duration)} of sound in ${elapsed(took)} · ${(from.duration / took).toFixed(1)}× real time` +
+      (detected ? ` · ${languageName(result.language)} detected` : '');
+    work.value = { at: 'rest' };
+    announceText(
+      segments.value.length === 0
+        ? 'Done. No speech was found.'
+        : `Done: ${segments.value.length} segments from ${spoken(from.duration)} of sound.`,
+    );
+  });
+}
+
+export function cancel(): void {
+  abort.abort(new DOMException('Cancelled.', 'AbortError'));
+  announcement.value = 'Cancelled.';
+}
+
+/* ---- the transcript ---- */
+
+export function edit(index: number, text: string): void {
+  const before = segments.value[index];
+  if (!before || before.text.trim() === text.trim()) return;
+  // The tokens no longer spell the text.
+  segments.value = segments.value.with(index, { ...before, text: ` ${text.trim()}`, tokens: [] });
+  edited.value = true;
+  keepSoon();
+}
+
+function clearTranscript(): void {
+  batch(() => {
+    segments.value = [];
+    language.value = UNKNOWN;
+    summary.value = '';
+    edited.value = false;
+    position.value = 0;
+    work.value = { at: 'rest' };
+  });
+}
+
+/** Back to the start; the transcript can be opened again from there. */
+export async function startOver(): Promise<void> {
+  abort.abort();
+  const aside = setAside();
+  sound = null;
+  batch(() => {
+    if (source.value) URL.revokeObjectURL(source.value.url);
+    source.value = null;
+    clearTranscript();
+  });
+  await aside;
+  await writeKept('current', null);
+}
+
+/** Opens the transcript that was set aside, and sets this one aside. */
+export async function openPrevious(): Promise<void> {
+  const kept = previous.value;
+  if (!kept) return;
+  abort.abort();
+  const now = snapshot();
+  show(kept);
+  previous.value = now;
+  await Promise.all([writeKept('current', kept), writeKept('previous', now)]);
+}
+
+function snapshot(): Kept | null {
+  const from = source.value;
+  if (!from || segments.value.length === 0) return null;
+  const { name, file, video, recorded, duration, peaks } = from;
+  return {
+    name,
+    file,
+    video,
+    recorded,
+    duration,
+    peaks: peaks ?? new Float32Array(),
+    segments: segments.value,
+    language: language.value,
+    summary: summary.value,
+    edited: edited.value,
+  };
+}
+
+function show(kept: Kept): void {
+  sound = null;
+  const { name, file, video, recorded, duration, peaks } = kept;
+  batch(() => {
+    if (source.value) URL.revokeObjectURL(source.value.url);
+    clearTranscript();
+    source.value = { name, file, url: file ? URL.createObjectURL(file) : '', video, recorded, duration, peaks };
+    segments.value = kept.segments;
+    language.value = kept.language;
+    summary.value = kept.summary;
+    edited.value = kept.edited;
+  });
+}
+
+async function setAside(): Promise<void> {
+  const kept = snapshot();
+  if (!kept) return;
+  previous.value = kept;
+  await writeKept('previous', kept);
+}
+
+let timer = 0;
+
+function keepSoon(): void {
+  clearTimeout(timer);
+  timer = window.setTimeout(() => void keep(), 300);
+}
+
+async function keep(): Promise<void> {
+  clearTimeout(timer);
+  const kept = snapshot();
+  if (kept) await writeKept('current', kept);
+}
+
+/* ---- beginning and end of the page ---- */
+
+export async function begin(): Promise<void> {
+  const [current, before] = await Promise.all([readKept('current'), readKept('previous'), refreshStored()]);
+  if (current && !source.value) show(current);
+  previous.value = before;
+  restored.value = true;
+  if (settings.value.model !== 'own' && !modelEntry()) change({ model: DEFAULTS.model });
+  if (settings.value.model === 'own') change({ model: DEFAULTS.model }); // files do not survive a reload
+  addEventListener('pagehide', () => void keep());
+  addEventListener('visibilitychange', () => document.hidden && void keep());
+  addEventListener('beforeunload', (event) => {
+    if (recorder.value) event.preventDefault();
+  });
+}
+
+/** Removes the chosen model from this device. */
+export async function forgetModel(): Promise<void> {
+  const entry = modelEntry();
+  if (!entry) return;
+  await removeStored(entry);
+  await refreshStored();
+  announcement.value = `The ${entry.label} model was removed from this device.`;
+}
+
+async function refreshStored(): Promise<void> {
+  const names = await Promise.all(MODELS.map(async (m) => ((await isStored(m).catch(() => false)) ? m.id : '')));
+  storedModels.value = new Set(names.filter(Boolean));
+}
+
+function sentence(error: unknown): string {
+  if (error instanceof Error && error.message) return error.message;
+  return 'Something went wrong. Reload the page and try again; your transcript is kept.';
+}

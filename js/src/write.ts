@@ -1,0 +1,261 @@
+// A language model writes: the loop of an answer, in the engine's worker.
+//
+//   prompt ─> ids, that fit ─> sync, step ─> logits ─> sampler ─> token ─> whole characters, no stop string ─> text {id}
+//                                  └─────────── until something ends it ──┘
+//
+// When tokens come fast, several share a message to the page; the worker listens to the page only every few steps.
+import { abortError, QuotaExceededError, SottoError } from './errors.js';
+import type { LanguageContext, Task } from './session.js';
+import type { GenerateMessage, Generation, Prompt, Sampling, TokenLogprob } from './protocol.js';
+import type { Pointer, Wasm } from './wasm.js';
+
+const DONE = 4;
+/** Text is sent at once if so long ago some was sent, else with the next token. In ms. */
+const POST_MS = 8;
+/** Share of the context that is kept for the answer, at most; and the share that is kept when turns are left out. */
+const ROOM = 1 / 8;
+const KEPT = 1 / 2;
+
+export async function write(c: LanguageContext, session: Pointer, message: GenerateMessage, task: Task): Promise<Generation> {
+  const { wasm } = c;
+  const { x } = wasm;
+  const capacity = x.sotto_wasm_session_capacity(session);
+  const fitted = fit(c, message, capacity);
+  const open: [close: (p: Pointer) => void, p: Pointer][] = [];
+  const hold = (close: (p: Pointer) => void, p: Pointer): Pointer => (open.push([close, p]), p);
+  try {
+    const sampler = hold(x.sotto_wasm_sampler_close, openSampler(c, message.sampling));
+    const stream = hold(x.sotto_wasm_text_stream_close, openStream(wasm, message.stop));
+    const ids = hold(x.sotto_wasm_free, wasm.alloc((capacity + 1) * 4)); // what is held, and one more
+    return await new Writer(c, message, task, { session, sampler, stream, ids, capacity }, fitted).run();
+  } finally {
+    for (const [close, p] of open) close(p);
+  }
+}
+
+function openSampler({ wasm, engine, model }: LanguageContext, { options, logitBias = [] }: Sampling): Pointer {
+  const { x } = wasm;
+  const o = x.sotto_wasm_sampler_options();
+  const biases = x.sotto_wasm_logit_biases(logitBias.length) >>> 0;
+  try {
+    if (o === 0 || biases === 0) throw new SottoError('memory', 'Memory ran out.');
+    logitBias.forEach(([id, bias], index) => x.sotto_wasm_logit_bias(biases, index, id, bias));
+    const all: [string, number][] = [...options, ['logit_bias', biases], ['n_logit_bias', logitBias.length]];
+    wasm.setOptions(all, (name, value) => x.sotto_wasm_sampler_option(o, name, value));
+    const sampler = x.sotto_wasm_sampler_open(model, o);
+    if (sampler === 0) wasm.fail(-1, engine);
+    return sampler;
+  } finally {
+    wasm.free(biases);
+    wasm.free(o);
+  }
+}
+
+function openStream(wasm: Wasm, stop: string[]): Pointer {
+  const p = wasm.put(stop.map((s) => s + '\0').join(''));
+  const stream = wasm.x.sotto_wasm_text_stream_open(p, stop.length);
+  wasm.free(p);
+  if (stream === 0) throw new SottoError('argument', 'At most 64 stop strings of 1 to 1024 bytes each can be given.');
+  return stream;
+}
+
+// ---- what fits ----
+
+interface Fitting {
+  ids: number[];
+  dropped: number;
+}
+
+/** The ids of the prompt; where they leave no room for an answer, without the oldest turns. */
+function fit(c: LanguageContext, { prompt, drop, maxTokens }: GenerateMessage, capacity: number): Fitting {
+  const ids = c.codec.prompt(prompt);
+  const room = Math.min(maxTokens, Math.floor(capacity * ROOM));
+  if (ids.length <= (drop ? capacity - room : capacity)) return { ids, dropped: 0 };
+  if (drop) {
+    const shorter = refit(c, prompt, capacity, Math.floor(capacity * KEPT)) ?? refit(c, prompt, capacity, capacity);
+    if (shorter) return shorter;
+  }
+  throw new QuotaExceededError(
+    `The context of ${capacity} tokens is full: this would make it ${ids.length}; shorten the text, or create a LanguageModel with a larger contextWindow.`,
+    ids.length,
+    capacity,
+  );
+}
+
+function refit({ codec }: LanguageContext, prompt: Prompt, capacity: number, most: number): Fitting | undefined {
+  if (most > capacity || 'text' in prompt) return undefined;
+  return codec.fit(prompt.turns, prompt.prefix, most);
+}
+
+// ---- writing ----
+
+interface Tools {
+  session: Pointer;
+  sampler: Pointer;
+  stream: Pointer;
+  /** [capacity + 1]: prompt and answer. */
+  ids: Pointer;
+  capacity: number;
+}
+
+class Writer {
+  readonly #c: LanguageContext;
+  readonly #message: GenerateMessage;
+  readonly #task: Task;
+  readonly #t: Tools;
+  readonly #tokens: number[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
+  #prompt: number[];
+  #dropped: number;
+  #text = '';
+  #waiting = '';
+  #posted = -Infinity;
+  #nReused = 0;
+
+  constructor(c: LanguageContext, message: GenerateMessage, task: Task, tools: Tools, { ids, dropped }: Fitting) {
+    this.#c = c;
+    this.#message = message;
+    this.#task = task;
+    this.#t = tools;
+    this.#prompt = ids;
+    this.#dropped = dropped;
+  }
+
+  async run(): Promise<Generation> {
+    const { x, memory } = this.#c.wasm;
+    const { session, sampler, capacity } = this.#t;
+    const { maxTokens } = this.#message;
+    const tokens = this.#tokens;
+    const begin = performance.now();
+    if (this.#dropped > 0) this.#tellOverflow();
+    this.#hold(0, this.#prompt);
+    for (const token of this.#prompt) x.sotto_wasm_sampler_accept(sampler, token);
+    await this.#evaluate(true);
+    const prefilled = performance.now();
+    let nDecode = 0;
+    let stopReason: Generation['stopReason'] | undefined = maxTokens === 0 ? 'length' : undefined;
+    while (stopReason === undefined) {
+      const token = this.#sample(x.sotto_wasm_session_logits(session, 0));
+      if (this.#c.codec.ends(token)) stopReason = 'end';
+      else if (this.#push(token)) stopReason = 'stop';
+      else if (tokens.length >= maxTokens) stopReason = 'length';
+      else if (this.#prompt.length + tokens.length > capacity && !this.#shorten()) stopReason = 'context';
+      else {
+        await this.#evaluate(false);
+        nDecode++;
+      }
+    }
+    this.#finish();
+    const timings = {
+      ...{ prefillMs: prefilled - begin, nPrefill: this.#prompt.length, nReused: this.#nReused },
+      ...{ decodeMs: performance.now() - prefilled, nDecode },
+    };
+    return {
+      ...{ text: this.#text, promptTokens: this.#prompt, tokens, stopReason },
+      ...(this.#message.logprobs !== undefined && { logprobs: this.#logprobs }),
+      ...{ timings, memoryBytes: memory.buffer.byteLength },
+    };
+  }
+
+  /** Writes ids down for sync. */
+  #hold(at: number, ids: readonly number[]): void {
+    new Int32Array(this.#c.wasm.memory.buffer, this.#t.ids + at * 4, ids.length).set(ids);
+  }
+
+  /** Brings the session up to prompt and answer. */
+  async #evaluate(tell: boolean): Promise<void> {
+    const { wasm, engine, platform } = this.#c;
+    const { x } = wasm;
+    const { session, ids } = this.#t;
+    const total = this.#prompt.length + this.#tokens.length;
+    let status = x.sotto_wasm_session_sync(session, ids, total);
+    if (tell) this.#nReused = x.sotto_wasm_session_length(session);
+    while (status >= 0 && status !== DONE) {
+      await this.#c.breathe();
+      if (this.#task.cancelled()) throw abortError();
+      status = x.sotto_wasm_session_step(session);
+      if (tell && status >= 0) {
+        const done = x.sotto_wasm_session_length(session);
+        platform.post({ type: 'evaluated', id: this.#message.id, done, total });
+      }
+    }
+    if (status < 0) wasm.fail(status, engine);
+  }
+
+  #sample(logits: Pointer): number {
+    const { wasm, engine, codec } = this.#c;
+    const { x } = wasm;
+    const { sampler } = this.#t;
+    const nTop = this.#message.logprobs;
+    let token: number;
+    if (nTop === undefined) {
+      token = x.sotto_wasm_sampler_sample(sampler, logits, 0);
+    } else {
+      const { values, result } = wasm.row(1, (out) => x.sotto_wasm_sampler_sample(sampler, logits, out));
+      token = result;
+      const likeliest = wasm.row(2 * nTop, (out) => (nTop > 0 ? x.sotto_wasm_sampler_top(sampler, logits, nTop, out) : 0));
+      if (token >= 0)
+        this.#logprobs.push({
+          ...{ id: token, text: codec.shown(token), logprob: values[0] },
+          top: Array.from({ length: likeliest.result }, (_, i) => {
+            const [id, logprob] = likeliest.values.slice(2 * i);
+            return { id, text: codec.shown(id), logprob };
+          }),
+        });
+    }
+    if (token < 0) wasm.fail(token, engine);
+    x.sotto_wasm_sampler_accept(sampler, token);
+    this.#hold(this.#prompt.length + this.#tokens.length, [token]);
+    this.#tokens.push(token);
+    return token;
+  }
+
+  /** The context is full in the middle of the answer: without more of the oldest turns it may go on. */
+  #shorten(): boolean {
+    const { prompt, drop } = this.#message;
+    const { capacity } = this.#t;
+    const most = Math.floor(capacity * KEPT) - this.#tokens.length;
+    const shorter = drop ? refit(this.#c, prompt, capacity, most) : undefined;
+    if (!shorter || shorter.ids.length >= this.#prompt.length) return false;
+    this.#prompt = shorter.ids;
+    this.#dropped = shorter.dropped;
+    this.#hold(0, [...this.#prompt, ...this.#tokens]);
+    this.#tellOverflow();
+    return true;
+  }
+
+  #tellOverflow(): void {
+    this.#c.platform.post({ type: 'overflow', id: this.#message.id, dropped: this.#dropped });
+  }
+
+  // ---- text ----
+
+  /** Adds a token to the text; says whether a stop string ends it. */
+  #push(token: number): boolean {
+    const { p, size } = this.#c.codec.piece(token, false);
+    return this.#add(p, size);
+  }
+
+  #add(p: Pointer, size: number): boolean {
+    const { wasm } = this.#c;
+    const { values, result } = wasm.row(2, (out) => wasm.x.sotto_wasm_text_stream_push(this.#t.stream, p, size, out));
+    if (result < 0) throw new SottoError('memory', 'Memory ran out.');
+    this.#waiting += wasm.text(values[0], values[1]);
+    const now = performance.now();
+    if (now - this.#posted >= POST_MS) this.#post(now);
+    return result === 1;
+  }
+
+  #post(now: number): void {
+    if (this.#waiting === '') return;
+    this.#c.platform.post({ type: 'text', id: this.#message.id, text: this.#waiting });
+    this.#text += this.#waiting;
+    this.#waiting = '';
+    this.#posted = now;
+  }
+
+  #finish(): void {
+    this.#add(0, 0);
+    this.#post(performance.now());
+  }
+}
