@@ -4,26 +4,26 @@
 
 #include <stdio.h>
 
-#define RUN_MS    2.0
-#define N_RUNS    60
-#define MAX_RIGHT (1 << 19)
+#define RUN_MS     2.0
+#define N_RUNS     60
+#define MAX_RIGHT  (1 << 19)
+#define DOT_GROUPS 8
 
 static int16_t left[MAX_TILE_ROWS * 1536], right[MAX_RIGHT];
 static float units[4096], values[1536], other[1536], out[MAX_TILE_ROWS * 16 * 32];
-static int32_t sums[5 * 64];
+static int32_t sums[MOST_DOT_ROWS * 128];
 
 typedef struct bench_case {
   const kernels *k;
-  int32_t m, n, panels; /* of a tile */
+  int32_t m, n, panels; /* of a tile; m, n also of a dot */
   packing packing;
-  int kind; /* of a dot */
 } bench_case;
 
 static void run_tile(const bench_case *c) {
   c->k->tile[c->m - 1](left, units, 8, right, units, c->n, c->panels, out, (size_t)(c->panels * c->k->nr));
 }
 static void run_dot(const bench_case *c) {
-  c->k->dot[c->packing][c->kind]((const uint8_t *)right, c->n / 32, left, 1536, sums, out);
+  c->k->dot[c->packing][c->m - 1]((const uint8_t *)right, DOT_GROUPS, c->n / 32, left, 3072, units, sums, out, 256);
 }
 static void run_exp(const bench_case *c) {
   memcpy(values, other, sizeof values);
@@ -55,11 +55,11 @@ static double best_ns(void (*run)(const bench_case *), const bench_case *c) {
 }
 
 int main(void) {
-  for (int32_t i = 0; i < MAX_RIGHT; i++) right[i] = (int16_t)(i % 4001 - 2000);
+  for (int32_t i = 0; i < MAX_RIGHT; i++) right[i] = 0x2c2c /* as half floats: 0.07 */;
   for (int32_t i = 0; i < 1536; i++) other[i] = (float)(i * 7919 % 1000) * 0.01f - 5.0f;
   for (int32_t i = 0; i < 4096; i++) units[i] = 1e-3f;
 
-  static const char *packings[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"};
+  static const char *packings[] = {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q4_K", "q5_K", "q6_K"};
   static const int32_t lengths[] = {64, 384, 1500};
   for (int32_t t = 0; kernels_available(t); t++) {
     bench_case c = {.k = kernels_available(t)};
@@ -70,12 +70,12 @@ int main(void) {
         printf("  tile %d x %d, k %4d      %7.2f GMAC/s\n", c.m, c.k->nr, c.n,
                (double)c.m * c.panels * c.k->nr * c.n / best_ns(run_tile, &c));
     }
-    c.n = 384;
+    c.n = 768;
     for (int p = 0; p < N_PACKINGS; p++) {
       c.packing = (packing)p;
-      for (c.kind = 0; c.kind < 3; c.kind++)
-        printf("  dot %s, %d rows          %7.2f GMAC/s\n", packings[p], dot_sizes[c.kind],
-               (double)dot_sizes[c.kind] * c.k->vw * c.n / best_ns(run_dot, &c));
+      for (c.m = 1; c.m <= MOST_DOT_ROWS; c.m++)
+        printf("  dot %s, %d rows          %7.2f GMAC/s\n", packings[p], c.m,
+               (double)(c.m * DOT_GROUPS * c.k->vw) * c.n / best_ns(run_dot, &c));
     }
     c.n = 1500;
     printf("  softmax                  %7.3f ns an element\n", best_ns(run_exp, &c) / c.n);

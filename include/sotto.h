@@ -265,8 +265,8 @@ typedef struct sotto_session_options {
   int32_t kv_type;    /* sotto_kv_type */
 } sotto_session_options;
 
-/* Memory that a session takes, in bytes, all of it at open. `options` may be NULL for the defaults. 0: the model is not complete, or an
- * option is out of range. */
+/* Memory that a session takes, in bytes, all of it at open. `options` may be NULL for the defaults. Known as soon as the model's sizes are: the
+ * weights need not have come. 0: they are not known, or an option is out of range. */
 uint64_t sotto_session_bytes(const sotto_model *model, const sotto_session_options *options);
 /* `options` may be NULL for the defaults. Errors: ARGUMENT (model not complete, an option out of range), MEMORY. */
 sotto_status sotto_session_open(sotto_session **out, sotto_model *model, const sotto_session_options *options);

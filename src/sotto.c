@@ -52,8 +52,8 @@ pool *sotto_engine_pool(sotto_engine *e) { return e->threads; }
 /* ---- model ---- */
 
 sotto_status sotto_model_open(sotto_model **out, sotto_engine *engine) {
+  if (out != NULL) *out = NULL;
   if (out == NULL || engine == NULL) return SOTTO_ERR_ARGUMENT;
-  *out = NULL;
   sotto_model *m = mem_alloc(1, sizeof *m);
   if (m == NULL) return fail(&engine->err, SOTTO_ERR_MEMORY, "out of memory for a model");
   m->engine = engine;
@@ -166,8 +166,8 @@ int32_t sotto_language(int32_t index, const char **code, const char **name) {
 
 sotto_status sotto_transcription_open(sotto_transcription **out, sotto_model *model,
                                       const sotto_transcribe_options *options) {
+  if (out != NULL) *out = NULL;
   if (out == NULL || model == NULL) return SOTTO_ERR_ARGUMENT;
-  *out = NULL;
   error *err = &model->engine->err;
   sotto_transcribe_options defaults;
   sotto_transcribe_options_default(&defaults);

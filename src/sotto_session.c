@@ -14,9 +14,8 @@ struct sotto_session {
   int32_t n_logits; /* rows that the last step made */
 };
 
-/* The options with their defaults filled in. */
+/* The options with their defaults filled in, for a model whose configuration is known. */
 static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options, gemma_plan *plan) {
-  TRY(check_language(m));
   error *err = &m->engine->err;
   const int32_t n_ctx_train = gemma_configuration(m->language)->n_ctx_train;
   const sotto_session_options o = options != NULL ? *options : (sotto_session_options){0};
@@ -38,7 +37,8 @@ static sotto_status plan_session(const sotto_model *m, const sotto_session_optio
 
 uint64_t sotto_session_bytes(const sotto_model *m, const sotto_session_options *options) {
   gemma_plan plan;
-  if (m == NULL || plan_session(m, options, &plan) < 0) return 0;
+  if (m == NULL || m->failed < 0 || m->language == NULL || gemma_configuration(m->language) == NULL) return 0;
+  if (plan_session(m, options, &plan) < 0) return 0;
   return gemma_state_bytes(m->language, &plan) + (uint64_t)plan.n_ctx * sizeof(int32_t);
 }
 
@@ -65,9 +65,10 @@ static sotto_status hand_over(sotto_status status, sotto_session **out, sotto_se
 }
 
 sotto_status sotto_session_open(sotto_session **out, sotto_model *m, const sotto_session_options *options) {
+  if (out != NULL) *out = NULL;
   if (out == NULL || m == NULL) return SOTTO_ERR_ARGUMENT;
-  *out = NULL;
   gemma_plan plan;
+  TRY(check_language(m));
   TRY(plan_session(m, options, &plan));
   error *err = &m->engine->err;
   const int32_t n_vocab = gemma_configuration(m->language)->n_vocab;
@@ -77,8 +78,8 @@ sotto_status sotto_session_open(sotto_session **out, sotto_model *m, const sotto
 }
 
 sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
+  if (out != NULL) *out = NULL;
   if (out == NULL || from == NULL) return SOTTO_ERR_ARGUMENT;
-  *out = NULL;
   error *err = &from->engine->err;
   sotto_session *s = bare_session(from->engine, from->n_vocab, from->capacity, from->n_batch, from->all_logits);
   if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a copy of the session");

@@ -146,8 +146,8 @@ void sotto_sampler_options_default(sotto_sampler_options *options) {
 }
 
 sotto_status sotto_sampler_open(sotto_sampler **out, sotto_model *m, const sotto_sampler_options *options) {
+  if (out != NULL) *out = NULL;
   if (out == NULL || m == NULL) return SOTTO_ERR_ARGUMENT;
-  *out = NULL;
   TRY(check_language(m));
   const sotto_sampler_options defaults = sampler_default_options();
   error *err = &m->engine->err;
@@ -165,8 +165,8 @@ sotto_status sotto_sampler_open(sotto_sampler **out, sotto_model *m, const sotto
 }
 
 sotto_status sotto_sampler_fork(sotto_sampler **out, const sotto_sampler *from) {
+  if (out != NULL) *out = NULL;
   if (out == NULL || from == NULL) return SOTTO_ERR_ARGUMENT;
-  *out = NULL;
   sotto_sampler *s = mem_alloc(1, sizeof *s);
   if (s != NULL) {
     *s = (sotto_sampler){from->engine, sampler_clone(from->s)};

@@ -88,7 +88,8 @@ function nextSource(source: Source, cause: unknown): void {
   const part = source.part as DownloadPart;
   if (source.next >= 0) {
     // The engine's own word for a single address that the caller gave; otherwise a list.
-    if (part.urls.length === 1 && cause instanceof SottoError && !part.sha256) throw cause;
+    const own = cause instanceof SottoError && cause.code !== 'network';
+    if (own && part.urls.length === 1 && !part.sha256) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     source.reasons.push(`${part.urls[source.next]}: ${reason.replace(/\.$/, '')}`);
   }

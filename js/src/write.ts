@@ -214,8 +214,10 @@ class Writer {
   #shorten(): boolean {
     const { prompt, drop } = this.#message;
     const { capacity } = this.#t;
-    const most = Math.floor(capacity * KEPT) - this.#tokens.length;
-    const shorter = drop ? refit(this.#c, prompt, capacity, most) : undefined;
+    if (!drop) return false;
+    const upTo = (share: number): Fitting | undefined =>
+      refit(this.#c, prompt, capacity, Math.floor(capacity * share) - this.#tokens.length);
+    const shorter = upTo(KEPT) ?? upTo(1 - ROOM);
     if (!shorter || shorter.ids.length >= this.#prompt.length) return false;
     this.#prompt = shorter.ids;
     this.#dropped = shorter.dropped;

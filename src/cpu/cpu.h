@@ -9,8 +9,10 @@
 #define LEFT_BYTES         ((size_t)5 << 20) /* the left operand's panels; a longer one is done in pieces */
 #define LEFT_SCALES        (1 << 14)         /* and its most units */
 #define MAX_WEIGHT_COLUMNS (1 << 17)
-#define MAX_BLOCK_PANELS   32 /* right panels that one item of a product works on, at most */
-#define MAX_FEW_ROWS       16 /* of activations, which stream a weight of blocks instead of unpacking it into panels */
+#define MAX_BLOCK_PANELS   32                /* right panels that one item of a product works on, at most */
+#define FEW_BYTES          ((size_t)2 << 20) /* rows of activations as blocks for the dot kernels; more are done in pieces */
+#define MAX_FEW_ROWS       16 /* rows of activations that stream a weight of blocks instead of unpacking it into panels */
+#define MAX_DOT8_ROWS      512 /* the same, where the dot kernels multiply int8 */
 
 typedef struct cpu {
   backend base;
@@ -19,7 +21,7 @@ typedef struct cpu {
 
   int16_t *left;      /* panels of the left operand, LEFT_BYTES */
   float *left_scales; /* [LEFT_SCALES] */
-  void *few;          /* few rows of activations, for the kernels of blocks */
+  void *few;          /* rows of activations as blocks, few_bytes */
   size_t few_bytes;
   float *dense; /* dense_size elements: the copy that read gives of a tensor with gaps */
   size_t dense_size;
@@ -38,6 +40,10 @@ static inline float *tensor_at(tensor t, int32_t row) {
   return t.buf->data + t.offset + (size_t)row * (size_t)t.stride;
 }
 static inline int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
+/* Bytes that a row of activations takes in `few`, at most: integers, units, sums. */
+static inline size_t few_row_bytes(int32_t in) {
+  return (size_t)in * 2 + (size_t)(in / 32) * 4 + (size_t)(in / 16) * 4;
+}
 static inline size_t align_64(size_t n) { return (n + 63) & ~(size_t)63; }
 
 static inline void *cpu_scratch(const cpu *c, int32_t thread) { return c->scratch + (size_t)thread * c->scratch_bytes; }

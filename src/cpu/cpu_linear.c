@@ -4,8 +4,8 @@
  *     weight rows ─(blocks: dequantize)─> right panels ┴─> tiles ─> strip [MR, columns] ─finish─> y
  *
  * Work is handed out by (block of columns, range of rows). A block's right panels stay in a core's caches while all left panels pass by.
- * A few rows against a weight of blocks do not pay for making panels: there, each row of the weight is unpacked block by block
- * and multiplied at once. */
+ * A few rows against a weight of blocks do not pay for making panels: they become integers in blocks themselves, and are multiplied with the weight's as
+ * they lie (kernels_dot_body.h). */
 #include "cpu_weight.h"
 
 typedef struct linear_job {
@@ -124,100 +124,132 @@ static void linear_by_panels(linear_job *j) {
 
 /* -- few rows against blocks -- */
 
-/* The rows of activations as int16 with one unit each, and the sums of every 16 or 32 of them. */
+/* Rows of activations as integers in blocks of 32, with what the dot kernels want of their sums (kernels.h). */
 typedef struct few_job {
   const linear_job *linear;
-  int16_t *x; /* [n][in] */
-  void *sums; /* FORM_ROWS: int32 [n][in / 16]; FORM_PACKED: [n][in / 32] as the kernels want them */
-  float unit[MAX_FEW_ROWS];
+  int32_t first, rows; /* of x */
+  int32_t bits, out_per_item;
+  uint8_t *x; /* [rows] of `stride` bytes */
+  size_t stride;
+  float *units;  /* [rows][in / 32] */
+  int32_t *sums; /* [rows][in / 16] */
 } few_job;
 
-#define FEW_OUT_PER_ITEM 64 /* a multiple of every VW */
+#define FEW_ROWS_PER_ITEM 8
+#define LEAST_OUT         64  /* rows of the weight an item: the least, of which */
+#define MOST_OUT          256 /* this is a multiple, and they of every VW */
 
-static void finish_few(const few_job *f, const float *strip, int32_t first,
-                       int32_t n_out) { /* strip [n, FEW_OUT_PER_ITEM] */
+/* From the sums of 16 integers what a packing's kernel adds. */
+static void prepare_sums(packing p, int32_t blocks, const float *units, int32_t *sums) {
+  if (packed_halves(p)) {
+    for (int32_t i = 0; i < 2 * blocks; i++) sums[i] *= -packed_zero(p);
+    return;
+  }
+  for (int32_t b = 0; b < blocks; b++) {
+    const int32_t sum = sums[2 * b] + sums[2 * b + 1];
+    const float m = packed_k(p) ? -units[b] * (float)sum : units[b] * (float)sum;
+    sums[b] = -packed_zero(p) * sum;
+    if (packed_m(p)) memcpy(sums + b, &m, 4);
+  }
+}
+
+static void blocks_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const few_job *f = context;
   const linear_job *j = f->linear;
-  for (int32_t i = 0; i < j->x.rows; i++)
-    j->c->k->finish(tensor_at(j->y, i) + first, strip + i * FEW_OUT_PER_ITEM, n_out, j->bias ? j->bias + first : NULL,
-                    j->gelu, j->residual ? tensor_at(*j->residual, i) + first : NULL);
+  const int32_t in = j->w->in, blocks = in / 32, end = min_i32((item + 1) * FEW_ROWS_PER_ITEM, f->rows);
+  for (int32_t i = item * FEW_ROWS_PER_ITEM; i < end; i++) {
+    float *units = f->units + (size_t)i * (size_t)blocks;
+    int32_t *sums = f->sums + (size_t)i * (size_t)blocks * 2;
+    j->c->k->quantize_blocks(tensor_at(j->x, f->first + i), in, f->bits, f->x + (size_t)i * f->stride, units, sums);
+    if (j->w->form == FORM_PACKED) prepare_sums(j->w->packing, blocks, units, sums);
+  }
+}
+
+/* strip [n, MOST_OUT] of columns [first, first + n_out) and rows [row, row + n) of the product. */
+static void finish_few(const few_job *f, const float *strip, int32_t row, int32_t n, int32_t first, int32_t n_out) {
+  const linear_job *j = f->linear;
+  for (int32_t i = 0; i < n; i++)
+    j->c->k->finish(tensor_at(j->y, f->first + row + i) + first, strip + i * MOST_OUT, n_out,
+                    j->bias ? j->bias + first : NULL, j->gelu,
+                    j->residual ? tensor_at(*j->residual, f->first + row + i) + first : NULL);
 }
 
 static void packed_item(void *context, int32_t item, int32_t thread) {
   (void)thread;
   const few_job *f = context;
   const linear_job *j = f->linear;
-  const cpu *c = j->c;
   const weight *w = j->w;
-  const int32_t n = j->x.rows, blocks = w->in / 32, vw = c->k->vw;
-  const int32_t first = item * FEW_OUT_PER_ITEM, end = min_i32(first + FEW_OUT_PER_ITEM, w->out);
-  float strip[MAX_FEW_ROWS * FEW_OUT_PER_ITEM], out[5 * 16];
-  for (int32_t r = first; r < end; r += vw) {
-    const uint8_t *group = weight_group(c, w, r);
-    for (int32_t i = 0, size; i < n; i += size) {
-      const int kind = n - i >= 5 ? 2 : n - i >= 2 ? 1 : 0;
-      size = dot_sizes[kind];
-      c->k->dot[w->packing][kind](group, blocks, f->x + (size_t)i * (size_t)w->in, (size_t)w->in,
-                                  (const uint8_t *)f->sums + 4 * (size_t)i * (size_t)blocks, out);
-      for (int32_t a = 0; a < size; a++)
-        for (int32_t l = 0; l < vw; l++)
-          strip[(i + a) * FEW_OUT_PER_ITEM + r - first + l] = out[a * vw + l] * f->unit[i + a];
-    }
+  const int32_t blocks = w->in / 32, vw = j->c->k->vw;
+  const int32_t first = item * f->out_per_item, n_out = min_i32(f->out_per_item, w->out - first);
+  const uint8_t *groups = weight_group(j->c, w, first);
+  float strip[MOST_DOT_ROWS * MOST_OUT];
+  for (int32_t i = 0, n; i < f->rows; i += n) {
+    n = min_i32(MOST_DOT_ROWS, f->rows - i);
+    const size_t block = (size_t)i * (size_t)blocks;
+    j->c->k->dot[w->packing][n - 1](groups, divide_up(n_out, vw), blocks, f->x + (size_t)i * f->stride, f->stride,
+                                    f->units + block, f->sums + 2 * block, strip, MOST_OUT);
+    finish_few(f, strip, i, n, first, n_out);
   }
-  finish_few(f, strip, first, end - first);
 }
 
+/* A row at a time, unpacked block by block: for the rare types. */
 static void rows_item(void *context, int32_t item, int32_t thread) {
   (void)thread;
   const few_job *f = context;
   const linear_job *j = f->linear;
   const weight *w = j->w;
-  const int32_t n = j->x.rows, in = w->in;
-  const int32_t first = item * FEW_OUT_PER_ITEM, end = min_i32(first + FEW_OUT_PER_ITEM, w->out);
-  float strip[MAX_FEW_ROWS * FEW_OUT_PER_ITEM];
-  for (int32_t r = first; r < end; r++) {
-    const uint8_t *row = w->data + (size_t)r * w->row_bytes;
+  const int32_t blocks = w->in / 32, first = item * f->out_per_item, n_out = min_i32(f->out_per_item, w->out - first);
+  float strip[MAX_FEW_ROWS * MOST_OUT];
+  for (int32_t r = 0; r < n_out; r++) {
+    const uint8_t *row = w->data + (size_t)(first + r) * w->row_bytes;
     float total[MAX_FEW_ROWS] = {0};
-    for (int32_t b = 0; b < in / 32; b++) {
+    for (int32_t b = 0; b < blocks; b++) {
       qblock32 block;
       qblock_unpack(w->type, row, (size_t)b, &block);
-      for (int32_t i = 0; i < n; i++) {
-        const int16_t *x = f->x + (size_t)i * (size_t)in + 32 * b;
-        const int32_t *sums = (const int32_t *)f->sums + (size_t)i * (size_t)(in / 16) + 2 * b;
+      for (int32_t i = 0; i < f->rows; i++) {
+        const int16_t *x = (const int16_t *)(f->x + (size_t)i * f->stride) + 32 * b;
+        const int32_t *sums = f->sums + 2 * (i * blocks + b);
         for (int half = 0; half < 2; half++) {
           int32_t dot = 0;
           for (int e = 16 * half; e < 16 * half + 16; e++) dot += block.q[e] * x[e];
-          total[i] += block.scale[half] * (float)dot + block.offset[half] * (float)sums[half];
+          total[i] +=
+              (block.scale[half] * (float)dot + block.offset[half] * (float)sums[half]) * f->units[i * blocks + b];
         }
       }
     }
-    for (int32_t i = 0; i < n; i++) strip[i * FEW_OUT_PER_ITEM + r - first] = total[i] * f->unit[i];
+    for (int32_t i = 0; i < f->rows; i++) strip[i * MOST_OUT + r] = total[i];
   }
-  finish_few(f, strip, first, end - first);
+  finish_few(f, strip, 0, f->rows, first, n_out);
 }
 
 static void linear_few(linear_job *j) {
   const cpu *c = j->c;
   const weight *w = j->w;
-  const int32_t n = j->x.rows, in = w->in, length = w->form == FORM_PACKED ? 32 : 16;
-  few_job f = {.linear = j, .sums = c->few};
-  f.x = (int16_t *)((int32_t *)c->few + (size_t)MAX_FEW_ROWS * (size_t)(in / 16));
-  int32_t *sums = c->few;
-  for (int32_t i = 0; i < n; i++) {
-    int16_t *x = f.x + (size_t)i * (size_t)in;
-    f.unit[i] = quantize_by_largest(c->k, tensor_at(j->x, i), in, x);
-    for (int32_t k = 0; k < in; k += length, sums++) {
-      int32_t sum = 0;
-      for (int e = 0; e < length; e++) sum += x[k + e];
-      const float as_float = (float)sum;
-      *sums = -packed_zero(w->packing) * sum;
-      if (w->form == FORM_ROWS)
-        *sums = sum;
-      else if (packed_m(w->packing))
-        memcpy(sums, &as_float, 4);
-    }
+  const bool packed = w->form == FORM_PACKED;
+  const int32_t blocks = w->in / 32, most_rows = (int32_t)(c->few_bytes / few_row_bytes(w->in));
+  few_job f = {.linear = j, .bits = packed ? c->k->dot_bits[w->packing] : 16};
+  f.stride = (size_t)w->in * (size_t)(f.bits / 8);
+  /* An item's work: enough to pay for being handed out, and, where many rows come, rows of the weight that stay in a core's caches. */
+  f.out_per_item = LEAST_OUT;
+  while (f.out_per_item < MOST_OUT && w->out >= 16 * f.out_per_item * pool_threads(c->pool) &&
+         (double)j->x.rows * w->in * f.out_per_item < 200e3)
+    f.out_per_item *= 2;
+  for (f.first = 0; f.first < j->x.rows; f.first += f.rows) {
+    f.rows = min_i32(j->x.rows - f.first, packed ? most_rows : MAX_FEW_ROWS);
+    f.sums = c->few;
+    f.units = (float *)(f.sums + (size_t)f.rows * (size_t)blocks * 2);
+    f.x = (uint8_t *)(f.units + (size_t)f.rows * (size_t)blocks);
+    cpu_run(c, blocks_item, &f, divide_up(f.rows, FEW_ROWS_PER_ITEM), (double)f.rows * w->in);
+    cpu_run(c, packed ? packed_item : rows_item, &f, divide_up(w->out, f.out_per_item),
+            (double)f.rows * w->in * w->out);
   }
-  cpu_run(c, w->form == FORM_PACKED ? packed_item : rows_item, &f, divide_up(w->out, FEW_OUT_PER_ITEM),
-          (double)n * in * w->out);
+}
+
+/* Whether rows of activations are multiplied with a weight's blocks as they are. */
+static bool is_few(const cpu *c, const weight *w, int32_t rows) {
+  if (w->form == FORM_PANELS) return false;
+  return rows <= (w->form == FORM_PACKED && c->k->dot_bits[w->packing] == 8 ? MAX_DOT8_ROWS : MAX_FEW_ROWS);
 }
 
 void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
@@ -229,7 +261,7 @@ void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *
                     .bias = bias ? tensor_at(*bias, 0) : NULL,
                     .gelu = act == ACT_GELU_ERF,
                     .residual = residual};
-  if (w->form != FORM_PANELS && x.rows <= MAX_FEW_ROWS)
+  if (is_few(job.c, w, x.rows))
     linear_few(&job);
   else
     linear_by_panels(&job);

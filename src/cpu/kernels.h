@@ -13,6 +13,7 @@
 #define SOTTO_CPU_KERNELS_H
 
 #include "../base/base.h"
+#include "packing.h"
 #include "kernels_attention.h"
 
 #define FIXED_NORM_A  32440.0f /* 0.99 * 2^15 */
@@ -21,24 +22,7 @@
 #define MAX_TILE_ROWS 8
 #define UNIT_LENGTH   128
 
-/* How a weight of blocks of 32 is packed for products with few rows: value = d * (u - zero) + m, u unsigned of 4, 5 or 8 bits, d and m half
- * floats, m only where the format has one. VW rows lie side by side in a group; of each group and block of 32:
- *
- *   d [VW] f16, m [VW] f16, low bits [4 or 8][4 * VW] bytes, fifth bits [4 * VW] bytes
- *
- * Vector s of 8 holds elements 4 s ... 4 s + 3 of all rows at the places of packed_byte(). With 4 and 5 bits, vectors s and s + 4 share bytes; the
- * fifth bit of vector s is bit s. */
-typedef enum packing { PACK_4, PACK_4_M, PACK_5, PACK_5_M, PACK_8, N_PACKINGS } packing;
-
-static inline int packed_bits(packing p) { return p <= PACK_4_M ? 4 : p <= PACK_5_M ? 5 : 8; }
-static inline bool packed_m(packing p) { return p == PACK_4_M || p == PACK_5_M; }
-static inline int packed_zero(packing p) { return packed_m(p) ? 0 : 1 << (packed_bits(p) - 1); }
-/* Bytes of a group's block of `rows` rows. */
-static inline size_t packed_block_bytes(packing p, size_t rows) {
-  return rows * (size_t)((packed_m(p) ? 4 : 2) + (packed_bits(p) == 8 ? 32 : 16) + (packed_bits(p) == 5 ? 4 : 0));
-}
-/* Of element e of 4 of `row`, in a vector of 4 * VW bytes: as pairs that widening the halves of 16 bytes leaves in order of rows. */
-static inline size_t packed_byte(size_t row, size_t e) { return row / 4 * 16 + e / 2 * 8 + row % 4 * 2 + e % 2; }
+#define MOST_DOT_ROWS 4
 
 typedef struct kernels {
   const char *name;
@@ -57,10 +41,15 @@ typedef struct kernels {
   /* The transpose: columns [0, nr) of x[n, >= cols] become a right panel of n / 2 pairs; columns from `cols` on are zero. */
   void (*quantize_columns)(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales);
 
-  /* out[i][VW] = the group of packed rows w times row i of x, n in {1, 2, 5} as dot_sizes says. x: int16 rows of 32 * blocks elements, `stride`
-   * apart; sums[i * blocks + b]: of block b of row i, times -zero as int32, or as f32 where the packing has m. */
-  void (*dot[N_PACKINGS][3])(const uint8_t *w, int32_t blocks, const int16_t *x, size_t stride, const void *sums,
-                             float *out);
+  /* A few rows of activations x, in blocks of 32 integers with a unit each, times packed rows: out[i * stride_out + l], i in [0, n), n in [1, MOST_DOT_ROWS],
+   * l in [0, n_groups * vw). x: rows of 32 * blocks int8 or int16, as dot_bits says, `stride` bytes apart; units[i * blocks + b]; sums[i * 2 * blocks + b] (where scales are
+   * of 16 elements: + half): -zero times the sum of the integers as int32; where the packing has m, the sum times the unit as f32, negative for k-quants. */
+  int32_t dot_bits[N_PACKINGS];
+  void (*dot[N_PACKINGS][MOST_DOT_ROWS])(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x,
+                                         size_t stride, const float *units, const void *sums, float *out,
+                                         size_t stride_out);
+  /* x[n] as blocks for dot: int8 or int16, units [n / 32], sums of 16 integers [n / 16]. n: a multiple of 32. */
+  void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums);
 
   /* softmax of x[n] * factor in place without the division; returns the sum. */
   float (*exp_sum)(float *x, int32_t n, float factor);
@@ -93,7 +82,7 @@ static inline float quantize_left(const kernels *k, const float *x, int32_t n, i
   return unit;
 }
 
-/* A row for products with blocks: their sums have 32 products with 8 bits at most, so that only the largest element bounds the unit. */
+/* A row whose products are with so few bits, or so few at a time, that only the largest element bounds the unit. */
 static inline float quantize_by_largest(const kernels *k, const float *x, int32_t n, int16_t *out) {
   float largest, norm = k->norm(x, n, &largest);
   const float unit = norm == norm ? fixed_unit(0, largest, 1) : norm;
@@ -116,8 +105,6 @@ static inline float quantize_right(const kernels *k, const float *x, int32_t n, 
 }
 
 extern const kernels kernels_scalar, kernels_avx2, kernels_neon, kernels_wasm;
-
-static const int32_t dot_sizes[3] = {1, 2, 5};
 
 /* The tables that this processor can run: index 0 is the scalar one, the last is the best. NULL past the end. */
 const kernels *kernels_available(int32_t index);

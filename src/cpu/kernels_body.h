@@ -167,59 +167,7 @@ static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t c
   }
 }
 
-/* -- few rows against packed blocks -- */
-
-static inline __attribute__((always_inline)) void dot_rows(const packing p, const int n, const uint8_t *w,
-                                                           int32_t blocks, const int16_t *x, size_t stride,
-                                                           const void *sums, float *out) {
-  const bool has_m = packed_m(p), eight = packed_bits(p) == 8, five = packed_bits(p) == 5;
-  const vi nibble = vi_held8(15), fifth = vi_held8(16);
-  vf total[5];
-  UNROLL for (int i = 0; i < n; i++) total[i] = vf_set1(0);
-  NO_UNROLL for (int32_t b = 0; b < blocks; b++) {
-    const uint8_t *low = w + (has_m ? 4 : 2) * VW, *sum_at = (const uint8_t *)sums + 4 * (size_t)b;
-    vi sum[5];
-    UNROLL for (int i = 0; i < n; i++) sum[i] = has_m ? vi_zero() : vi_splat32(sum_at + 4 * (size_t)i * (size_t)blocks);
-    const vi high = five ? vi_load(low + 16 * VW) : vi_zero();
-    UNROLL for (int s = 0; s < 8; s++) {
-      vi u;
-      if (eight)
-        u = vi_load(low + 4 * VW * s);
-      else
-        u = vi_and(s < 4 ? vi_load(low + 4 * VW * s) : vi_shr16(vi_load(low + 4 * VW * (s - 4)), 4), nibble);
-      if (five) u = vi_or(u, vi_and(s < 4 ? vi_shl16(high, 4 - s) : vi_shr16(high, s - 4), fifth));
-      const vi u0 = vi_low8(u), u1 = vi_high8(u);
-      UNROLL for (int i = 0; i < n; i++) {
-        const int16_t *at = x + (size_t)i * stride + 4 * s;
-        sum[i] = vi_dot16_add(sum[i], vi_splat32(at), u0);
-        sum[i] = vi_dot16_add(sum[i], vi_splat32(at + 2), u1);
-      }
-    }
-    const vf d = vf_from_f16(w);
-    UNROLL for (int i = 0; i < n; i++) {
-      total[i] = vf_fma(vi_to_vf(sum[i]), d, total[i]);
-      if (has_m) {
-        float of_block;
-        memcpy(&of_block, sum_at + 4 * (size_t)i * (size_t)blocks, 4);
-        total[i] = vf_fma(vf_from_f16(w + 2 * VW), vf_set1(of_block), total[i]);
-      }
-    }
-    w += packed_block_bytes(p, VW);
-    x += 32;
-  }
-  UNROLL for (int i = 0; i < n; i++) vf_store(out + i * VW, total[i]);
-}
-
-#define DOT(name, p, n)                                                                                               \
-  static void name(const uint8_t *w, int32_t blocks, const int16_t *x, size_t stride, const void *sums, float *out) { \
-    dot_rows(p, n, w, blocks, x, stride, sums, out);                                                                  \
-  }
-#define DOTS(name, p) DOT(name##_1, p, 1) DOT(name##_2, p, 2) DOT(name##_5, p, 5)
-DOTS(dot_4, PACK_4)
-DOTS(dot_4_m, PACK_4_M)
-DOTS(dot_5, PACK_5)
-DOTS(dot_5_m, PACK_5_M)
-DOTS(dot_8, PACK_8)
+#include "kernels_dot_body.h"
 
 /* -- elementwise -- */
 
@@ -439,11 +387,9 @@ const kernels KERNELS = {
         },
     .vw = VW,
     .norm = norm,
-    .dot = {{dot_4_1, dot_4_2, dot_4_5},
-            {dot_4_m_1, dot_4_m_2, dot_4_m_5},
-            {dot_5_1, dot_5_2, dot_5_5},
-            {dot_5_m_1, dot_5_m_2, dot_5_m_5},
-            {dot_8_1, dot_8_2, dot_8_5}},
+    .dot_bits = {DOT_BITS, DOT_BITS, DOT_BITS, DOT_BITS, 16, DOT_BITS, DOT_BITS, DOT_BITS},
+    .dot = {DOTS(4), DOTS(4_M), DOTS(5), DOTS(5_M), DOTS(8), DOTS(4_K), DOTS(5_K), DOTS(6_K)},
+    .quantize_blocks = quantize_blocks,
     .quantize_pairs = quantize_pairs,
     .quantize_columns = quantize_columns,
     .exp_sum = exp_sum,

@@ -44,8 +44,18 @@ static inline vi vi_or(vi a, vi b) { return _mm256_or_si256(a, b); }
 static inline vi vi_held8(int x) { return _mm256_set1_epi8((char)x); }
 static inline vi vi_shl16(vi a, int n) { return _mm256_slli_epi16(a, n); }
 static inline vi vi_shr16(vi a, int n) { return _mm256_srli_epi16(a, n); }
-static inline vi vi_low8(vi a) { return _mm256_unpacklo_epi8(a, _mm256_setzero_si256()); }
-static inline vi vi_high8(vi a) { return _mm256_unpackhi_epi8(a, _mm256_setzero_si256()); }
+#define HAS_DOT8
+static inline vi vi_dot8(vi x, vi u) { return _mm256_maddubs_epi16(u, x); }
+static inline vi vi_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
+static inline vi vi_held16(int x) { return _mm256_set1_epi16((int16_t)x); }
+static inline vi vi_splat64(const void *p) {
+  int64_t x;
+  memcpy(&x, p, 8);
+  return _mm256_set1_epi64x(x);
+}
+static inline vi vi_load8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+static inline vi vi_add_pairs(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8); }
+static inline vi vi_narrow8(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8); }
 static inline vf vf_from_f16(const void *p) {
   const vi h = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p));
   const vi bits = _mm256_and_si256(_mm256_slli_epi32(h, 13), _mm256_set1_epi32((int32_t)0x8fffe000));
@@ -58,6 +68,9 @@ static inline vi vi_narrow16(vf lo, vf hi) {
 }
 static inline vi vi_pair16(vf lo, vf hi) {
   return _mm256_blend_epi16(_mm256_cvtps_epi32(lo), _mm256_slli_epi32(_mm256_cvtps_epi32(hi), 16), 0xaa);
+}
+static inline vf vf_from_i8(const void *p) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 static inline vf vf_from_i16(const int16_t *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p)));

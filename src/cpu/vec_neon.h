@@ -48,8 +48,25 @@ static inline vi vi_shl16(vi a, int n) {
 static inline vi vi_shr16(vi a, int n) {
   return vreinterpretq_s32_u16(vshlq_u16(vreinterpretq_u16_s32(a), vdupq_n_s16((int16_t)-n)));
 }
-static inline vi vi_low8(vi a) { return vreinterpretq_s32_u16(vmovl_u8(vget_low_u8(vreinterpretq_u8_s32(a)))); }
-static inline vi vi_high8(vi a) { return vreinterpretq_s32_u16(vmovl_high_u8(vreinterpretq_u8_s32(a))); }
+#define HAS_DOT8
+static inline vi vi_dot8(vi x, vi u) {
+  const int8x16_t a = vreinterpretq_s8_s32(x), b = vreinterpretq_s8_s32(u);
+  return vreinterpretq_s32_s16(vpaddq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(b)), vmull_high_s8(a, b)));
+}
+static inline vi vi_add16(vi a, vi b) {
+  return vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
+}
+static inline vi vi_held16(int x) { return vreinterpretq_s32_s16(vdupq_n_s16((int16_t)x)); }
+static inline vi vi_splat64(const void *p) {
+  int64_t x;
+  memcpy(&x, p, 8);
+  return vreinterpretq_s32_s64(vdupq_n_s64(x));
+}
+static inline vi vi_load8(const void *p) { return vreinterpretq_s32_s16(vmovl_s8(vld1_s8((const int8_t *)p))); }
+static inline vi vi_add_pairs(vi a, vi b) { return vpaddq_s32(a, b); }
+static inline vi vi_narrow8(vi a, vi b) {
+  return vreinterpretq_s32_s8(vcombine_s8(vqmovn_s16(vreinterpretq_s16_s32(a)), vqmovn_s16(vreinterpretq_s16_s32(b))));
+}
 static inline vf vf_from_f16(const void *p) {
   const int16x4_t h = vreinterpret_s16_u8(vld1_u8((const uint8_t *)p));
   const vi bits = vandq_s32(vshlq_n_s32(vmovl_s16(h), 13), vdupq_n_s32((int32_t)0x8fffe000));
@@ -65,6 +82,11 @@ static inline vi vi_narrow16(vf lo, vf hi) {
   return vreinterpretq_s32_s16(vcombine_s16(vmovn_s32(vf_round(lo)), vmovn_s32(vf_round(hi))));
 }
 static inline vi vi_pair16(vf lo, vf hi) { return vsliq_n_s32(vf_round(lo), vf_round(hi), 16); }
+static inline vf vf_from_i8(const void *p) {
+  uint32_t four;
+  memcpy(&four, p, 4);
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(four)))));
+}
 static inline vf vf_from_i16(const int16_t *p) { return vcvtq_f32_s32(vmovl_s16(vld1_s16(p))); }
 
 static inline vi vi_load_s8(const void *p) {

@@ -77,18 +77,51 @@ static inline vi vi_shl16(vi a, int n) {                                    /* e
 static inline vi vi_shr16(vi a, int n) {
   VEC_LANES(vi, .i[l] = (int32_t)((((uint32_t)a.i[l] & 0xffffu) >> n) | ((uint32_t)a.i[l] >> n & 0xffff0000u)));
 }
-/* Of every 16 bytes the lower (higher) 8, as unsigned, to int16. */
-static inline vi vi_low8(vi a) {
-  uint8_t in[16], out[16] = {0};
+/* Where vi_dot8 is missing (HAS_DOT8 is not defined), vi_low8 and vi_high8 give the lower and the higher half of a vector's bytes, as unsigned, to int16. */
+#define HAS_DOT8
+/* int16: sums of two neighbours of int8 x times int8 u, u in [0, 127]; they fit. */
+static inline vi vi_dot8(vi x, vi u) {
+  int8_t a[16], b[16];
+  int16_t out[8];
   vi r;
-  memcpy(in, &a, 16);
-  for (int i = 0; i < 8; i++) out[2 * i] = in[i];
+  memcpy(a, &x, 16), memcpy(b, &u, 16);
+  for (int l = 0; l < 8; l++) out[l] = (int16_t)(a[2 * l] * b[2 * l] + a[2 * l + 1] * b[2 * l + 1]);
   memcpy(&r, out, 16);
   return r;
 }
-static inline vi vi_high8(vi a) {
-  vi b = {{a.i[2], a.i[3], 0, 0}};
-  return vi_low8(b);
+static inline vi vi_add16(vi a, vi b) { /* each int16; they fit */
+  int16_t x[8], y[8];
+  memcpy(x, &a, 16), memcpy(y, &b, 16);
+  for (int l = 0; l < 8; l++) x[l] = (int16_t)(x[l] + y[l]);
+  memcpy(&a, x, 16);
+  return a;
+}
+static inline vi vi_held16(int x) { VEC_LANES(vi, .i[l] = x * 0x00010001); } /* 0 <= x, to each int16 */
+static inline vi vi_splat64(const void *p) {                                 /* 8 bytes to each two lanes */
+  vi r;
+  memcpy(r.i, p, 8), memcpy(r.i + 2, p, 8);
+  return r;
+}
+static inline vi vi_load8(const void *p) { /* 2 * VW int8 in memory to int16 */
+  int8_t in[8];
+  int16_t out[8];
+  vi r;
+  memcpy(in, p, 8);
+  for (int l = 0; l < 8; l++) out[l] = in[l];
+  memcpy(&r, out, 16);
+  return r;
+}
+/* Sums of neighbours: first those of a, then those of b, where a and b are the products of vi_load8(p) and vi_load8(p + 2 * VW). */
+static inline vi vi_add_pairs(vi a, vi b) {
+  return (vi){{a.i[0] + a.i[1], a.i[2] + a.i[3], b.i[0] + b.i[1], b.i[2] + b.i[3]}};
+}
+static inline vi vi_narrow8(vi a, vi b) { /* int16 in [-128, 127] to int8: those of a, then those of b */
+  int16_t in[16];
+  int8_t out[16];
+  memcpy(in, &a, 16), memcpy(in + 8, &b, 16);
+  for (int l = 0; l < 16; l++) out[l] = (int8_t)in[l];
+  memcpy(&a, out, 16);
+  return a;
 }
 /* VW half floats; an infinity becomes a large number. */
 static inline vf vf_from_f16(const void *p) {
@@ -135,7 +168,8 @@ static inline vi vi_pair16(vf lo, vf hi) {
   vi a = vf_round(lo), b = vf_round(hi);
   VEC_LANES(vi, .i[l] = (int32_t)(((uint32_t)a.i[l] & 0xffffu) | (uint32_t)b.i[l] << 16));
 }
-/* VW int16 in memory, widened. */
+/* VW int8, or int16, in memory, widened. */
+static inline vf vf_from_i8(const void *p) { VEC_LANES(vf, .f[l] = (float)((const int8_t *)p)[l]); }
 static inline vf vf_from_i16(const int16_t *p) { VEC_LANES(vf, .f[l] = (float)p[l]); }
 
 /* 2 * VW int8 in memory, widened to int16. */

@@ -58,6 +58,22 @@ static inline vi vi_held8(int x) {
 }
 static inline vi vi_shl16(vi a, int n) { return wasm_i16x8_shl(a, (uint32_t)n); }
 static inline vi vi_shr16(vi a, int n) { return wasm_u16x8_shr(a, (uint32_t)n); }
+#ifdef __wasm_relaxed_simd__
+#define HAS_DOT8
+static inline vi vi_dot8(vi x, vi u) { return wasm_i16x8_relaxed_dot_i8x16_i7x16(x, u); }
+#endif
+static inline vi vi_add16(vi a, vi b) { return wasm_i16x8_add(a, b); }
+static inline vi vi_held16(int x) {
+  vi v = wasm_i16x8_splat((int16_t)x);
+  __asm__("" : "+r"(v));
+  return v;
+}
+static inline vi vi_splat64(const void *p) { return wasm_v128_load64_splat(p); }
+static inline vi vi_load8(const void *p) { return wasm_i16x8_load8x8(p); }
+static inline vi vi_add_pairs(vi a, vi b) {
+  return wasm_i32x4_add(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
+}
+static inline vi vi_narrow8(vi a, vi b) { return wasm_i8x16_narrow_i16x8(a, b); }
 static inline vi vi_low8(vi a) { return wasm_u16x8_extend_low_u8x16(a); }
 static inline vi vi_high8(vi a) { return wasm_u16x8_extend_high_u8x16(a); }
 static inline vf vf_from_f16(const void *p) {
@@ -75,6 +91,9 @@ static inline vi vi_narrow16(vf lo, vf hi) {
 }
 static inline vi vi_pair16(vf lo, vf hi) {
   return wasm_i16x8_shuffle(vf_plus_magic(lo), vf_plus_magic(hi), 0, 8, 2, 10, 4, 12, 6, 14);
+}
+static inline vf vf_from_i8(const void *p) {
+  return wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p))));
 }
 static inline vf vf_from_i16(const int16_t *p) { return wasm_f32x4_convert_i32x4(wasm_i32x4_load16x4(p)); }
 

@@ -69,6 +69,20 @@ static void list_tensors(gemma *g) {
   }
 }
 
+/* Refuses a model that cannot fit before its data are fetched. The tensors of one file, about as they will be in memory: 16 bits for each element
+ * of a matrix are the most. */
+static sotto_status check_memory(const gemma *g, error *err) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < gguf_n_tensors(g->gguf); i++) {
+    const file_tensor *t = gguf_tensor(g->gguf, i);
+    bytes += t->type == DTYPE_F32 && t->rank > 1 ? t->bytes / 2 : t->bytes;
+  }
+  if (mem_reserve(bytes)) return SOTTO_OK;
+  return fail(err, SOTTO_ERR_MEMORY,
+              "the model needs %.0f MB of memory, more than there is: choose a smaller or more quantized one",
+              (double)bytes / 1e6);
+}
+
 static sotto_status begin_model(gemma *g, error *err) {
   g->have_config = true;
   g->layers = mem_alloc((size_t)g->c.n_layer, sizeof *g->layers);
@@ -97,7 +111,7 @@ static sotto_status on_header(void *context, error *err) {
     if (g->have_config) return SOTTO_OK;
     return fail(err, SOTTO_ERR_ARGUMENT, "the weights came before config.json: give config.json first");
   }
-  if (g->have_config) return SOTTO_OK; /* a further part of a split model */
+  if (g->have_config) return check_memory(g, err); /* a further part of a split model */
   if (gguf_split_of(g->gguf).part != 0)
     return fail(err, SOTTO_ERR_ARGUMENT, "this is part %u of a split model: begin with the first part",
                 gguf_split_of(g->gguf).part + 1);
@@ -105,7 +119,8 @@ static sotto_status on_header(void *context, error *err) {
   TRY(gemma_config_from_gguf(&g->c, g->gguf, err));
   gguf_array tokens;
   if (gguf_array_of(g->gguf, "tokenizer.ggml.tokens", &tokens)) TRY(spm_read_gguf(&g->vocab, g->gguf, err));
-  return begin_model(g, err);
+  TRY(begin_model(g, err));
+  return check_memory(g, err);
 }
 
 static sotto_status on_tensor_begin(void *context, const file_tensor *t, error *err) {

@@ -11,7 +11,7 @@
 /* ---- open and close ---- */
 
 static int32_t ring_of(const gemma_config *c, int32_t n_ctx, int32_t n_batch) {
-  return min_i32(n_ctx, c->window + n_batch);
+  return c->window < n_ctx - n_batch ? c->window + n_batch : n_ctx;
 }
 
 static bool take_frequencies(gemma_state *s) {

@@ -19,6 +19,11 @@ void q4_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 void q5_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 
+/* Of q4_K and q5_K: 6-bit scale and minimum of sub-block i of [0, 8), packed in 12 bytes:
+ * bytes 0-3 and 4-7 have those of the first four; bytes 8-11 the low nibbles of the last four, whose upper two bits are
+ * the upper two of bytes 0-7. */
+void q45_k_scale(const uint8_t *s, size_t i, int *scale, int *min);
+
 void iq4_nl_unpack(const uint8_t *block, qblock32 *restrict out);
 void iq4_xs_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 

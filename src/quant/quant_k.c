@@ -17,10 +17,7 @@
 
 #include <math.h>
 
-/* 6-bit scale and minimum of sub-block i of [0, 8), packed in 12 bytes:
- * bytes 0-3 and 4-7 have those of the first four; bytes 8-11 the low nibbles of the last four, whose upper two bits are
- * the upper two of bytes 0-7. */
-static void q45_k_scale(const uint8_t *s, size_t i, int *scale, int *min) {
+void q45_k_scale(const uint8_t *s, size_t i, int *scale, int *min) {
   if (i < 4) {
     *scale = s[i] & 63;
     *min = s[i + 4] & 63;

@@ -1,42 +1,15 @@
 // LanguageModel and `sotto generate` in Node, on the model that comes with the project.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import test, { after, before } from 'node:test';
+import test from 'node:test';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
 import { BUILT, MODEL, needs, root, runProgram, sotto, WASM } from './support.mjs';
+import { create, generate, greedy, PROMPT, ready, shared, TELLER, vectors } from './teller.mjs';
 
-const TELLER = 'assets/teller-q8_0.gguf';
-const ready = needs(TELLER, ...BUILT);
-const { vectors } = JSON.parse(readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
 /** q8_0 moves logits by less. */
 const LARGE_MARGIN = 0.3;
-const PROMPT = vectors[0].prompt;
-const greedy = { model: TELLER, temperature: 0 };
-
-let model; // what most tests share; each talks to a clone
-before(async () => {
-  if (!ready.skip) model = await sotto.LanguageModel.create(greedy);
-});
-after(() => model?.destroy());
-const create = async (t, options) => {
-  const m = await sotto.LanguageModel.create(options);
-  t.after(() => m.destroy());
-  return m;
-};
-const fresh = async (t) => {
-  const copy = await model.clone();
-  t.after(() => copy.destroy());
-  return copy;
-};
-
-/** Prompts and gives what the end told. */
-async function generate(m, input, options = {}) {
-  let generation;
-  const text = await m.prompt(input, { ...options, onFinish: (g) => (generation = g) });
-  assert.equal(text, generation.text);
-  return generation;
-}
+const fresh = shared();
 
 for (const { prompt, prompt_ids, greedy: reference, margin, text } of vectors) {
   test(`greedy text as the reference: ${prompt}`, ready, async (t) => {
@@ -194,11 +167,12 @@ test('system text comes before the first message', ready, async (t) => {
   await assert.rejects(m.append([system]), { name: 'SottoError', code: 'argument', message: /system text/ });
 });
 
-test('tokens are counted', ready, async () => {
-  assert.equal(await model.countTokens(''), 0);
-  const n = await model.countTokens(PROMPT);
+test('tokens are counted', ready, async (t) => {
+  const m = await fresh(t);
+  assert.equal(await m.countTokens(''), 0);
+  const n = await m.countTokens(PROMPT);
   assert.ok(n > 5 && n < vectors[0].prompt_ids.length);
-  assert.equal(await model.countTokens([{ role: 'user', content: PROMPT }]), vectors[0].prompt_ids.length);
+  assert.equal(await m.countTokens([{ role: 'user', content: PROMPT }]), vectors[0].prompt_ids.length);
 });
 
 test('a seed gives the same answer again, none another one', ready, async (t) => {
@@ -237,6 +211,7 @@ test('a model of the other kind is refused with a sentence', needs(TELLER, MODEL
 test('calls that make no sense', ready, async (t) => {
   const wrong = (promise, message) => assert.rejects(promise, { name: 'SottoError', code: 'argument', message });
   const { LanguageModel } = sotto;
+  const model = await fresh(t);
   await wrong(LanguageModel.create({ model: TELLER, topP: 2 }), /topP must be/);
   await wrong(LanguageModel.create({ model: TELLER, contextWindow: 1e6 }), /trained for/);
   await wrong(model.prompt(5), /must be a string, or an array/);

@@ -246,9 +246,10 @@ static void test_truncation(void) {
 static double large(int n_tokens) {
   size_t capacity = (size_t)n_tokens * 40 + 100, size = 0;
   char *text = malloc(capacity);
-  size += (size_t)sprintf(text, "{\"model\":{\"vocab\":{");
-  for (int i = 0; i < n_tokens; i++) size += (size_t)sprintf(text + size, "%s\"tok\\u2581%d\":%d", i ? "," : "", i, i);
-  size += (size_t)sprintf(text + size, "}}}");
+  size += (size_t)snprintf(text, capacity, "{\"model\":{\"vocab\":{");
+  for (int i = 0; i < n_tokens; i++)
+    size += (size_t)snprintf(text + size, capacity - size, "%s\"tok\\u2581%d\":%d", i ? "," : "", i, i);
+  size += (size_t)snprintf(text + size, capacity - size, "}}}");
   json *j = NULL;
   double start = now_ms();
   CHECK(json_parse(&j, text, size, "tokenizer.json", NULL) == SOTTO_OK);
@@ -258,7 +259,8 @@ static double large(int n_tokens) {
     int64_t id = -1;
     size_t bytes = json_read_string(j, w.key, token, sizeof token);
     n_wrong += !json_read_integer(j, w.value, &id) || id != n;
-    n_wrong += bytes != (size_t)sprintf(should, "tok\xe2\x96\x81%d", n) || memcmp(token, should, bytes) != 0;
+    n_wrong +=
+        bytes != (size_t)snprintf(should, sizeof should, "tok\xe2\x96\x81%d", n) || memcmp(token, should, bytes) != 0;
   }
   double ms = now_ms() - start;
   CHECK(n == n_tokens && n_wrong == 0);

@@ -281,7 +281,9 @@ static void test_linear(backend *be) {
         memcpy(before, be->ops->read(be, z), n * sizeof *before);
         be->ops->linear(be, z, x, w, &bias, ACT_GELU_ERF, &z); /* in place of the residual */
         const double all = linear_error(z, x, values, in, tensor_at(bias, 0), true, before);
-        if (!CHECK(plain < 6e-3) || !CHECK(all < 6e-3))
+        /* 8-bit activations, where blocks are multiplied as they are: half a unit each, as noise, the worst of thousands of sums */
+        const double limit = any_length ? 6e-3 : 2.5e-2;
+        if (!CHECK(plain < limit) || !CHECK(all < limit))
           fprintf(stderr, "%s, %d rows, out %d, in %d: %g, %g\n", dtype_name(types[t]), rows[r], out, in, plain, all);
         mem_free(before);
         be->ops->buffer_close(be, x.buf), be->ops->buffer_close(be, y.buf), be->ops->buffer_close(be, z.buf);

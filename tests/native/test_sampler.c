@@ -55,9 +55,9 @@ static void expect(const sotto_sampler_options *s, const float *logits, int32_t 
   for (int32_t i = 0; i < n; i++) p[o[i].id] = o[i].p;
 }
 
-/* Draws, and compares how often each token came. */
+/* Draws after what was accepted, and compares how often each token came. */
 static bool fits(const sotto_sampler_options *options, const float *logits, const double *p, int32_t n_vocab,
-                 int n_draws) {
+                 int n_draws, const int32_t *accepted, int n_accepted) {
   static float scratch[MAX_VOCAB];
   static int32_t counts[MAX_VOCAB];
   sampler *s;
@@ -65,6 +65,7 @@ static bool fits(const sotto_sampler_options *options, const float *logits, cons
   bool ok = sampler_open(&s, options, n_vocab, NULL) == SOTTO_OK;
   memcpy(scratch, logits, (size_t)n_vocab * sizeof *scratch);
   memset(counts, 0, sizeof counts);
+  for (int i = 0; ok && i < n_accepted; i++) sampler_accept(s, accepted[i]);
   for (int i = 0; ok && i < n_draws; i++) {
     ok = sampler_sample(s, scratch, &id, NULL) == SOTTO_OK && id >= 0 && id < n_vocab;
     if (ok) counts[id]++;
@@ -132,7 +133,7 @@ static void test_filters(int32_t n_vocab, float spread, int n_draws) {
     random_fill(&r, logits, (size_t)n_vocab, -spread, spread);
     for (int k = 0; k < n_vocab / 20; k++) logits[random_below(&r, (uint32_t)n_vocab)] += spread;
     expect(&o[i], logits, n_vocab, p);
-    if (!CHECK(fits(&o[i], logits, p, n_vocab, n_draws)))
+    if (!CHECK(fits(&o[i], logits, p, n_vocab, n_draws, NULL, 0)))
       fprintf(stderr, "  options %d of vocabulary %d\n", i, (int)n_vocab);
   }
 }
@@ -236,6 +237,39 @@ static void test_penalties(void) {
   CHECK(support(&o, equal, 4) == 11);
 }
 
+/* All of them together, drawn: as filters see the logits that they leave. */
+static void test_changed_draws(int n_draws) {
+  enum { N = 12 };
+  const int32_t accepted[] = {3, 5, 3, 7, 3, 9};
+  const sotto_logit_bias bias[] = {{0, 1.5f}, {3, 2}, {5, -0.5f}, {11, -INFINITY}};
+  float logits[N], changed[N];
+  double p[N];
+  random_state r = {11};
+  for (int i = 0; i < 6; i++) {
+    sotto_sampler_options o = plain();
+    o.seed = (uint64_t)i;
+    o.logit_bias = bias, o.n_logit_bias = 4;
+    o.repetition_penalty = 1.4f, o.presence_penalty = 0.3f, o.frequency_penalty = 0.2f;
+    o.temperature = i % 2 ? 0.8f : 1;
+    if (i == 2) o.top_k = 6;
+    if (i == 3) o.top_p = 0.8f;
+    if (i == 4) o.min_p = 0.1f;
+    if (i == 5) o.typical_p = 0.7f;
+    random_fill(&r, logits, N, -1.5f, 1.5f);
+    memcpy(changed, logits, sizeof changed);
+    for (size_t b = 0; b < 4; b++) changed[bias[b].id] += bias[b].bias;
+    for (int32_t id = 0; id < N; id++) {
+      int n = 0;
+      for (int a = 0; a < 6; a++) n += accepted[a] == id;
+      if (n == 0) continue;
+      changed[id] = changed[id] > 0 ? changed[id] / o.repetition_penalty : changed[id] * o.repetition_penalty;
+      changed[id] -= o.presence_penalty + (float)n * o.frequency_penalty;
+    }
+    expect(&o, changed, N, p);
+    if (!CHECK(fits(&o, logits, p, N, n_draws, accepted, 6))) fprintf(stderr, "  changed logits, options %d\n", i);
+  }
+}
+
 /* ---- reproducible, log-probabilities, bad input ---- */
 
 static void test_determinism(void) {
@@ -292,7 +326,7 @@ static void test_logprobs(void) {
   o.temperature = 0.5f;
   sampler *s;
   sotto_logprob top[SOTTO_MAX_TOP + 1];
-  int32_t id;
+  int32_t id = -1;
   CHECK(sampler_open(&s, &o, 8, NULL) == SOTTO_OK && sampler_sample(s, logits, &id, NULL) == SOTTO_OK);
   CHECK(id == 4); /* the bias chose it; its probability is the model's */
   CHECK_NEAR(sampler_logprob(s, logits, id), 0 - log(sum), 1e-5);
@@ -429,6 +463,7 @@ int main(void) {
   test_filters(3000, 4, 2000);
   test_by_hand();
   test_penalties();
+  test_changed_draws(20000);
   test_determinism();
   test_logprobs();
   test_bad();

@@ -1,6 +1,7 @@
 /* Sessions that are forked, saved, restored and synced back and forth go on bit for bit as the one that they come from: on golden checkpoints of
  * four families, whose rings wrap within a few tokens, and on the model that comes with the project. And what saved bytes may not be. */
 #include "golden_models.h"
+#include "make_gemma.h"
 
 enum { N_MOST = 512, N_ON = 12 };
 
@@ -235,11 +236,47 @@ static void check_teller(void) {
   sotto_model_close(m);
 }
 
+/* What needs more memory than there is says how much, before any of it is taken. */
+static void check_too_large(void) {
+  sotto_model *m = NULL;
+  sotto_session *s = NULL;
+  byte_list file = tiny_gemma(1 << 24);
+  sotto_session_options o = {.n_ctx = 1 << 24, .n_batch = 1 << 24, .all_logits = 1};
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK && sotto_session_bytes(m, &o) == 0);
+  CHECK(sotto_model_feed(m, file.bytes, file.size / 2) == SOTTO_OK);
+  const uint64_t bytes = sotto_session_bytes(m, &o); /* known before the weights are there */
+  CHECK(bytes > (uint64_t)1 << 34);
+  CHECK(sotto_model_feed(m, file.bytes + file.size / 2, file.size - file.size / 2) == SOTTO_OK);
+  CHECK(sotto_model_finish(m) == SOTTO_OK && sotto_session_bytes(m, &o) == bytes);
+  CHECK(sotto_session_open(&s, m, &o) == SOTTO_ERR_MEMORY && s == NULL && says("16777216 tokens needs 3"));
+  o.n_ctx = 100, o.n_batch = 0;
+  CHECK(sotto_session_open(&s, m, &o) == SOTTO_OK && sotto_session_capacity(s) == 100);
+  sotto_session_close(s);
+  sotto_model_close(m);
+  byte_list_free(&file);
+
+  gguf_maker maker = {0}; /* of a model of 70 GB, the beginning */
+  gguf_put_string(&maker, "general.architecture", "gemma");
+  gguf_put_u32(&maker, "gemma.block_count", 1);
+  gguf_put_u32(&maker, "gemma.embedding_length", 16384);
+  gguf_put_u32(&maker, "gemma.feed_forward_length", 64);
+  gguf_put_u32(&maker, "gemma.context_length", 64);
+  gguf_put_u32(&maker, "gemma.attention.head_count", 64);
+  gguf_put_info(&maker, "token_embd.weight", DTYPE_F32, 2, (int64_t[]){1 << 20, 16384}, 0);
+  gguf_put_info(&maker, "blk.0.ffn_up.weight", DTYPE_F32, 2, (int64_t[]){1 << 20, 16384}, (uint64_t)1 << 36);
+  file = gguf_made(&maker);
+  CHECK(sotto_model_open(&m, engine) == SOTTO_OK);
+  CHECK(sotto_model_feed(m, file.bytes, file.size) == SOTTO_ERR_MEMORY && says("needs 68719 MB of memory"));
+  sotto_model_close(m);
+  byte_list_free(&file);
+}
+
 int main(void) {
   const sotto_engine_options options = {.n_threads = 2};
   CHECK(sotto_engine_open(&engine, &options) == SOTTO_OK);
   check_families();
   check_teller();
+  check_too_large();
   sotto_engine_close(engine);
   return check_end();
 }

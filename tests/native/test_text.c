@@ -171,8 +171,44 @@ static void check_sampling(sotto_model *m, const golden *g) {
     sotto_sampler_accept(a, id);
     sotto_sampler_accept(b, id);
   }
+  sotto_sampler *fork = NULL; /* goes on alike */
+  fork = a;
+  CHECK(sotto_sampler_fork(&fork, NULL) == SOTTO_ERR_ARGUMENT && fork == NULL);
+  CHECK(sotto_sampler_fork(&fork, a) == SOTTO_OK);
+  for (int i = 0; i < 20; i++) {
+    int32_t id = -1, other = -1;
+    CHECK(sotto_sampler_sample(a, logits, &id, NULL) == SOTTO_OK &&
+          sotto_sampler_sample(fork, logits, &other, NULL) == SOTTO_OK);
+    CHECK(id == other);
+    sotto_sampler_accept(a, id);
+    sotto_sampler_accept(fork, id);
+  }
+  sotto_sampler_close(fork);
   sotto_sampler_close(a);
   sotto_sampler_close(b);
+
+  /* The likeliest tokens, and the next one where they are forbidden. */
+  sotto_logprob top[SOTTO_MAX_TOP];
+  sotto_logit_bias forbidden[3];
+  sotto_sampler_options_default(&options);
+  options.temperature = 0;
+  CHECK(sotto_sampler_open(&a, m, &options) == SOTTO_OK);
+  CHECK(sotto_sampler_top(a, logits, top, SOTTO_MAX_TOP) == SOTTO_MAX_TOP && sotto_sampler_top(a, NULL, top, 1) == 0);
+  for (int i = 1; i < SOTTO_MAX_TOP; i++)
+    CHECK(top[i].logprob <= top[i - 1].logprob && logits[top[i].id] <= logits[top[i - 1].id]);
+  int32_t id = -1;
+  float logprob = 0;
+  CHECK(sotto_sampler_sample(a, logits, &id, &logprob) == SOTTO_OK && id == top[0].id && logprob == top[0].logprob);
+  sotto_sampler_close(a);
+  for (int i = 0; i < 3; i++) forbidden[i] = (sotto_logit_bias){top[i].id, -INFINITY};
+  options.logit_bias = forbidden;
+  options.n_logit_bias = 3;
+  CHECK(sotto_sampler_open(&a, m, &options) == SOTTO_OK);
+  forbidden[0].id = top[3].id; /* it was copied */
+  CHECK(sotto_sampler_sample(a, logits, &id, &logprob) == SOTTO_OK && id == top[3].id && logprob == top[3].logprob);
+  sotto_sampler_close(a);
+  forbidden[1].id = (int32_t)n_vocab;
+  CHECK(sotto_sampler_open(&a, m, &options) == SOTTO_ERR_ARGUMENT && a == NULL && says("bias for token"));
   free(logits);
 }
 
@@ -206,6 +242,49 @@ static void check_family(const char *family, const char *architecture) {
   check_sampling(m, &g);
   sotto_model_close(m);
   npy_free(&g.logits);
+}
+
+/* Conversations lose their oldest turns, two at a time, until they fit; what is left is as if the rest had never been. */
+static void check_fitting(sotto_model *m) {
+  enum { N_TURNS = 20 };
+  static const char system[] = "Be kind.", words[] = "a dog and a red ball and a blue cat and the sun and the sea";
+  sotto_turn turns[N_TURNS] = {{SOTTO_SYSTEM, system, sizeof system - 1}};
+  for (int i = 1; i < N_TURNS; i++) turns[i] = (sotto_turn){i % 2 ? SOTTO_USER : SOTTO_MODEL, words, 5 + (size_t)i * 2};
+  int32_t ids[1024], expected[1024];
+  size_t whole = 0, n = 0, n_expected = 0, n_dropped = 9, drops_seen = 0;
+  for (size_t first = 0; first < 2; first++) { /* with the system's turn and without */
+    const size_t n_turns = N_TURNS - first;
+    CHECK(sotto_chat_tokens(m, turns + first, n_turns, ids, 1024, &whole) == SOTTO_OK && whole < 1024);
+    for (size_t most = whole + 1; most > 0; most--) {
+      const sotto_status status = sotto_chat_fit(m, turns + first, n_turns, most, ids, 1024, &n, &n_dropped);
+      size_t needed = 0;
+      if (status < 0) { /* not even the last turn */
+        CHECK(status == SOTTO_ERR_ARGUMENT && says("the last turn alone") && n == 0 && n_dropped == 0);
+        needed = n_turns - 1 - !first; /* all of them */
+      }
+      sotto_turn left[N_TURNS];
+      const size_t dropped = status < 0 ? needed : n_dropped;
+      size_t n_left = 0;
+      for (size_t i = 0; i < n_turns; i++)
+        if ((i == 0 && !first) || i >= dropped + !first) left[n_left++] = turns[first + i];
+      CHECK(dropped % 2 == 0 && sotto_chat_tokens(m, left, n_left, expected, 1024, &n_expected) == SOTTO_OK);
+      if (status < 0) {
+        CHECK(n_expected > most);
+        continue;
+      }
+      CHECK(n == n_expected && n <= most && memcmp(ids, expected, n * sizeof *ids) == 0);
+      if (dropped > 0) { /* two fewer would be too many */
+        left[!first] = turns[dropped - 2 + !first + first], left[1 + !first] = turns[dropped - 1 + !first + first];
+        for (size_t i = dropped + !first, k = 2 + !first; i < n_turns; i++) left[k++] = turns[first + i];
+        CHECK(sotto_chat_tokens(m, left, n_left + 2, NULL, 0, &n_expected) == SOTTO_OK && n_expected > most);
+      }
+      drops_seen |= (size_t)1 << dropped / 2;
+    }
+  }
+  CHECK(drops_seen == 0x3ff); /* from none to nine pairs */
+  CHECK(sotto_chat_fit(m, turns, 2, 1000, ids, 3, &n, &n_dropped) == SOTTO_OK && n > 3 && n_dropped == 0);
+  CHECK(sotto_chat_fit(m, turns, 3, 5, ids, 3, &n, &n_dropped) == SOTTO_ERR_ARGUMENT && says("the model's"));
+  CHECK(sotto_chat_fit(m, turns, 2, 1000, ids, 3, &n, NULL) == SOTTO_ERR_ARGUMENT);
 }
 
 /* ---- text: the vocabulary of a small chat model, before any weight came ---- */
@@ -255,6 +334,7 @@ static void check_text(void) {
   CHECK(sotto_chat_tokens(m, turns, 3, NULL, 0, &n) == SOTTO_OK && n > alone);
   CHECK(sotto_chat_tokens(m, turns, 2, ids, 64, &n) == SOTTO_ERR_ARGUMENT && says("the model's"));
   CHECK(sotto_chat_tokens(m, NULL, 0, ids, 64, &n) == SOTTO_ERR_ARGUMENT && says("turn of the user"));
+  check_fitting(m);
   turns[0].role = 9;
   CHECK(sotto_chat_tokens(m, turns, 1, ids, 64, &n) == SOTTO_ERR_ARGUMENT && says("role"));
 

@@ -15,6 +15,7 @@ IMPORT(file_size) double host_file_size(int fd);
 IMPORT(file_read) size_t host_file_read(int fd, double at, void *to, size_t n);
 IMPORT(file_close) void host_file_close(int fd);
 IMPORT(fmod) double host_fmod(double x, double y);
+IMPORT(number) double host_number(const char *text, size_t n);
 
 /* A test's main, which the Makefile renames. */
 int test_main(void);
@@ -129,30 +130,17 @@ unsigned long strtoul(const char *text, char **end, int base) {
   return value;
 }
 
-/* Decimal numbers as JSON has them, to about 15 digits; *end is `text` where there is none. */
+/* Decimal numbers; *end is `text` where there is none. JavaScript reads them, rounded to nearest. */
 double strtod(const char *text, char **end) {
-  const char *at = text + strspn(text, " \t\n");
-  const int negative = *at == '-';
-  at += negative;
-  double value = 0;
-  int exponent = 0, n_digits = 0;
-  for (int point = 0; (*at >= '0' && *at <= '9') || (*at == '.' && !point); at++) {
-    if (*at == '.') {
-      point = 1;
-      continue;
-    }
-    n_digits++;
-    value = value * 10 + (*at - '0');
-    exponent -= point;
+  const char *at = text + strspn(text, " \t\n"), *begin = at;
+  at += *at == '-' || *at == '+';
+  const size_t whole = strspn(at, "0123456789"), point = at[whole] == '.',
+               part = point ? strspn(at + whole + 1, "0123456789") : 0;
+  at += whole + point + part;
+  if (whole + part > 0 && (*at == 'e' || *at == 'E')) {
+    const size_t sign = at[1] == '-' || at[1] == '+', exponent = strspn(at + 1 + sign, "0123456789");
+    if (exponent > 0) at += 1 + sign + exponent;
   }
-  if (n_digits > 0 && (*at == 'e' || *at == 'E')) {
-    const int minus = at[1] == '-';
-    char *after;
-    const int n = (int)strtoul(at + 1 + (minus || at[1] == '+'), &after, 10);
-    exponent += minus ? -n : n;
-    at = after;
-  }
-  if (end != NULL) *end = (char *)(uintptr_t)(n_digits > 0 ? at : text);
-  value = exponent < 0 ? value / pow(10, -exponent) : value * pow(10, exponent);
-  return negative ? -value : value;
+  if (end != NULL) *end = (char *)(uintptr_t)(whole + part > 0 ? at : text);
+  return whole + part > 0 ? host_number(begin, (size_t)(at - begin)) : 0;
 }

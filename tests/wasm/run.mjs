@@ -12,6 +12,7 @@ const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.ur
 function start(module, memory) {
   let instance;
   const view = (at, n) => new Uint8Array((memory ?? instance.exports.memory).buffer, at >>> 0, n >>> 0);
+  const textAt = (at, n) => new TextDecoder().decode(view(at, n).slice());
   const imports = {
     env: { memory, now_ms: () => performance.now() },
     test: {
@@ -21,7 +22,7 @@ function start(module, memory) {
       exit: (code) => process.exit(code),
       file_open: (at, n) => {
         try {
-          return openSync(path.join(root, new TextDecoder().decode(view(at, n).slice())), 'r');
+          return openSync(path.join(root, textAt(at, n)), 'r');
         } catch {
           return -1;
         }
@@ -30,6 +31,7 @@ function start(module, memory) {
       file_read: (fd, offset, at, n) => readSync(fd, view(at, n), 0, n >>> 0, offset),
       file_close: (fd) => closeSync(fd),
       fmod: (x, y) => x % y,
+      number: (at, n) => Number(textAt(at, n)),
       start_worker: (seat, stackTop) => new Worker(new URL(import.meta.url), { workerData: { module, memory, seat, stackTop } }),
     },
   };

@@ -1,0 +1,198 @@
+/* Products of a few rows of activations with packed rows of a weight (packing.h), a part of kernels_body.h.
+ *
+ *     x [n, in] ─quantize_blocks─> integers, a unit for 32, sums ┐
+ *     group of VW rows, block of 32: u [8][VW][4] ───────────────┴─> 32-bit sums, a lane for each row ─· d, unit, + m─> out
+ *
+ * With vi_dot8, activations are int8 and u unsigned of up to 7 bits: sums of two products stay 16 bits wide for as many vectors as cannot overflow, which is
+ * what makes it fast: a multiplication and an addition for 16 products. Otherwise both are widened to int16. */
+
+#ifdef HAS_DOT8
+#define DOT_BITS 8
+#else
+#define DOT_BITS 16
+#endif
+
+typedef struct dot_constants {
+  vi nibble, fifth, upper, ones;
+} dot_constants;
+
+/* u of vector v of a block; low and high: its bits. */
+static inline __attribute__((always_inline)) vi packed_vector(const packing p, const dot_constants *c,
+                                                              const uint8_t *low, const uint8_t *high, const int v) {
+  const int bits = packed_bits(p);
+  vi u = vi_load(low + 4 * VW * (v % 4));
+  u = vi_and(v < 4 ? u : vi_shr16(u, 4), c->nibble);
+  if (bits == 5) {
+    const vi h = vi_load(high);
+    u = vi_or(u, vi_and(v < 4 ? vi_shl16(h, 4 - v) : vi_shr16(h, v - 4), c->fifth));
+  } else if (bits == 6) {
+    const vi h = vi_load(high + 4 * VW * (v / 4));
+    const int at = 2 * (v % 4);
+    u = vi_or(u, vi_and(at <= 4 ? vi_shl16(h, 4 - at) : vi_shr16(h, at - 4), c->upper));
+  }
+  return u;
+}
+
+/* sum[a][i], a of n_groups groups `group_bytes` apart, i of n rows: of vectors [first, first + count) of a block. */
+static inline __attribute__((always_inline)) void dot_vectors(const packing p, const dot_constants *c,
+                                                              const int n_groups, const int n, const uint8_t *block,
+                                                              size_t group_bytes, const uint8_t *x, size_t stride,
+                                                              const int first, const int count,
+                                                              vi sum[2][MOST_DOT_ROWS]) {
+  const size_t low_bytes = packed_low_bytes(p, VW);
+  if (packed_bits(p) < 8 && DOT_BITS == 8) {
+#ifdef HAS_DOT8
+    const int fitting = packed_bits(p) == 4   ? 8
+                        : packed_bits(p) == 5 ? 4
+                                              : 2; /* (2^bits - 1) * 127 * 2 * fitting < 2^15 */
+    vi part[2][MOST_DOT_ROWS];
+    UNROLL for (int v = first; v < first + count; v++) {
+      UNROLL for (int a = 0; a < n_groups; a++) {
+        const uint8_t *low = block + (size_t)a * group_bytes;
+        const vi u = packed_vector(p, c, low, low + low_bytes, v);
+        UNROLL for (int i = 0; i < n; i++) {
+          const vi product = vi_dot8(vi_splat32(x + (size_t)i * stride + 4 * v), u);
+          part[a][i] = (v - first) % fitting == 0 ? product : vi_add16(part[a][i], product);
+          if ((v - first) % fitting == fitting - 1 || v == first + count - 1)
+            sum[a][i] = vi_dot16_add(v - first < fitting ? vi_zero() : sum[a][i], part[a][i], c->ones);
+        }
+      }
+    }
+#endif
+    return;
+  }
+  UNROLL for (int a = 0; a < n_groups; a++) {
+    const uint8_t *low = block + (size_t)a * group_bytes;
+    vi left[MOST_DOT_ROWS], right[MOST_DOT_ROWS];
+    UNROLL for (int i = 0; i < n; i++) left[i] = right[i] = vi_zero();
+    UNROLL for (int v = first; v < first + count; v++) {
+      vi u0, u1;
+      if (packed_bits(p) == 8) {
+        u0 = vi_load8(low + 4 * VW * v), u1 = vi_load8(low + 4 * VW * v + 2 * VW);
+      } else {
+#ifndef HAS_DOT8
+        const vi u = packed_vector(p, c, low, low + low_bytes, v);
+        u0 = vi_low8(u), u1 = vi_high8(u);
+#else
+        u0 = u1 = vi_zero();
+#endif
+      }
+      UNROLL for (int i = 0; i < n; i++) {
+        const vi four = vi_splat64(x + (size_t)i * stride + 8 * v);
+        left[i] = vi_dot16_add(left[i], four, u0);
+        right[i] = vi_dot16_add(right[i], four, u1);
+      }
+    }
+    UNROLL for (int i = 0; i < n; i++) sum[a][i] = vi_add_pairs(left[i], right[i]);
+  }
+}
+
+static inline __attribute__((always_inline)) void dot_groups(const packing p, const int n_groups, const int n,
+                                                             const uint8_t *w, size_t group_bytes, int32_t blocks,
+                                                             const uint8_t *x, size_t stride, const float *units,
+                                                             const uint8_t *sums, float *out, size_t stride_out) {
+  const bool has_m = packed_m(p), has_zero = packed_zero(p) != 0;
+  const int halves = packed_halves(p) ? 2 : 1, bytes_of_x = packed_bits(p) < 8 ? DOT_BITS / 8 : 2;
+  const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
+  const size_t sums_row = 8 * (size_t)blocks;
+  vf total[2][MOST_DOT_ROWS];
+  UNROLL for (int a = 0; a < n_groups; a++) UNROLL for (int i = 0; i < n; i++) total[a][i] = vf_set1(0);
+  const float *const end = units + blocks;
+  NO_UNROLL while (units != end) {
+    vf d[2], m[2];
+    UNROLL for (int a = 0; a < n_groups; a++) {
+      d[a] = vf_from_f16(w + (size_t)a * group_bytes);
+      m[a] = has_m ? vf_from_f16(w + (size_t)a * group_bytes + 2 * VW) : d[a];
+    }
+    const uint8_t *s = w + (has_m ? 4 : 2) * VW, *block = w + packed_scale_bytes(p, VW);
+    NO_UNROLL for (int b = 0; b < packed_run(p); b++) {
+      UNROLL for (int h = 0; h < halves; h++) {
+        vi sum[2][MOST_DOT_ROWS];
+        dot_vectors(p, &c, n_groups, n, block, group_bytes, x, stride, h * 8 / halves, 8 / halves, sum);
+        UNROLL for (int a = 0; a < n_groups; a++) {
+          const uint8_t *scale = s + (size_t)a * group_bytes + h * VW;
+          const vf factor = packed_k(p) ? vf_mul(d[a], vf_from_i8(scale)) : d[a];
+          const vf offset = packed_k(p) && has_m ? vf_mul(m[a], vf_from_i8(scale + 8 * VW)) : m[a];
+          UNROLL for (int i = 0; i < n; i++) {
+            const uint8_t *sum_of_x = sums + (size_t)i * sums_row + 4 * h;
+            const vi all = has_zero ? vi_add(sum[a][i], vi_splat32(sum_of_x)) : sum[a][i];
+            total[a][i] =
+                vf_fma(vf_mul(vi_to_vf(all), vf_splat(units + (size_t)i * (size_t)blocks)), factor, total[a][i]);
+            if (has_m) total[a][i] = vf_fma(offset, vf_from_bits(vi_splat32(sum_of_x)), total[a][i]);
+          }
+        }
+      }
+      s += halves * VW;
+      block += packed_block_bytes(p, VW);
+      x += 32 * bytes_of_x;
+      sums += 4 * halves;
+      units++;
+    }
+    w += packed_run_bytes(p, VW);
+  }
+  UNROLL for (int i = 0; i < n; i++) UNROLL for (int a = 0; a < n_groups; a++)
+      vf_store(out + (size_t)i * stride_out + a * VW, total[a][i]);
+}
+
+/* One row goes along two groups at once: what is broadcast serves both. */
+#define DOT(name, p, n)                                                                              \
+  static void name(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x, size_t stride, \
+                   const float *units, const void *sums, float *out, size_t stride_out) {            \
+    const size_t bytes = packed_group_bytes(p, 32 * blocks, VW);                                     \
+    if (n == 1) {                                                                                    \
+      for (; n_groups >= 2; n_groups -= 2, w += 2 * bytes, out += 2 * VW)                            \
+        dot_groups(p, 2, n, w, bytes, blocks, x, stride, units, sums, out, stride_out);              \
+    }                                                                                                \
+    for (; n_groups > 0; n_groups--, w += bytes, out += VW)                                          \
+      dot_groups(p, 1, n, w, bytes, blocks, x, stride, units, sums, out, stride_out);                \
+  }
+#define DOT_ALL(p)              \
+  DOT(dot_##p##_1, PACK_##p, 1) \
+  DOT(dot_##p##_2, PACK_##p, 2) DOT(dot_##p##_3, PACK_##p, 3) DOT(dot_##p##_4, PACK_##p, 4)
+#define DOTS(p) \
+  { dot_##p##_1, dot_##p##_2, dot_##p##_3, dot_##p##_4 }
+DOT_ALL(4)
+DOT_ALL(4_M)
+DOT_ALL(5)
+DOT_ALL(5_M)
+DOT_ALL(8)
+DOT_ALL(4_K)
+DOT_ALL(5_K)
+DOT_ALL(6_K)
+
+static int32_t sum_lanes(vi a) {
+  int32_t lanes[VW], sum = 0;
+  vi_store(lanes, a);
+  for (int l = 0; l < VW; l++) sum += lanes[l];
+  return sum;
+}
+
+static void quantize_blocks(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums) {
+  const float most = bits == 8 ? 127.0f : FIXED_MAX;
+  const vi ones = vi_held16(1);
+  for (int32_t k = 0; k < n; k += 32, x += 32, units++) {
+    vf top = vf_set1(0), finite = top;
+    for (int i = 0; i < 32; i += VW) {
+      top = vf_max(vf_abs(vf_load(x + i)), top);
+      finite = vf_fma(vf_load(x + i), vf_set1(0), finite); /* 0, or NaN where an element is not finite */
+    }
+    *units = fixed_unit(0, vf_largest(top), 1) * (FIXED_MAX / most) + vf_sum(finite);
+    const vf inverse = vf_set1(*units > 0 ? 1.0f / *units : 0.0f);
+    vi part[32 / (2 * VW)];
+    UNROLL for (int i = 0; i < 16 / VW; i++) part[i] =
+        *units > 0
+            ? vi_narrow16(vf_mul(vf_load(x + 2 * VW * i), inverse), vf_mul(vf_load(x + 2 * VW * i + VW), inverse))
+            : vi_zero();
+    UNROLL for (int half = 0; half < 2; half++) {
+      vi sum = vi_zero();
+      UNROLL for (int i = half * 8 / VW; i < (half + 1) * 8 / VW; i++) sum = vi_dot16_add(sum, part[i], ones);
+      *sums++ = sum_lanes(sum);
+    }
+    if (bits == 8) {
+      UNROLL for (int i = 0; i < 16 / VW; i += 2)
+          vi_store((int8_t *)out + k + 2 * VW * i, vi_narrow8(part[i], part[i + 1]));
+    } else {
+      UNROLL for (int i = 0; i < 16 / VW; i++) vi_store((int16_t *)out + k + 2 * VW * i, part[i]);
+    }
+  }
+}
