@@ -79,7 +79,11 @@ const char *model_file_default(void) {
   char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
     snprintf(name, sizeof path - (size_t)(name - path), "%s", places[i]);
-    if (access(path, R_OK) == 0) return path;
+    char *plain = realpath(path, NULL); /* without the ".." */
+    const bool found = plain != NULL && access(plain, R_OK) == 0 && strlen(plain) < sizeof path;
+    if (found) memcpy(path, plain, strlen(plain) + 1);
+    free(plain);
+    if (found) return path;
   }
   return NULL;
 }

@@ -275,8 +275,7 @@ class Server {
     const [architecture, name, weightType] = values.slice(0, 3).map((p) => this.#wasm.text(p));
     const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] =
       values.slice(3);
-    const [multilingual, nTensors, nParameters, weightBytes, nKvHead, headDim, nFf, window] =
-      values.slice(13);
+    const [multilingual, nTensors, nParameters, weightBytes, nKvHead, headDim, nFf, window] = values.slice(13);
     // Each language is a token beside those that every multilingual model has.
     const nLanguages = architecture !== 'whisper' ? 0 : multilingual ? nVocab - COMMON_TOKENS : 1;
     const languages = this.#languages().slice(0, nLanguages);
