@@ -17,8 +17,7 @@ typedef struct dot_constants {
 } dot_constants;
 
 /* u of vector v of a block; low and high: its bits. */
-static inline __attribute__((always_inline)) vi packed_vector(const packing p, const dot_constants *c,
-                                                              const uint8_t *low, const uint8_t *high, const int v) {
+INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *low, const uint8_t *high, const int v) {
   const int bits = packed_bits(p);
   vi u = vi_load(low + 4 * VW * (v % 4));
   u = vi_and(v < 4 ? u : vi_shr16(u, 4), c->nibble);
@@ -34,11 +33,9 @@ static inline __attribute__((always_inline)) vi packed_vector(const packing p, c
 }
 
 /* sum[a][i], a of n_groups groups `group_bytes` apart, i of n rows: of vectors [first, first + count) of a block. */
-static inline __attribute__((always_inline)) void dot_vectors(const packing p, const dot_constants *c,
-                                                              const int n_groups, const int n, const uint8_t *block,
-                                                              size_t group_bytes, const uint8_t *x, size_t stride,
-                                                              const int first, const int count,
-                                                              vi sum[2][MOST_DOT_ROWS]) {
+INLINE void dot_vectors(const packing p, const dot_constants *c, const int n_groups, const int n, const uint8_t *block,
+                        size_t group_bytes, const uint8_t *x, size_t stride, const int first, const int count,
+                        vi sum[2][MOST_DOT_ROWS]) {
   const size_t low_bytes = packed_low_bytes(p, VW);
   if (packed_bits(p) < 8 && DOT_BITS == 8) {
 #ifdef HAS_DOT8
@@ -87,10 +84,9 @@ static inline __attribute__((always_inline)) void dot_vectors(const packing p, c
   }
 }
 
-static inline __attribute__((always_inline)) void dot_groups(const packing p, const int n_groups, const int n,
-                                                             const uint8_t *w, size_t group_bytes, int32_t blocks,
-                                                             const uint8_t *x, size_t stride, const float *units,
-                                                             const uint8_t *sums, float *out, size_t stride_out) {
+INLINE void dot_groups(const packing p, const int n_groups, const int n, const uint8_t *w, size_t group_bytes,
+                       int32_t blocks, const uint8_t *x, size_t stride, const float *units, const uint8_t *sums,
+                       float *out, size_t stride_out) {
   const bool has_m = packed_m(p), has_zero = packed_zero(p) != 0;
   const int halves = packed_halves(p) ? 2 : 1, bytes_of_x = packed_bits(p) < 8 ? DOT_BITS / 8 : 2;
   const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
@@ -167,8 +163,7 @@ typedef struct packed_line {
   vf factor, offset;
 } packed_line;
 
-static inline __attribute__((always_inline)) packed_line line_of(const packing p, const uint8_t *run, const int block,
-                                                                 const int half) {
+INLINE packed_line line_of(const packing p, const uint8_t *run, const int block, const int half) {
   packed_line line = {vf_from_f16(run), vf_set1(0)};
   const uint8_t *s = run + (packed_m(p) ? 4 : 2) * VW;
   if (packed_m(p)) line.offset = vf_from_f16(run + 2 * VW);
@@ -181,18 +176,16 @@ static inline __attribute__((always_inline)) packed_line line_of(const packing p
 }
 
 /* Element e of 4 of vector v, a lane for each row. */
-static inline __attribute__((always_inline)) vf value_of(const packed_line *line, vi u, const int e) {
+INLINE vf value_of(const packed_line *line, vi u, const int e) {
   return vf_fma(vi_to_vf(vi_sar(vi_shl(u, 24 - 8 * e), 24)), line->factor, line->offset);
 }
 
-static inline __attribute__((always_inline)) vi bytes_of(const packing p, const dot_constants *c, const uint8_t *block,
-                                                         const int v) {
+INLINE vi bytes_of(const packing p, const dot_constants *c, const uint8_t *block, const int v) {
   return packed_bits(p) == 8 ? vi_load(block + 4 * VW * v)
                              : packed_vector(p, c, block, block + packed_low_bytes(p, VW), v);
 }
 
-static inline __attribute__((always_inline)) bool group_panel(const packing p, const uint8_t *group, int32_t blocks,
-                                                              int16_t *panel, float *scales) {
+INLINE bool group_panel(const packing p, const uint8_t *group, int32_t blocks, int16_t *panel, float *scales) {
   const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
   const int run = packed_run(p);
   vf worst = vf_set1(0), top = worst, sum = worst;
