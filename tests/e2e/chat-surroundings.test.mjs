@@ -74,19 +74,18 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
 
   test('opens the files of a Hugging Face folder', () =>
     onChat(async (page) => {
-      // Weights by chance, in the shape of Gemma 3: what it writes makes no sense.
+      // Weights by chance, in the shape of Gemma 3, with the first 1024 tokens alone: it writes, but makes no sense.
       const files = ['golden/gemma3-1b-shape/model.safetensors', 'golden/gemma3-1b-shape/config.json', 'teller/tokenizer.model'];
       await greedy(page, 12);
+      await inSettings(page, (dialog) => dialog.getByRole('switch', { name: /Continue plain text/ }).check());
       await openModels(page);
       await page.getByTestId('model-files').setInputFiles(files.map((file) => join(root, 'tests/fixtures', file)));
       const mine = row(page, 'Model from a folder');
       await mine.getByText('In use').waitFor({ timeout: LONG });
       assert.match(await mine.innerText(), /Your own model, 3 files\./);
       await page.keyboard.press('Escape');
-      const answer = await ask(page, 'Hello.');
-      await answer.getByRole('button', { name: 'Answer again' }).waitFor();
-      assert.equal(await answer.locator('.notice').count(), 0);
-      assert.match(await page.getByRole('meter').getAttribute('aria-valuetext'), /^\d+ of /);
+      const answer = await ask(page, 'Once upon a time there was a little girl');
+      assert.ok((await textOf(answer)).length > 0);
       assert.equal(await answer.locator('.author').innerText(), 'Model from a folder');
     }));
 
