@@ -5,7 +5,7 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { integer, number, parse, UsageError, type OptionSpec } from './args.js';
-import { problemOf } from './cli-info.js';
+import { EXIT_FAILED, EXIT_INTERRUPTED, peakMemoryBytes, problemOf, ProgressLine, write } from './cli-common.js';
 import { SottoError } from './errors.js';
 import {
   format,
@@ -110,9 +110,6 @@ interface Request {
   verbose: boolean;
   files: string[];
 }
-
-const EXIT_FAILED = 1;
-const EXIT_INTERRUPTED = 130;
 
 // ---- what the command line asks for ----
 
@@ -318,39 +315,10 @@ async function writeWhole(file: string, text: string): Promise<void> {
   }
 }
 
-const write = (text: string): Promise<void> =>
-  new Promise((resolve, reject) => process.stdout.write(text, (error) => (error ? reject(error) : resolve())));
-
-/** A line at the terminal that is written over again and again. */
-class ProgressLine {
-  #shown = false;
-  #last = 0;
-  readonly #on: boolean;
-
-  constructor(on: boolean) {
-    this.#on = on && process.stderr.isTTY;
-  }
-
-  show(text: string): void {
-    const now = performance.now();
-    if (!this.#on || now - this.#last < 200) return;
-    this.#last = now;
-    this.#shown = true;
-    process.stderr.write(`\r\x1b[K${text}`);
-  }
-
-  hide(): void {
-    if (this.#shown) process.stderr.write('\r\x1b[K');
-    this.#shown = false;
-  }
-}
-
 function progressText(file: string, { done, duration, fraction }: Progress): string {
   const share = duration ? `${Math.round(fraction * 100)}%, ` : '';
   return `${file}: ${share}${Math.floor(done / 60)}:${String(Math.floor(done) % 60).padStart(2, '0')} done`;
 }
-
-const peakMemoryBytes = (): number => process.resourceUsage().maxRSS * 1024;
 
 const jsonTimings = (t: Timings): Record<string, number> => ({
   load_ms: t.loadMs,
