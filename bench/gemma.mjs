@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { median } from './measure.js';
 import { megabytes, newestNode, openChromium, output, percent, root, shown, table } from './places.mjs';
 
 /**
@@ -37,13 +38,25 @@ function shares({ where, threads, parameters, table_parameters, weight_bytes, pr
   };
 }
 
-async function native(model, { prefill, decode, rounds }, threads) {
-  const bench = path.join(root, 'build/bench/gemma');
+async function native(model, { prefill, decode, rounds, loads }, threads) {
+  const sotto = async (...args) => JSON.parse(await output(path.join(root, 'build/sotto'), [...args, '-m', model, '--threads', String(threads), '--json']));
+  const runs = [];
+  for (const [i, n] of prefill.entries()) {
+    runs.push(await sotto('bench', '--prefill', String(n), '--decode', String(i === 0 ? decode : 0), '--rounds', String(rounds)));
+  }
   const info = JSON.parse(await output(path.join(root, 'build/sotto'), ['info', '--json', model]));
-  const out = await output(bench, [model, String(threads), String(rounds), String(decode), ...prefill.map(String)]);
+  const first_tokens = [];
+  for (let i = 0; i < loads; i++) {
+    const { timings } = await sotto('generate', '-p', '1', '-n', '1', '--temperature', '0');
+    first_tokens.push(timings.load_ms + timings.prefill_ms + timings.decode_ms);
+  }
   return {
-    variant: 'native', ...JSON.parse(out),
-    parameters: info.n_parameters, table_parameters: info.n_vocab * info.d_model, weight_bytes: info.weight_bytes,
+    variant: 'native', isa: runs[0].isa, threads: runs[0].threads, load_ms: runs[0].load_ms,
+    prefill: runs.map((run) => ({ n: run.n_prefill, ms: { median: run.prefill_ms, best: (1e3 * run.n_prefill) / run.prefill_tokens_per_s_best } })),
+    decode: { n: decode, ms_per_token: { median: runs[0].decode_ms / decode, best: 1e3 / runs[0].decode_tokens_per_s_best } },
+    loads: loads > 0 ? { kept: { load_ms: median(runs.map((run) => run.load_ms)), first_token_ms: median(first_tokens) } } : undefined,
+    resident_bytes: Math.max(...runs.map((run) => run.peak_memory_bytes)),
+    parameters: info.n_parameters, table_parameters: info.n_vocab * info.d_model, weight_bytes: runs[0].weight_bytes,
   };
 }
 
@@ -139,7 +152,7 @@ export function gemmaTable({ rows }) {
     row.model.replace(/\.gguf$/, ''), row.where, row.variant, row.threads,
     ...row.prefill.flatMap(({ n, ms }, i) => [rate(ms, n), percent(row.prefill_shares_of_floor?.[i])]),
     rate(row.decode.ms_per_token), percent(row.decode_share_of_floor),
-    shown(row.loads?.kept.first_token_ms ?? row.first_token_ms), shown(row.loads?.from_bytes.first_token_ms),
+    shown(row.loads?.kept.first_token_ms ?? row.first_token_ms), shown(row.loads?.from_bytes?.first_token_ms),
     megabytes(row.memory_bytes), megabytes(row.renderer_bytes ?? row.resident_bytes),
   ];
   return table(head, rows.map(cells));

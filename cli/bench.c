@@ -147,8 +147,7 @@ static void put_table(const bench *b, text *out) {
   const bench_request *r = b->r;
   const sotto_model_info *m = &b->l.info;
   text_string(out, b->l.path);
-  text_format(out, ": %s %s, %.1f M parameters, %s\n", m->architecture, m->name, (double)m->n_parameters / 1e6,
-              m->weight_type);
+  text_format(out, ": %s, %.1f M parameters, %s\n", m->architecture, (double)m->n_parameters / 1e6, m->weight_type);
   text_format(out, "  %s, %d threads, keys and values in %s, %d rounds\n\n", sotto_engine_isa(b->l.engine),
               (int)sotto_engine_threads(b->l.engine), kv_name(r), (int)r->rounds);
   text_format(out, "  %-10s %6s %12s %12s %12s\n", "", "tokens", "median ms", "tokens/s", "at best");

@@ -14,10 +14,7 @@ static const char help[] =
     "Usage: sotto convert FOLDER -o FILE [OPTION]...\n"
     "Makes a GGUF file of a Gemma model in a folder as on Hugging Face: config.json, safetensors, tokenizer.\n"
     "\n"
-    "  -o, --output FILE  the GGUF file; it appears whole or not at all\n"
-    "      --type TYPE    " RECIPE_NAMES
-    "\n"
-    "                     (default: q8_0); rounded to nearest\n"
+    GGUF_FILE_HELP("q8_0); rounded to nearest")
     "      --name NAME    of the model (default: the folder's)\n"
     "  -h, --help         this help\n"
     "\n"
@@ -62,47 +59,32 @@ static int convert(const char *folder, const char *path, const char *name, const
 }
 
 int command_convert(char **argv) {
-  enum { HELP = 1, OUTPUT, TYPE, NAME };
-  static const option_spec options[] = {{"output", 'o', true, OUTPUT},
-                                        {"type", 0, true, TYPE},
-                                        {"name", 0, true, NAME},
-                                        {"help", 'h', false, HELP},
-                                        {NULL, 0, false, 0}};
+  enum { HELP = 1, NAME };
+  static const option_spec options[] = {
+      GGUF_FILE_OPTIONS, {"name", 0, true, NAME}, {"help", 'h', false, HELP}, {NULL, 0, false, 0}};
   args a = {.command = "convert ", .options = options, .argv = argv};
-  const char *folder = NULL, *path = NULL, *name = NULL;
-  const recipe *r = recipe_find("q8_0");
+  gguf_file_options o = {.recipe = recipe_find("q8_0")};
+  const char *folder = NULL, *name = NULL;
   for (int id; (id = args_next(&a)) != ARGS_END;) {
-    switch (id) {
-      case HELP:
-        fputs(help, stdout);
-        return EXIT_DONE;
-      case OUTPUT:
-        path = a.value;
-        break;
-      case TYPE:
-        r = recipe_find(a.value);
-        if (r == NULL) {
-          args_wrong(&a, "unknown type '%s': the types are " RECIPE_NAMES, a.value);
-          return EXIT_USAGE;
-        }
-        break;
-      case NAME:
-        name = a.value;
-        break;
-      case ARGS_OPERAND:
-        if (folder != NULL) {
-          args_wrong(&a, "more than one folder: convert one at a time");
-          return EXIT_USAGE;
-        }
-        folder = a.value;
-        break;
-      default:
-        return EXIT_USAGE;
+    bool taken;
+    if (id == ARGS_WRONG || !gguf_file_option(&o, &a, id, &taken)) return EXIT_USAGE;
+    if (taken) continue;
+    if (id == HELP) {
+      fputs(help, stdout);
+      return EXIT_DONE;
+    }
+    if (id == NAME) {
+      name = a.value;
+    } else if (folder == NULL) {
+      folder = a.value;
+    } else {
+      args_wrong(&a, "more than one folder: convert one at a time");
+      return EXIT_USAGE;
     }
   }
-  if (folder == NULL || path == NULL) {
+  if (folder == NULL || o.path == NULL) {
     args_wrong(&a, folder == NULL ? "no folder was given" : "no output: name the GGUF file with --output");
     return EXIT_USAGE;
   }
-  return convert(folder, path, name, r);
+  return convert(folder, o.path, name, o.recipe);
 }

@@ -4,6 +4,15 @@
 
 #include "output.h"
 
+bool gguf_file_option(gguf_file_options *o, const args *a, int id, bool *taken) {
+  *taken = id == GGUF_FILE_OUTPUT || id == GGUF_FILE_TYPE;
+  if (id == GGUF_FILE_OUTPUT) o->path = a->value;
+  if (id != GGUF_FILE_TYPE) return true;
+  o->recipe = recipe_find(a->value);
+  if (o->recipe == NULL) args_wrong(a, "unknown type '%s': the types are " RECIPE_NAMES, a->value);
+  return o->recipe != NULL;
+}
+
 static sotto_status no_file(error *err) {
   return fail(err, SOTTO_ERR_ARGUMENT, "it cannot be written: %s", strerror(errno));
 }

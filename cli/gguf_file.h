@@ -2,7 +2,31 @@
 #ifndef CLI_GGUF_FILE_H
 #define CLI_GGUF_FILE_H
 
+#include "args.h"
 #include "gemma_gguf.h"
+
+/* ---- the options of commands that make one ---- */
+
+typedef struct gguf_file_options {
+  const char *path;
+  const recipe *recipe;
+} gguf_file_options;
+
+enum { GGUF_FILE_OUTPUT = 1200, GGUF_FILE_TYPE };
+
+#define GGUF_FILE_OPTIONS \
+  {"output", 'o', true, GGUF_FILE_OUTPUT}, { "type", 0, true, GGUF_FILE_TYPE }
+
+#define GGUF_FILE_HELP(more)                                             \
+  "  -o, --output FILE  the GGUF file; it appears whole or not at all\n" \
+  "      --type TYPE    " RECIPE_NAMES                                   \
+  "\n"                                                                   \
+  "                     (default: " more "\n"
+
+/* Takes the option that args_next found, when it is one of these: *taken. False after printing what is wrong with it. */
+bool gguf_file_option(gguf_file_options *o, const args *a, int id, bool *taken);
+
+/* ---- the file ---- */
 
 /* Errors: as gemma_gguf_write, ARGUMENT (the file cannot be written). */
 sotto_status gguf_file_write(const char *path, const gemma_gguf *model, const gemma_rows *rows, error *err);

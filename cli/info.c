@@ -20,12 +20,7 @@
 typedef struct summary {
   ggml_bin_header header;
   int32_t n_tokens; /* stored in the file */
-  int32_t n_tensors;
-  uint64_t n_parameters, tensor_bytes;
-  struct {
-    int32_t n_tensors;
-    uint64_t bytes;
-  } types[DTYPE_COUNT];
+  tensor_tally tally;
 } summary;
 
 static sotto_status on_header(void *context, const ggml_bin_header *header, error *err) {
@@ -52,14 +47,7 @@ static sotto_status on_vocabulary_end(void *context, int32_t n_tokens, error *er
 
 static sotto_status on_tensor(void *context, const ggml_bin_tensor *t, error *err) {
   (void)err;
-  summary *s = context;
-  uint64_t n = 1;
-  for (int32_t i = 0; i < t->rank; i++) n *= (uint64_t)t->dims[i];
-  s->n_tensors++;
-  s->n_parameters += n;
-  s->tensor_bytes += t->bytes;
-  s->types[t->type].n_tensors++; /* the reader lets known types through alone */
-  s->types[t->type].bytes += t->bytes;
+  tensor_tally_add(&((summary *)context)->tally, t->name, t->type, t->rank, t->dims, t->bytes);
   return SOTTO_OK;
 }
 
@@ -82,7 +70,7 @@ static bool summarize(summary *s, const void *bytes, size_t size, error *err) {
   }
   bool ok = ggml_bin_feed(reader, bytes, size, err) >= 0 && ggml_bin_finish(reader, err) >= 0;
   ggml_bin_close(reader);
-  if (ok && s->n_tensors == 0) {
+  if (ok && s->tally.n_tensors == 0) {
     fail(err, SOTTO_ERR_FORMAT, "the file ends before the first weight: it was cut off, fetch it again");
     ok = false;
   }
@@ -118,26 +106,23 @@ static int32_t n_languages(const sotto_model_info *info) {
   return info->multilingual ? info->n_vocab - 51766 : 0; /* each is a token beside these */
 }
 
-static void print_text(const char *path, const sotto_model_info *m, const summary *s, double file_bytes) {
-  printf("%s: %s %s\n", path, m->architecture, m->name);
-  printf("  languages    %d%s\n", m->multilingual ? (int)n_languages(m) : 1,
-         m->multilingual ? ", and translation into English" : " (English)");
-  printf("  parameters   %.1f M\n", (double)s->n_parameters / 1e6);
-  printf("  vocabulary   %d tokens\n", (int)m->n_vocab);
-  printf("  audio        %d layers, %d heads, width %d, %d mel bands, context %d\n", (int)m->n_audio_layer,
-         (int)m->n_audio_head, (int)m->n_audio_state, (int)m->n_mel, (int)m->n_audio_ctx);
-  printf("  text         %d layers, %d heads, width %d, context %d\n", (int)m->n_text_layer, (int)m->n_text_head,
-         (int)m->n_text_state, (int)m->n_text_ctx);
-  printf("  weights      %d tensors, %.1f MB in a file of %.1f MB\n", (int)s->n_tensors, (double)s->tensor_bytes / 1e6,
-         file_bytes / 1e6);
-  for (int i = 0; i < DTYPE_COUNT; i++) {
-    if (s->types[i].n_tensors == 0) continue;
-    printf("    %-6s     %4d tensors, %9.3f MB\n", dtype_name((uint32_t)i), (int)s->types[i].n_tensors,
-           (double)s->types[i].bytes / 1e6);
-  }
+static void put_text(const char *path, const sotto_model_info *m, const summary *s, double file_bytes, text *out) {
+  text_string(out, path);
+  text_format(out, ": %s %s\n", m->architecture, m->name);
+  text_format(out, "  languages    %d%s\n", m->multilingual ? (int)n_languages(m) : 1,
+              m->multilingual ? ", and translation into English" : " (English)");
+  text_format(out, "  parameters   %.1f M\n", (double)s->tally.n_parameters / 1e6);
+  text_format(out, "  vocabulary   %d tokens\n", (int)m->n_vocab);
+  text_format(out, "  audio        %d layers, %d heads, width %d, %d mel bands, context %d\n", (int)m->n_audio_layer,
+              (int)m->n_audio_head, (int)m->n_audio_state, (int)m->n_mel, (int)m->n_audio_ctx);
+  text_format(out, "  text         %d layers, %d heads, width %d, context %d\n", (int)m->n_text_layer,
+              (int)m->n_text_head, (int)m->n_text_state, (int)m->n_text_ctx);
+  text_format(out, "  weights      %d tensors, %.1f MB in a file of %.1f MB\n", (int)s->tally.n_tensors,
+              (double)s->tally.bytes / 1e6, file_bytes / 1e6);
+  tensor_tally_lines(&s->tally, out);
 }
 
-static void print_json(const char *path, const sotto_model_info *m, const summary *s, double file_bytes) {
+static void put_json(const char *path, const sotto_model_info *m, const summary *s, double file_bytes, text *out) {
   const struct {
     const char *name;
     double value;
@@ -152,36 +137,27 @@ static void print_json(const char *path, const sotto_model_info *m, const summar
       {"n_text_state", m->n_text_state},
       {"n_text_head", m->n_text_head},
       {"n_text_layer", m->n_text_layer},
-      {"n_tensors", s->n_tensors},
-      {"n_parameters", (double)s->n_parameters},
-      {"weight_bytes", (double)s->tensor_bytes},
+      {"n_tensors", (double)s->tally.n_tensors},
+      {"n_parameters", (double)s->tally.n_parameters},
+      {"weight_bytes", (double)s->tally.bytes},
       {"file_bytes", file_bytes},
   };
-  text out = {0};
-  text_string(&out, "{\"file\":");
-  json_string(&out, path, strlen(path));
-  text_format(&out, ",\"architecture\":\"%s\",\"name\":\"%s\",\"multilingual\":%s", m->architecture, m->name,
+  text_string(out, "{\"file\":");
+  json_string(out, path, strlen(path));
+  text_format(out, ",\"architecture\":\"%s\",\"name\":\"%s\",\"multilingual\":%s", m->architecture, m->name,
               m->multilingual ? "true" : "false");
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-    text_format(&out, ",\"%s\":", numbers[i].name);
-    json_number(&out, numbers[i].value, 1);
+    text_format(out, ",\"%s\":", numbers[i].name);
+    json_number(out, numbers[i].value, 1);
   }
-  text_string(&out, ",\"languages\":[");
+  text_string(out, ",\"languages\":[");
   const char *code;
   for (int32_t i = 0; m->multilingual ? i < n_languages(m) && sotto_language(i, &code, NULL) : i < 1; i++) {
-    text_format(&out, "%s\"%s\"", i > 0 ? "," : "", m->multilingual ? code : "en");
+    text_format(out, "%s\"%s\"", i > 0 ? "," : "", m->multilingual ? code : "en");
   }
-  text_string(&out, "],\"types\":[");
-  bool first = true;
-  for (int i = 0; i < DTYPE_COUNT; i++) {
-    if (s->types[i].n_tensors == 0) continue;
-    text_format(&out, "%s{\"type\":\"%s\",\"n_tensors\":%d,\"bytes\":%llu}", first ? "" : ",", dtype_name((uint32_t)i),
-                (int)s->types[i].n_tensors, (unsigned long long)s->types[i].bytes);
-    first = false;
-  }
-  text_string(&out, "]}\n");
-  fwrite(out.data, 1, out.size, stdout);
-  text_free(&out);
+  text_string(out, "]");
+  tensor_tally_json(&s->tally, out);
+  text_string(out, "}\n");
 }
 
 /* ---- the command ---- */
@@ -191,53 +167,84 @@ static bool is_folder(const char *path) {
   return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-static bool describe_file(const char *path, bool json) {
+static bool describe_whisper(const char *path, const mapped_file *f, const info_request *r, text *out, error *err) {
+  summary s = {.tally = {.each = r->tensors, .as_json = r->json}};
+  sotto_model_info info = {0};
+  const bool ok = summarize(&s, f->bytes, f->size, err) && describe(&info, f->bytes, f->size, err);
+  if (ok) (r->json ? put_json : put_text)(path, &info, &s, (double)f->size, out);
+  tensor_tally_free(&s.tally);
+  return ok;
+}
+
+static bool describe_file(const char *path, const info_request *r) {
   error err = {.text = ""};
   mapped_file f = {NULL, 0};
+  text out = {0};
   bool ok = false;
   if (is_folder(path)) {
-    ok = info_language_folder(path, json, &err);
+    ok = info_language_folder(path, r, &out, &err);
   } else if (mapped_file_open(&f, path, &err)) {
-    if (info_is_language(&f)) {
-      ok = info_language_file(path, &f, json, &err);
-    } else {
-      summary s = {0};
-      sotto_model_info info = {0};
-      ok = summarize(&s, f.bytes, f.size, &err) && describe(&info, f.bytes, f.size, &err);
-      if (ok) (json ? print_json : print_text)(path, &info, &s, (double)f.size);
-    }
+    ok = (info_is_language(&f) ? info_language_file : describe_whisper)(path, &f, r, &out, &err);
     mapped_file_close(&f);
   }
-  if (!ok) fprintf(stderr, "sotto: %s: %s\n", path, err.text);
+  if (ok && out.failed) ok = fail(&err, SOTTO_ERR_MEMORY, "out of memory") == SOTTO_OK;
+  if (ok)
+    fwrite(out.data, 1, out.size, stdout);
+  else
+    fprintf(stderr, "sotto: %s: %s\n", path, err.text);
+  text_free(&out);
   return ok;
 }
 
 static const char help[] =
-    "Usage: sotto info [--json] MODEL...\n"
-    "Describes models: architecture, sizes, languages or tokenizer, and types of the weights.\n"
-    "MODEL is a Whisper model (ggml-*.bin), a GGUF or safetensors file, or a folder as on Hugging Face.\n"
+    "Usage: sotto info [OPTION]... MODEL...\n"
+    "Describes models without loading them: architecture, sizes, languages or tokenizer, types of the\n"
+    "weights, memory that contexts need.\n"
+    "MODEL is a Whisper model (ggml-*.bin), a GGUF or safetensors file (of a split GGUF model, any part),\n"
+    "or a folder as on Hugging Face.\n"
     "\n"
-    "      --json    one line of JSON a file\n"
-    "  -h, --help    this help\n"
+    "      --tensors     each tensor: type, shape, size, name\n"
+    "      --metadata    all that a language model's file or config.json says\n"
+    "      --ctx N       memory that a context of N tokens needs (default: of 2048, 8192, and what the\n"
+    "                    model was trained for)\n"
+    "      --json        one line of JSON a model\n"
+    "  -h, --help        this help\n"
     "\n"
     "Exit status: 0 done, 1 a file could not be read as a model, 2 wrong usage.\n";
 
 int command_info(char **argv) {
-  enum { HELP = 1, JSON };
-  static const option_spec options[] = {{"help", 'h', false, HELP}, {"json", 0, false, JSON}, {NULL, 0, false, 0}};
+  enum { HELP = 1, TENSORS, METADATA, CONTEXT, JSON };
+  static const option_spec options[] = {{"help", 'h', false, HELP},       {"tensors", 0, false, TENSORS},
+                                        {"metadata", 0, false, METADATA}, {"ctx", 0, true, CONTEXT},
+                                        {"json", 0, false, JSON},         {NULL, 0, false, 0}};
   args a = {.command = "info ", .options = options, .argv = argv};
-  bool json = false;
+  info_request r = {.json = false};
   int n_files = 0;
   for (int id; (id = args_next(&a)) != ARGS_END;) {
-    if (id == ARGS_WRONG) return EXIT_USAGE;
-    if (id == HELP) {
-      fputs(help, stdout);
-      return EXIT_DONE;
+    int64_t n;
+    switch (id) {
+      case HELP:
+        fputs(help, stdout);
+        return EXIT_DONE;
+      case TENSORS:
+        r.tensors = true;
+        break;
+      case METADATA:
+        r.metadata = true;
+        break;
+      case CONTEXT:
+        if (!args_integer(&a, 1, 1 << 24, &n)) return EXIT_USAGE;
+        r.n_ctx = (int32_t)n;
+        break;
+      case JSON:
+        r.json = true;
+        break;
+      case ARGS_OPERAND:
+        argv[n_files++] = (char *)a.value; /* operands are gathered at the front */
+        break;
+      default:
+        return EXIT_USAGE;
     }
-    if (id == JSON)
-      json = true;
-    else
-      argv[n_files++] = (char *)a.value; /* operands are gathered at the front */
   }
   if (n_files == 0) {
     args_wrong(&a, "no model file was given");
@@ -245,7 +252,7 @@ int command_info(char **argv) {
   }
   int status = EXIT_DONE;
   for (int i = 0; i < n_files; i++) {
-    if (!describe_file(argv[i], json)) status = EXIT_FAILED;
+    if (!describe_file(argv[i], &r)) status = EXIT_FAILED;
   }
   if (fflush(stdout) != 0) status = EXIT_FAILED;
   return status;

@@ -1,32 +1,20 @@
 /* Describes language models without loading them.
  *
  *     GGUF, mapped ──────────> reader ─> metadata ───────────────────┐
- *     safetensors, mapped ───> reader ─> tensors ─> a line a type ───┼─> description ─> text or JSON
- *     config.json, tokenizer.json beside it ─────────────────────────┘
- *
- * What a file does not say stays 0 or "" and is not printed. */
+ *     safetensors, mapped ───> reader ─> tensors ─> a line a type ───┼─> description
+ *     config.json, tokenizer.json beside it ─────────────────────────┘ */
+#define _XOPEN_SOURCE 700
+
 #include "info_language.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "../src/formats/gguf.h"
-#include "../src/formats/json.h"
 #include "../src/formats/safetensors.h"
-#include "json.h"
+#include "model_file.h"
 
-typedef struct description {
-  char format[24], architecture[64], name[128], quantization[32], tokenizer[48];
-  uint64_t n_layer, d_model, d_ff, n_head, n_head_kv, head_dim, n_vocab, n_ctx, sliding_window;
-  gguf_split split; /* n_parts 0: does not apply */
-  uint64_t n_tensors, n_parameters, weight_bytes, file_bytes;
-  struct {
-    uint64_t n_tensors, bytes;
-  } types[DTYPE_COUNT];
-} description;
-
-/* Text from a file, fit to be shown: one line, cut to the room there is. */
-static void copy_text(char *to, size_t room, const char *from, size_t size) {
+void info_copy_text(char *to, size_t room, const char *from, size_t size) {
   size_t n = min_size(size, room - 1);
   for (size_t i = 0; i < n; i++) to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ? '?' : from[i];
   to[n] = 0;
@@ -41,14 +29,7 @@ static sotto_status on_header(void *context, error *err) {
 
 static sotto_status on_tensor(void *context, const file_tensor *t, error *err) {
   (void)err;
-  description *d = context;
-  uint64_t n = 1;
-  for (int32_t i = 0; i < t->rank; i++) n *= (uint64_t)t->dims[i];
-  d->n_tensors++;
-  d->n_parameters += n;
-  d->weight_bytes += t->bytes;
-  d->types[t->type].n_tensors++;
-  d->types[t->type].bytes += t->bytes;
+  tensor_tally_add(&((description *)context)->tally, t->name, t->type, t->rank, t->dims, t->bytes);
   return SOTTO_OK;
 }
 
@@ -76,10 +57,16 @@ static const char *mixture(uint32_t file_type) {
   return file_type < sizeof names / sizeof *names && names[file_type] ? names[file_type] : "";
 }
 
-static void gguf_text(const gguf *g, const char *key, char *to, size_t room) {
+static size_t gguf_text(const gguf *g, const char *key, char *to, size_t room) {
   const char *from;
-  size_t size;
-  if (gguf_string(g, key, &from, &size)) copy_text(to, room, from, size);
+  size_t size = 0;
+  if (gguf_string(g, key, &from, &size) && to != NULL) info_copy_text(to, room, from, size);
+  return size;
+}
+
+static int64_t gguf_token(const gguf *g, const char *key) {
+  uint32_t id;
+  return gguf_u32(g, key, &id) ? (int64_t)id : -1;
 }
 
 static void describe_metadata(description *d, const gguf *g) {
@@ -107,8 +94,14 @@ static void describe_metadata(description *d, const gguf *g) {
   gguf_array tokens;
   gguf_text(g, "tokenizer.ggml.model", d->tokenizer, sizeof d->tokenizer);
   if (gguf_array_of(g, "tokenizer.ggml.tokens", &tokens)) d->n_vocab = tokens.count;
+  d->tokens.bos = gguf_token(g, "tokenizer.ggml.bos_token_id");
+  d->tokens.eos = gguf_token(g, "tokenizer.ggml.eos_token_id");
+  d->tokens.unk = gguf_token(g, "tokenizer.ggml.unknown_token_id");
+  d->tokens.pad = gguf_token(g, "tokenizer.ggml.padding_token_id");
+  d->chat_template_bytes = gguf_text(g, "tokenizer.chat_template", NULL, 0);
   d->split = gguf_split_of(g);
   snprintf(d->format, sizeof d->format, "GGUF version %u", (unsigned)gguf_version(g));
+  if (d->request->metadata) info_gguf_metadata(d, g);
 }
 
 static bool describe_gguf(description *d, const mapped_file *f, error *err) {
@@ -116,9 +109,48 @@ static bool describe_gguf(description *d, const mapped_file *f, error *err) {
   gguf *g = gguf_open(&sink);
   if (g == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory") == SOTTO_OK;
   bool ok = gguf_feed(g, f->bytes, f->size, err) >= 0 && gguf_finish(g, err) >= 0;
-  if (ok) describe_metadata(d, g);
-  d->file_bytes = f->size;
+  if (ok && d->n_files == 0) describe_metadata(d, g);
+  if (ok && d->n_files == 0 && d->split.part == 0 && gguf_n_tensors(g) > 0)
+    info_ask_gguf(d, f->bytes, (size_t)gguf_tensor(g, 0)->offset);
+  const gguf_split split = gguf_split_of(g);
+  if (ok && d->n_files > 0 && (split.part != d->n_files || split.n_parts != d->split.n_parts)) {
+    fail(err, SOTTO_ERR_FORMAT, "part %u of %u does not belong to the others: download it again",
+         (unsigned)d->n_files + 1, (unsigned)d->split.n_parts);
+    ok = false;
+  }
+  d->n_files++;
+  d->file_bytes += f->size;
   gguf_close(g);
+  return ok;
+}
+
+/* ---- GGUF in several files ---- */
+
+static bool all_parts_there(const char *path, size_t suffix, int n_parts) {
+  bool all = true;
+  for (int i = 1; all && i <= n_parts; i++) {
+    char *part = model_file_part(path, suffix, i, n_parts);
+    all = part != NULL && access(part, R_OK) == 0;
+    free(part);
+  }
+  return all;
+}
+
+static bool describe_parts(description *d, const char *path, size_t suffix, int n_parts, error *err) {
+  bool ok = true;
+  for (int i = 1; ok && i <= n_parts; i++) {
+    mapped_file f;
+    char *part = model_file_part(path, suffix, i, n_parts);
+    if (part == NULL)
+      ok = fail(err, SOTTO_ERR_MEMORY, "out of memory") == SOTTO_OK;
+    else
+      ok = mapped_file_open(&f, part, err);
+    if (ok) {
+      ok = describe_gguf(d, &f, err);
+      mapped_file_close(&f);
+    }
+    free(part);
+  }
   return ok;
 }
 
@@ -130,6 +162,7 @@ static bool describe_safetensors(description *d, const mapped_file *f, error *er
   if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory") == SOTTO_OK;
   bool ok = safetensors_feed(s, f->bytes, f->size, err) >= 0 && safetensors_finish(s, err) >= 0;
   safetensors_close(s);
+  d->n_files++;
   d->file_bytes += f->size;
   snprintf(d->format, sizeof d->format, "safetensors");
   return ok;
@@ -139,13 +172,23 @@ static bool describe_safetensors(description *d, const mapped_file *f, error *er
 static bool open_beside(mapped_file *f, const char *folder, const char *name) {
   char path[4096];
   int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+  *f = (mapped_file){NULL, 0};
   return n > 0 && (size_t)n < sizeof path && mapped_file_open(f, path, NULL);
 }
 
 static void json_text(const json *j, uint32_t value, char *to, size_t room) {
   char from[256] = "";
   json_read_string(j, value, from, sizeof from - 1); /* what fits */
-  copy_text(to, room, from, strlen(from));
+  info_copy_text(to, room, from, strlen(from));
+}
+
+/* An id, or the first of several. */
+static int64_t json_token(const json *j, uint32_t part, const char *key) {
+  int64_t id;
+  uint32_t value = json_get(j, part, key);
+  json_walk w = json_children(j, value);
+  if (json_kind_of(j, value) == JSON_ARRAY && json_next(&w)) value = w.value;
+  return json_read_integer(j, value, &id) && id >= 0 ? id : -1;
 }
 
 static bool describe_config(description *d, const mapped_file *f, error *err) {
@@ -165,6 +208,10 @@ static bool describe_config(description *d, const mapped_file *f, error *err) {
     int64_t v;
     if (json_read_integer(j, json_get(j, part, sizes[i].key), &v) && v > 0) *sizes[i].to = (uint64_t)v;
   }
+  d->tokens.bos = json_token(j, part, "bos_token_id");
+  d->tokens.eos = json_token(j, part, "eos_token_id");
+  d->tokens.pad = json_token(j, part, "pad_token_id");
+  if (d->request->metadata) info_config_metadata(d, j);
   json_close(j);
   return true;
 }
@@ -180,21 +227,22 @@ static bool describe_tokenizer(description *d, const mapped_file *f, error *err)
   return true;
 }
 
-/* config.json and the tokenizer, where they are there. */
+/* config.json, the tokenizer and the chat template, where they are there. */
 static bool describe_folder(description *d, const char *folder, error *err) {
-  mapped_file f;
+  mapped_file config, tokenizer, template;
   bool ok = true;
-  if (open_beside(&f, folder, "config.json")) {
-    ok = describe_config(d, &f, err);
-    mapped_file_close(&f);
-  }
-  if (ok && open_beside(&f, folder, "tokenizer.json")) {
-    ok = describe_tokenizer(d, &f, err);
-    mapped_file_close(&f);
-  } else if (ok && open_beside(&f, folder, "tokenizer.model")) {
+  const char *name = "tokenizer.json";
+  if (open_beside(&config, folder, "config.json")) ok = describe_config(d, &config, err);
+  if (ok && open_beside(&tokenizer, folder, name)) {
+    ok = describe_tokenizer(d, &tokenizer, err);
+  } else if (ok && open_beside(&tokenizer, folder, name = "tokenizer.model")) {
     snprintf(d->tokenizer, sizeof d->tokenizer, "SentencePiece");
-    mapped_file_close(&f);
   }
+  if (open_beside(&template, folder, "chat_template.jinja")) d->chat_template_bytes = template.size;
+  if (ok && config.bytes != NULL) info_ask_folder(d, &config, tokenizer.bytes != NULL ? &tokenizer : NULL, name);
+  mapped_file_close(&config);
+  mapped_file_close(&tokenizer);
+  mapped_file_close(&template);
   return ok;
 }
 
@@ -223,112 +271,13 @@ static bool describe_checkpoint(description *d, const char *folder, error *err) 
     ok = describe_safetensors(d, &f, err);
     mapped_file_close(&f);
   }
-  if (ok && d->n_tensors != safetensors_index_n_tensors(index)) {
+  if (ok && d->tally.n_tensors != safetensors_index_n_tensors(index)) {
     fail(err, SOTTO_ERR_FORMAT, "the files hold %llu tensors, the index names %u: download them again",
-         (unsigned long long)d->n_tensors, (unsigned)safetensors_index_n_tensors(index));
+         (unsigned long long)d->tally.n_tensors, (unsigned)safetensors_index_n_tensors(index));
     ok = false;
   }
   safetensors_index_close(index);
   return ok;
-}
-
-/* ---- printing ---- */
-
-static void print_size(const char *before, uint64_t v, const char *after) {
-  if (v > 0) printf("%s%llu%s", before, (unsigned long long)v, after);
-}
-
-static void print_text(const char *path, const description *d) {
-  printf("%s: %s%s%s%s%s%s\n", path, d->architecture[0] ? d->architecture : d->format, d->name[0] ? ", " : "", d->name,
-         d->quantization[0] ? ", " : "", d->quantization, d->split.n_parts > 1 ? ", one part of several" : "");
-  printf("  format       %s", d->format);
-  if (d->split.n_parts > 1)
-    printf(", part %u of %u (%u tensors in all)", (unsigned)d->split.part + 1, (unsigned)d->split.n_parts,
-           (unsigned)d->split.n_tensors);
-  printf("\n  parameters   %.1f M\n", (double)d->n_parameters / 1e6);
-  if (d->n_layer > 0) {
-    print_size("  layers       ", d->n_layer, "");
-    print_size(", width ", d->d_model, "");
-    print_size(", feed-forward ", d->d_ff, "");
-    printf("\n");
-  }
-  if (d->n_head > 0) {
-    print_size("  attention    ", d->n_head, " heads");
-    print_size(", ", d->n_head_kv, " for keys and values");
-    print_size(", each of ", d->head_dim, "");
-    printf("\n");
-  }
-  if (d->n_ctx > 0) {
-    print_size("  context      ", d->n_ctx, " tokens");
-    print_size(", sliding window ", d->sliding_window, "");
-    printf("\n");
-  }
-  if (d->n_vocab > 0)
-    printf("  tokenizer    %s%s%llu tokens\n", d->tokenizer, d->tokenizer[0] ? ", " : "",
-           (unsigned long long)d->n_vocab);
-  printf("  weights      %llu tensors, %.1f MB in %.1f MB\n", (unsigned long long)d->n_tensors,
-         (double)d->weight_bytes / 1e6, (double)d->file_bytes / 1e6);
-  for (uint32_t i = 0; i < DTYPE_COUNT; i++) {
-    if (d->types[i].n_tensors == 0) continue;
-    printf("    %-6s     %4llu tensors, %9.3f MB\n", dtype_name(i), (unsigned long long)d->types[i].n_tensors,
-           (double)d->types[i].bytes / 1e6);
-  }
-}
-
-static void print_json(const char *path, const description *d) {
-  const struct {
-    const char *name, *value;
-  } texts[] = {{"file", path},
-               {"format", d->format},
-               {"name", d->name},
-               {"architecture", d->architecture},
-               {"quantization", d->quantization},
-               {"tokenizer", d->tokenizer}};
-  const struct {
-    const char *name;
-    uint64_t value;
-    bool may_be_unsaid;
-  } numbers[] = {{"n_layer", d->n_layer, true},
-                 {"d_model", d->d_model, true},
-                 {"d_ff", d->d_ff, true},
-                 {"n_head", d->n_head, true},
-                 {"n_head_kv", d->n_head_kv, true},
-                 {"head_dim", d->head_dim, true},
-                 {"n_vocab", d->n_vocab, true},
-                 {"n_ctx", d->n_ctx, true},
-                 {"sliding_window", d->sliding_window, true},
-                 {"part", d->split.n_parts > 1 ? d->split.part + 1 : 1, false},
-                 {"n_parts", d->split.n_parts > 1 ? d->split.n_parts : 1, false},
-                 {"n_tensors", d->n_tensors, false},
-                 {"n_parameters", d->n_parameters, false},
-                 {"weight_bytes", d->weight_bytes, false},
-                 {"file_bytes", d->file_bytes, false}};
-  text out = {0};
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    text_format(&out, "%c\"%s\":", i > 0 ? ',' : '{', texts[i].name);
-    if (texts[i].value[0] != 0)
-      json_string(&out, texts[i].value, strlen(texts[i].value));
-    else
-      text_string(&out, "null");
-  }
-  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-    text_format(&out, ",\"%s\":", numbers[i].name);
-    if (numbers[i].value > 0 || !numbers[i].may_be_unsaid)
-      text_format(&out, "%llu", (unsigned long long)numbers[i].value);
-    else
-      text_string(&out, "null");
-  }
-  text_string(&out, ",\"types\":[");
-  bool first = true;
-  for (uint32_t i = 0; i < DTYPE_COUNT; i++) {
-    if (d->types[i].n_tensors == 0) continue;
-    text_format(&out, "%s{\"type\":\"%s\",\"n_tensors\":%llu,\"bytes\":%llu}", first ? "" : ",", dtype_name(i),
-                (unsigned long long)d->types[i].n_tensors, (unsigned long long)d->types[i].bytes);
-    first = false;
-  }
-  text_string(&out, "]}\n");
-  fwrite(out.data, 1, out.size, stdout);
-  text_free(&out);
 }
 
 /* ---- the interface ---- */
@@ -338,24 +287,42 @@ bool info_is_language(const mapped_file *f) {
          (memcmp(f->bytes, "GGUF", 4) == 0 || (f->bytes[8] == '{' && memcmp(f->bytes + 5, "\0\0", 3) == 0));
 }
 
-bool info_language_file(const char *path, const mapped_file *f, bool as_json, error *err) {
-  description d = {.n_tensors = 0};
+static void begin(description *d, const info_request *r) {
+  *d = (description){.request = r, .tokens = {-1, -1, -1, -1}};
+  d->tally.each = r->tensors;
+  d->tally.as_json = r->json;
+}
+
+/* Puts out what was described, and frees it. */
+static bool end(description *d, bool ok, const char *path, text *out) {
+  if (ok) (d->request->json ? info_put_json : info_put_text)(path, d, out);
+  out->failed = out->failed || d->metadata.failed;
+  tensor_tally_free(&d->tally);
+  text_free(&d->metadata);
+  return ok;
+}
+
+bool info_language_file(const char *path, const mapped_file *f, const info_request *r, text *out, error *err) {
+  description d;
+  begin(&d, r);
   bool ok;
+  int n_parts = 0;
+  const size_t suffix = model_file_split_suffix(path, &n_parts);
   if (memcmp(f->bytes, "GGUF", 4) == 0) {
-    ok = describe_gguf(&d, f, err);
+    const bool whole = suffix > 0 && all_parts_there(path, suffix, n_parts);
+    ok = whole ? describe_parts(&d, path, suffix, n_parts, err) : describe_gguf(&d, f, err);
   } else {
     const char *slash = strrchr(path, '/');
     char folder[4096];
     snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path + 1) : 1, slash != NULL ? path : ".");
     ok = describe_safetensors(&d, f, err) && describe_folder(&d, folder, err);
   }
-  if (ok) (as_json ? print_json : print_text)(path, &d);
-  return ok;
+  return end(&d, ok, path, out);
 }
 
-bool info_language_folder(const char *path, bool as_json, error *err) {
-  description d = {.n_tensors = 0};
-  bool ok = describe_checkpoint(&d, path, err) && describe_folder(&d, path, err);
-  if (ok) (as_json ? print_json : print_text)(path, &d);
-  return ok;
+bool info_language_folder(const char *path, const info_request *r, text *out, error *err) {
+  description d;
+  begin(&d, r);
+  const bool ok = describe_checkpoint(&d, path, err) && describe_folder(&d, path, err);
+  return end(&d, ok, path, out);
 }

@@ -176,7 +176,10 @@ static line_result read_block(line_editor *e, text *message, size_t begin) {
     line = message->size;
     const line_result result = read_line(e, message, continued, NULL);
     if (result == LINE_INTERRUPTED) return result;
-    if (result == LINE_END) return LINE_READ; /* what there is counts */
+    if (result == LINE_END) { /* what there is counts */
+      message->size--;
+      return LINE_READ;
+    }
   }
   message->size -= size;
   if (message->size > begin && message->data[message->size - 1] == '\n') message->size--;

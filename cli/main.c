@@ -12,6 +12,7 @@ static const char help[] =
     "\n"
     "  transcribe    writes down what is said in audio files\n"
     "  generate      goes on with a text, or answers it\n"
+    "  chat          a conversation with a language model\n"
     "  info          describes a model file\n"
     "\n"
     "  tokenize      token ids of a text\n"
@@ -33,6 +34,7 @@ static const struct {
   int (*run)(char **argv);
 } commands[] = {{"transcribe", command_transcribe},
                 {"generate", command_generate},
+                {"chat", command_chat},
                 {"info", command_info},
                 {"tokenize", command_tokenize},
                 {"detokenize", command_detokenize},

@@ -16,11 +16,8 @@ static const char help[] =
     "Makes a GGUF file with the sizes of a real model and random weights, for measuring. It writes nonsense.\n"
     "\n"
     "      --shape SHAPE  gemma3-270m, gemma3-1b, tiny\n"
-    "      --type TYPE    " RECIPE_NAMES
-    "\n"
-    "                     (default: q4_0), mixed as in the files that people have\n"
+    GGUF_FILE_HELP("q4_0), mixed as in the files that people have")
     "      --seed N       other weights (default: 0)\n"
-    "  -o, --output FILE  the GGUF file; it appears whole or not at all\n"
     "  -h, --help         this help\n";
 
 typedef struct shape {
@@ -133,17 +130,40 @@ static sotto_status make(gemma *g, spm_vocab *v, noise *z, const shape *s, const
   return gguf_file_write(path, &file, &rows, err);
 }
 
+static int make_file(const shape *s, uint64_t seed, const gguf_file_options *o) {
+  error err = {""};
+  gemma *g = gemma_open(NULL); /* no weights are loaded, so no backend is needed */
+  spm_vocab *v = spm_vocab_open();
+  noise *z = mem_alloc(1, sizeof *z);
+  sotto_status status = SOTTO_ERR_MEMORY;
+  if (g == NULL || v == NULL || z == NULL) {
+    fail(&err, status, "out of memory");
+  } else {
+    z->state = seed;
+    status = make(g, v, z, s, o->recipe, o->path, &err);
+  }
+  if (status < 0) fprintf(stderr, "sotto: %s: %s\n", o->path, err.text);
+  mem_free(z);
+  spm_vocab_close(v);
+  gemma_close(g);
+  return status < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
 int command_make_test_model(char **argv) {
-  enum { HELP = 1, SHAPE, TYPE, SEED, OUTPUT };
-  static const option_spec options[] = {{"shape", 0, true, SHAPE},  {"type", 0, true, TYPE},
-                                        {"seed", 0, true, SEED},    {"output", 'o', true, OUTPUT},
-                                        {"help", 'h', false, HELP}, {NULL, 0, false, 0}};
+  enum { HELP = 1, SHAPE, SEED };
+  static const option_spec options[] = {GGUF_FILE_OPTIONS,
+                                        {"shape", 0, true, SHAPE},
+                                        {"seed", 0, true, SEED},
+                                        {"help", 'h', false, HELP},
+                                        {NULL, 0, false, 0}};
   args a = {.command = "make-test-model ", .options = options, .argv = argv};
-  const char *path = NULL;
+  gguf_file_options o = {.recipe = recipe_find("q4_0")};
   const shape *s = NULL;
-  const recipe *r = recipe_find("q4_0");
   int64_t seed = 0;
   for (int id; (id = args_next(&a)) != ARGS_END;) {
+    bool taken;
+    if (id == ARGS_WRONG || !gguf_file_option(&o, &a, id, &taken)) return EXIT_USAGE;
+    if (taken) continue;
     switch (id) {
       case HELP:
         fputs(help, stdout);
@@ -155,44 +175,17 @@ int command_make_test_model(char **argv) {
           return EXIT_USAGE;
         }
         break;
-      case TYPE:
-        r = recipe_find(a.value);
-        if (r == NULL) {
-          args_wrong(&a, "unknown type '%s': the types are " RECIPE_NAMES, a.value);
-          return EXIT_USAGE;
-        }
-        break;
       case SEED:
         if (!args_integer(&a, 0, INT64_MAX, &seed)) return EXIT_USAGE;
         break;
-      case OUTPUT:
-        path = a.value;
-        break;
-      case ARGS_OPERAND:
-        args_wrong(&a, "unexpected argument '%s'", a.value);
-        return EXIT_USAGE;
       default:
+        args_wrong(&a, "unexpected argument '%s'", a.value);
         return EXIT_USAGE;
     }
   }
-  if (s == NULL || path == NULL) {
+  if (s == NULL || o.path == NULL) {
     args_wrong(&a, s == NULL ? "no shape was given" : "no output: name the GGUF file with --output");
     return EXIT_USAGE;
   }
-  error err = {""};
-  gemma *g = gemma_open(NULL); /* no weights are loaded, so no backend is needed */
-  spm_vocab *v = spm_vocab_open();
-  noise *z = mem_alloc(1, sizeof *z);
-  sotto_status status = SOTTO_ERR_MEMORY;
-  if (g == NULL || v == NULL || z == NULL) {
-    fail(&err, status, "out of memory");
-  } else {
-    z->state = (uint64_t)seed;
-    status = make(g, v, z, s, r, path, &err);
-  }
-  if (status < 0) fprintf(stderr, "sotto: %s: %s\n", path, err.text);
-  mem_free(z);
-  spm_vocab_close(v);
-  gemma_close(g);
-  return status < 0 ? EXIT_FAILED : EXIT_DONE;
+  return make_file(s, (uint64_t)seed, &o);
 }

@@ -50,7 +50,9 @@ export class Codec {
   text(text: string | Uint8Array, special: boolean, bos: boolean): number[] {
     const flags = (bos ? BOS : 0) | (special ? SPECIAL : 0);
     return this.#wasm.withText(text, (p, size) =>
-      this.#list((ids, capacity, out) => this.#wasm.x.sotto_wasm_tokenize(this.#model, p, size, flags, ids, capacity, out)),
+      this.#list((ids, capacity, out) =>
+        this.#wasm.x.sotto_wasm_tokenize(this.#model, p, size, flags, ids, capacity, out),
+      ),
     ).ids;
   }
 

@@ -62,7 +62,10 @@ export function toErrorData(error: unknown): ErrorData {
   if (error instanceof SottoError) return { code: error.code, message: error.message };
   if (error instanceof Error && error.name === 'AbortError') return { code: 'abort', message: error.message };
   if (error instanceof WebAssembly.RuntimeError) {
-    return { code: 'internal', message: `The engine stopped (${error.message}); create a new Transcriber or LanguageModel.` };
+    return {
+      code: 'internal',
+      message: `The engine stopped (${error.message}); create a new Transcriber or LanguageModel.`,
+    };
   }
   if (error instanceof RangeError && /memory|alloc|length/i.test(error.message)) {
     return { code: 'memory', message: 'Memory ran out; close other tabs or choose a smaller model.' };

@@ -11,7 +11,10 @@ const SPLIT = /^(.*)-(\d{5})-of-(\d{5})(\.gguf|\.safetensors)$/i;
 export function partsOf(name: string): string[] | undefined {
   const [, stem, , total, suffix] = SPLIT.exec(name) ?? [];
   if (stem === undefined || Number(total) < 1) return undefined;
-  return Array.from({ length: Number(total) }, (_, i) => `${stem}-${String(i + 1).padStart(5, '0')}-of-${total}${suffix}`);
+  return Array.from(
+    { length: Number(total) },
+    (_, i) => `${stem}-${String(i + 1).padStart(5, '0')}-of-${total}${suffix}`,
+  );
 }
 
 /** The one file of these, or all parts of the split one. */
@@ -20,7 +23,10 @@ function whole(names: readonly string[], what: string): string[] {
   const parts = partsOf(first) ?? [first];
   const other = names.find((name) => !parts.includes(name));
   if (other !== undefined)
-    throw new SottoError('argument', `${first} and ${other} are two models: give one, or all parts of one that is split.`);
+    throw new SottoError(
+      'argument',
+      `${first} and ${other} are two models: give one, or all parts of one that is split.`,
+    );
   const missing = parts.find((part) => !names.includes(part));
   if (missing !== undefined)
     throw new SottoError('argument', `${missing} is missing: give all ${parts.length} parts of the ${what}.`);
@@ -40,7 +46,14 @@ export function arrange(names: readonly string[]): string[] {
     );
   }
   if (!names.includes('config.json'))
-    throw new SottoError('argument', 'config.json is missing beside the .safetensors: give the whole folder of the model.');
+    throw new SottoError(
+      'argument',
+      'config.json is missing beside the .safetensors: give the whole folder of the model.',
+    );
   const tokenizer = ['tokenizer.model', 'tokenizer.json'].filter((name) => names.includes(name)).slice(0, 1);
-  return ['config.json', ...tokenizer, ...whole(weights.includes('model.safetensors') ? ['model.safetensors'] : weights, 'weights')];
+  return [
+    'config.json',
+    ...tokenizer,
+    ...whole(weights.includes('model.safetensors') ? ['model.safetensors'] : weights, 'weights'),
+  ];
 }

@@ -34,7 +34,10 @@ async function decode(file: Blob): Promise<AudioBuffer> {
 
 export const host: Host = {
   start(onMessage, onError) {
-    const worker = startWorker('worker.js', () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }));
+    const worker = startWorker(
+      'worker.js',
+      () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }),
+    );
     worker.onmessage = (event: MessageEvent<FromWorker>) => onMessage(event.data);
     worker.onerror = (event) =>
       onError(event.message || "its worker could not be started; is the package's worker.js served?");

@@ -26,12 +26,15 @@ export const host: Host = {
       stop: () => worker.terminate(),
     };
   },
-  partAt: (address, file) => (isUrl(address) ? plainDownload(address, file) : { kind: 'path', file, path: pathOf(address) }),
+  partAt: (address, file) =>
+    isUrl(address) ? plainDownload(address, file) : { kind: 'path', file, path: pathOf(address) },
   async filesOf(address) {
     if (isUrl(address)) return undefined;
     const folder = pathOf(address);
     const entries = await readdir(folder, { withFileTypes: true }).catch(() => undefined); // not a folder: whoever opens it says so
-    return entries?.filter((e) => !e.isDirectory()).map(({ name }) => ({ kind: 'path', file: name, path: path.join(folder, name) }));
+    return entries
+      ?.filter((e) => !e.isDirectory())
+      .map(({ name }) => ({ kind: 'path', file: name, path: path.join(folder, name) }));
   },
   shipped: (file) => fileURLToPath(new URL(`./${file}`, import.meta.url)),
   absolute: (address) => (isUrl(address) ? address : pathToFileURL(pathOf(address)).href),

@@ -32,4 +32,9 @@ export interface Host {
 }
 
 /** A download of an address that nothing is known about. */
-export const plainDownload = (url: string, file: string): ModelPart => ({ kind: 'download', name: file, file, urls: [url] });
+export const plainDownload = (url: string, file: string): ModelPart => ({
+  kind: 'download',
+  name: file,
+  file,
+  urls: [url],
+});

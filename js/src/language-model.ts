@@ -27,20 +27,10 @@ import {
   type PromptOptions,
   type TokenIds,
 } from './prompt.js';
-import type {
-  EngineInfo,
-  FromWorker,
-  Generation,
-  LanguageAnswer,
-  LogitRows,
-  Prompt,
-  Sampling,
-  TensorInfo,
-  ToWorker,
-  Turn,
-} from './protocol.js';
+import type { EngineInfo, FromWorker, Generation, LogitRows, Prompt, Sampling, TensorInfo, Turn } from './protocol.js';
 import { pack, unpack } from './saved.js';
 import { iterable } from './stream.js';
+import { Tasks, type Cancel, type Watch } from './tasks.js';
 
 export type { PromptInput, PromptOptions, SamplingOptions } from './prompt.js';
 
@@ -73,27 +63,16 @@ interface Settings {
   drop: boolean;
 }
 
-type Cancel = (error: unknown) => void;
-
-/** What happens on the way to an answer. */
-interface Watch {
-  signal?: AbortSignal | undefined;
-  on?: (message: FromWorker) => void;
-  /** Is given what ends the task with an error. */
-  onCancel?: (cancel: Cancel) => void;
-}
-
 export class LanguageModel extends EventTarget {
   /** What runs: build, instruction set, threads, and the model. */
   readonly info: EngineInfo;
   readonly #shared: Shared;
   readonly #session: number;
   readonly #settings: Settings;
-  readonly #cancels = new Set<Cancel>();
+  readonly #tasks: Tasks;
   #contextWindow = 0;
   #turns: Turn[] = [];
   #usage = 0;
-  #last: Promise<unknown> = Promise.resolve();
   #destroyed: Promise<void> | undefined;
   #onOverflow: ((event: ContextOverflowEvent) => void) | null = null;
 
@@ -102,6 +81,7 @@ export class LanguageModel extends EventTarget {
     this.#shared = shared;
     this.#session = shared.sessions++;
     this.#settings = settings;
+    this.#tasks = new Tasks(shared.engine);
     this.info = shared.info;
     shared.users++;
     this.addEventListener('contextoverflow', (event) => this.#onOverflow?.(event as ContextOverflowEvent));
@@ -111,7 +91,14 @@ export class LanguageModel extends EventTarget {
 
   /** Starts an engine, loads a model into it, and evaluates the initial prompts. */
   static async create(options: LanguageModelCreateOptions = {}): Promise<LanguageModel> {
-    const { model: input = 'default', initialPrompts = [], contextWindow, kvType, signal, onOverflow = 'drop' } = options;
+    const {
+      model: input = 'default',
+      initialPrompts = [],
+      contextWindow,
+      kvType,
+      signal,
+      onOverflow = 'drop',
+    } = options;
     checkExpectations(options);
     if (!['drop', 'stop'].includes(onOverflow))
       throw new SottoError('argument', 'onOverflow must be "drop" or "stop".');
@@ -130,7 +117,7 @@ export class LanguageModel extends EventTarget {
     const { engine, info } = await Engine.open('LanguageModel', 'language', input, options);
     const model = new LanguageModel({ engine, info, users: 0, sessions: 1 }, settings);
     try {
-      model.#contextWindow = await model.#ask<number>(
+      model.#contextWindow = await model.#tasks.ask<number>(
         (id) => ({ type: 'open', id, session: model.#session, options: session, saved: saved?.session }),
         { signal },
       );
@@ -165,7 +152,12 @@ export class LanguageModel extends EventTarget {
     defaultTopK: number;
     maxTopK: number;
   }> {
-    return { defaultTemperature: DEFAULTS.temperature, maxTemperature: 100, defaultTopK: DEFAULTS.topK, maxTopK: 2 ** 31 - 1 };
+    return {
+      defaultTemperature: DEFAULTS.temperature,
+      maxTemperature: 100,
+      defaultTopK: DEFAULTS.topK,
+      maxTopK: 2 ** 31 - 1,
+    };
   }
 
   /** Removes a model from the cache. */
@@ -208,7 +200,7 @@ export class LanguageModel extends EventTarget {
       const n = await this.#count(askable(turns), '', watch);
       this.#usage = Math.min(n, this.#contextWindow);
     };
-    this.#inTurn(measure, {}).catch(() => {}); // a conversation that no template takes: the next prompt says so
+    this.#tasks.inTurn(measure, {}).catch(() => {}); // a conversation that no template takes: the next prompt says so
   }
 
   /** Called when turns are left out. */
@@ -248,21 +240,32 @@ export class LanguageModel extends EventTarget {
   async append(input: PromptInput, { signal } = NOTHING): Promise<void> {
     const added = historyOf(input);
     const limits = { maxTokens: 0, stop: [] };
-    await this.#inTurn(async (watch) => {
-      const turns = joined(this.#turns, added);
-      const { generation, dropped } = await this.#write({ turns: askable(turns), prefix: '' }, this.#settings.sampling, limits, watch);
-      this.#turns = without(turns, dropped);
-      this.#usage = generation.promptTokens.length;
-    }, { signal });
+    await this.#tasks.inTurn(
+      async (watch) => {
+        const turns = joined(this.#turns, added);
+        const { generation, dropped } = await this.#write(
+          { turns: askable(turns), prefix: '' },
+          this.#settings.sampling,
+          limits,
+          watch,
+        );
+        this.#turns = without(turns, dropped);
+        this.#usage = generation.promptTokens.length;
+      },
+      { signal },
+    );
   }
 
   /** Tokens that the input would add to the conversation as it is now, turn marks included. */
   async measureContextUsage(input: PromptInput, { signal } = NOTHING): Promise<number> {
     const { turns, prefix } = turnsOf(input);
-    return this.#inTurn(async (watch) => {
-      const n = await this.#count(askable(joined(this.#turns, turns)), prefix, watch);
-      return Math.max(n - this.#usage, 0);
-    }, { signal });
+    return this.#tasks.inTurn(
+      async (watch) => {
+        const n = await this.#count(askable(joined(this.#turns, turns)), prefix, watch);
+        return Math.max(n - this.#usage, 0);
+      },
+      { signal },
+    );
   }
 
   /** A second conversation that begins as this one is when its turn comes, with the same weights; nothing is evaluated anew. */
@@ -271,12 +274,15 @@ export class LanguageModel extends EventTarget {
     const copy = new LanguageModel(this.#shared, this.#settings);
     copy.#contextWindow = this.#contextWindow;
     try {
-      await this.#inTurn(async (watch) => {
-        const [from, session] = [this.#session, copy.#session];
-        copy.#turns = this.#turns;
-        copy.#usage = this.#usage;
-        await this.#ask((id) => ({ type: 'fork', id, session, from }), watch);
-      }, { signal });
+      await this.#tasks.inTurn(
+        async (watch) => {
+          const [from, session] = [this.#session, copy.#session];
+          copy.#turns = this.#turns;
+          copy.#usage = this.#usage;
+          await this.#tasks.ask((id) => ({ type: 'fork', id, session, from }), watch);
+        },
+        { signal },
+      );
       return copy;
     } catch (error) {
       await copy.destroy();
@@ -286,17 +292,23 @@ export class LanguageModel extends EventTarget {
 
   /** The conversation as bytes, for create({ restore }), here or on another day. */
   async save({ signal } = NOTHING): Promise<Uint8Array> {
-    return this.#inTurn(async (watch) => {
-      const session = await this.#ask<Uint8Array>((id) => ({ type: 'save', id, session: this.#session }), watch);
-      return pack({ turns: this.#turns, usage: this.#usage, contextWindow: this.#contextWindow, session });
-    }, { signal });
+    return this.#tasks.inTurn(
+      async (watch) => {
+        const session = await this.#tasks.ask<Uint8Array>(
+          (id) => ({ type: 'save', id, session: this.#session }),
+          watch,
+        );
+        return pack({ turns: this.#turns, usage: this.#usage, contextWindow: this.#contextWindow, session });
+      },
+      { signal },
+    );
   }
 
   /** Ends what is under way with an AbortError and frees the memory; the workers end with the last clone. */
   destroy(): Promise<void> {
     this.#destroyed ??= (async () => {
       const { engine } = this.#shared;
-      for (const cancel of [...this.#cancels]) cancel(abortError());
+      this.#tasks.end(this.#closed());
       if (--this.#shared.users === 0) await engine.destroy();
       else engine.closeSession(this.#session);
     })();
@@ -314,23 +326,29 @@ export class LanguageModel extends EventTarget {
   // ---- the model itself ----
 
   /** Ids of a text; `special`: names of control tokens in it become those tokens; `bos`: begins with the token that begins texts. */
-  async tokenize(text: string, options: { special?: boolean; bos?: boolean; signal?: AbortSignal | undefined } = {}): Promise<number[]> {
+  async tokenize(
+    text: string,
+    options: { special?: boolean; bos?: boolean; signal?: AbortSignal | undefined } = {},
+  ): Promise<number[]> {
     if (typeof text !== 'string') throw new SottoError('argument', 'The text to tokenize must be a string.');
     const { special = false, bos = false, signal } = options;
-    return this.#ask<number[]>((id) => ({ type: 'tokenize', id, prompt: { text }, special, bos }), { signal });
+    return this.#tasks.ask<number[]>((id) => ({ type: 'tokenize', id, prompt: { text }, special, bos }), { signal });
   }
 
   /** The text of ids; `special`: control tokens are shown by their names. */
-  async detokenize(ids: TokenIds, options: { special?: boolean; signal?: AbortSignal | undefined } = {}): Promise<string> {
+  async detokenize(
+    ids: TokenIds,
+    options: { special?: boolean; signal?: AbortSignal | undefined } = {},
+  ): Promise<string> {
     const { special = false, signal } = options;
     const all = idsOf(ids, 0);
-    return this.#ask<string>((id) => ({ type: 'detokenize', id, ids: all, special }), { signal });
+    return this.#tasks.ask<string>((id) => ({ type: 'detokenize', id, ids: all, special }), { signal });
   }
 
   /** Tokens of a text alone, or of messages in the model's template. */
   async countTokens(input: PromptInput, { signal } = NOTHING): Promise<number> {
     if (typeof input === 'string')
-      return this.#ask<number>((id) => ({ type: 'count', id, prompt: { text: input } }), { signal });
+      return this.#tasks.ask<number>((id) => ({ type: 'count', id, prompt: { text: input } }), { signal });
     const { turns, prefix } = turnsOf(input);
     return this.#count(askable(joined([], turns)), prefix, { signal });
   }
@@ -338,19 +356,25 @@ export class LanguageModel extends EventTarget {
   /** Log-probabilities of ids[1], ids[2], ... after those before them, outside the conversation. */
   async score(
     ids: TokenIds,
-    { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
+    {
+      signal,
+      onProgress,
+    }: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
   ): Promise<Float32Array> {
     const all = idsOf(ids, 2);
     const on = (message: FromWorker): void => {
       if (message.type === 'evaluated') onProgress?.(message.done, message.total);
     };
-    return this.#ask<Float32Array>((id) => ({ type: 'score', id, ids: all }), { signal, on });
+    return this.#tasks.ask<Float32Array>((id) => ({ type: 'score', id, ids: all }), { signal, on });
   }
 
   /** Logits of every token of a text, outside the conversation, some rows at a time; the next are computed while they are used. */
   async *logits(
     ids: TokenIds,
-    { signal, onProgress }: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
+    {
+      signal,
+      onProgress,
+    }: { signal?: AbortSignal | undefined; onProgress?: (done: number, total: number) => void } = {},
   ): AsyncGenerator<LogitRows, void> {
     const all = idsOf(ids, 1);
     const ready: LogitRows[] = [];
@@ -363,14 +387,16 @@ export class LanguageModel extends EventTarget {
       [over, failure] = [true, error];
       wake();
     };
-    this.#ask((id) => ({ type: 'logits', id: (task = id), ids: all }), {
-      signal,
-      onCancel: (c) => (cancel = c),
-      on: (message) => {
-        if (message.type === 'rows') ready.push(message.rows);
-        wake();
-      },
-    }).then(() => end(), end);
+    this.#tasks
+      .ask((id) => ({ type: 'logits', id: (task = id), ids: all }), {
+        signal,
+        onCancel: (c) => (cancel = c),
+        on: (message) => {
+          if (message.type === 'rows') ready.push(message.rows);
+          wake();
+        },
+      })
+      .then(() => end(), end);
     try {
       for (;;) {
         while (ready.length === 0 && !over) await new Promise<void>((resolve) => (wake = resolve));
@@ -402,64 +428,7 @@ export class LanguageModel extends EventTarget {
   }
 
   #count(turns: Turn[], prefix: string, watch: Watch): Promise<number> {
-    return this.#ask<number>((id) => ({ type: 'count', id, prompt: { turns, prefix } }), watch);
-  }
-
-  /** Asks the engine, and gives its answer. */
-  #ask<T extends LanguageAnswer>(make: (id: number) => ToWorker, { signal, on, onCancel }: Watch): Promise<T> {
-    return new Promise((resolve, reject) => {
-      if (this.#destroyed) return reject(this.#closed());
-      let cancel: Cancel = () => {};
-      const over = (): void => void this.#cancels.delete(cancel);
-      cancel = this.#shared.engine.run(
-        {
-          prepare: async (id) => ({ message: make(id) }),
-          receive: (message) => {
-            if (message.type !== 'answer') return on?.(message);
-            over();
-            resolve(message.answer as T);
-          },
-          reject: (error) => {
-            over();
-            reject(error);
-          },
-        },
-        signal,
-      );
-      this.#cancels.add(cancel);
-      onCancel?.(cancel);
-    });
-  }
-
-  /** Work that begins where the work before left the conversation. An abort while it waits ends it at once. */
-  #inTurn<T>(work: (watch: Watch) => Promise<T>, { signal, on, onCancel }: Watch): Promise<T> {
-    const before = this.#last;
-    const done = new Promise<T>((resolve, reject) => {
-      if (this.#destroyed) return reject(this.#closed());
-      let cancelTask: Cancel | undefined;
-      const cancel = (error: unknown): void => {
-        stop();
-        reject(error);
-        cancelTask?.(error);
-      };
-      const onAbort = (): void => cancel(signal!.reason ?? abortError());
-      const stop = (): void => {
-        this.#cancels.delete(cancel);
-        signal?.removeEventListener('abort', onAbort);
-      };
-      if (signal?.aborted) return onAbort();
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.#cancels.add(cancel);
-      onCancel?.(cancel);
-      const begin = async (): Promise<T> => {
-        await before;
-        if (!this.#cancels.has(cancel)) throw abortError(); // said to the caller already
-        return work({ ...(on && { on }), onCancel: (c) => (cancelTask = c) });
-      };
-      begin().then(resolve, reject).finally(stop);
-    });
-    this.#last = Promise.allSettled([before, done]);
-    return done;
+    return this.#tasks.ask<number>((id) => ({ type: 'count', id, prompt: { turns, prefix } }), watch);
   }
 
   /** Has the worker write. */
@@ -476,7 +445,7 @@ export class LanguageModel extends EventTarget {
         this.dispatchEvent(new ContextOverflowEvent(dropped));
       } else watch.on?.(message);
     };
-    const generation = await this.#ask<Generation>(
+    const generation = await this.#tasks.ask<Generation>(
       (id) => ({
         ...{ type: 'generate', id, session: this.#session, prompt, drop: this.#settings.drop },
         ...{ sampling: combined(this.#settings.sampling, sampling), ...limits },
@@ -496,17 +465,20 @@ export class LanguageModel extends EventTarget {
       if (message.type === 'evaluated') onProgress?.(message.done, message.total);
       else on?.(message);
     };
-    const generation = await this.#inTurn(async (watch) => {
-      const turns = joined(this.#turns, added);
-      const prompt = raw ? { text: input as string } : { turns, prefix };
-      const written = await this.#write(prompt, sampling, limits, watch);
-      if (!raw) {
-        const { text, promptTokens, tokens } = written.generation;
-        this.#turns = joined(without(turns, written.dropped), [{ role: 'assistant', content: prefix + text }]);
-        this.#usage = Math.min(promptTokens.length + tokens.length, this.#contextWindow);
-      }
-      return written.generation;
-    }, { signal, on: listen, ...(onCancel && { onCancel }) });
+    const generation = await this.#tasks.inTurn(
+      async (watch) => {
+        const turns = joined(this.#turns, added);
+        const prompt = raw ? { text: input as string } : { turns, prefix };
+        const written = await this.#write(prompt, sampling, limits, watch);
+        if (!raw) {
+          const { text, promptTokens, tokens } = written.generation;
+          this.#turns = joined(without(turns, written.dropped), [{ role: 'assistant', content: prefix + text }]);
+          this.#usage = Math.min(promptTokens.length + tokens.length, this.#contextWindow);
+        }
+        return written.generation;
+      },
+      { signal, on: listen, ...(onCancel && { onCancel }) },
+    );
     onFinish?.(generation);
     return generation;
   }

@@ -125,7 +125,8 @@ async function attempt(sources: Source[], c: LoadContext): Promise<Loaded> {
 }
 
 /** Another source may do better, unless memory ran out or all is at an end. */
-const mayBeSource = (error: unknown): boolean => !(error instanceof SottoError && ['memory', 'argument'].includes(error.code));
+const mayBeSource = (error: unknown): boolean =>
+  !(error instanceof SottoError && ['memory', 'argument'].includes(error.code));
 
 /** Feeds one file. What it returns is to be kept when the model is whole. */
 async function feedFile(source: Source, feed: Feed, c: LoadContext): Promise<CacheEntry | undefined> {
@@ -146,7 +147,12 @@ async function feedFile(source: Source, feed: Feed, c: LoadContext): Promise<Cac
   return undefined;
 }
 
-async function feedDownload(source: Source, part: DownloadPart, feed: Feed, c: LoadContext): Promise<CacheEntry | undefined> {
+async function feedDownload(
+  source: Source,
+  part: DownloadPart,
+  feed: Feed,
+  c: LoadContext,
+): Promise<CacheEntry | undefined> {
   const { cacheKey } = part;
   const entry = cacheKey === undefined ? null : await c.platform.openCache(cacheKey, part.file).catch(() => null);
   if (source.next < 0) {

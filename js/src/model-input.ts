@@ -71,7 +71,10 @@ export async function resolveModel(
   signal?: AbortSignal,
 ): Promise<ResolvedModel> {
   const all = await resolveAll(model, options, kind, signal);
-  return { spec: { parts: all.map(({ part }) => part) }, pieces: all.flatMap(({ pieces }) => (pieces ? [pieces] : [])) };
+  return {
+    spec: { parts: all.map(({ part }) => part) },
+    pieces: all.flatMap(({ pieces }) => (pieces ? [pieces] : [])),
+  };
 }
 
 async function resolveAll(
@@ -88,7 +91,10 @@ async function resolveAll(
   if (typeof model === 'string' || model instanceof URL) {
     const address = String(model);
     const folder = await host.filesOf(address);
-    if (folder) return arrange(folder.map(({ file }) => file)).map((name) => ({ part: folder.find(({ file }) => file === name)! }));
+    if (folder)
+      return arrange(folder.map(({ file }) => file)).map((name) => ({
+        part: folder.find(({ file }) => file === name)!,
+      }));
     const parts = partsOf(nameOf(address));
     if (parts) return parts.map((name) => ({ part: host.partAt(withName(address, name), name) }));
     return [{ part: host.partAt(address, nameOf(address)) }];
@@ -100,22 +106,37 @@ async function resolveAll(
 function knownPart(known: ManifestModel, { sources = [], cache = true }: ModelOptions): ModelPart {
   const { id, file, size_bytes: size } = known;
   const sha256 = known.sha256 ?? undefined;
-  const urls = sources.map((source) => host.absolute(String(source).endsWith('/') ? String(source) + file : String(source)));
+  const urls = sources.map((source) =>
+    host.absolute(String(source).endsWith('/') ? String(source) + file : String(source)),
+  );
   for (const source of known.sources) {
     const shipped = source.type === 'package' ? host.shipped(file) : undefined;
     if (shipped && !shipped.startsWith('http')) return { ...host.partAt(shipped, file), size, sha256 };
     urls.push(...(shipped ? [shipped] : urlsOf(source)));
   }
-  return { kind: 'download', name: id, file, urls, size, sha256, cacheKey: cache ? (sha256 ?? `${size}-${file}`) : undefined };
+  return {
+    kind: 'download',
+    name: id,
+    file,
+    urls,
+    size,
+    sha256,
+    cacheKey: cache ? (sha256 ?? `${size}-${file}`) : undefined,
+  };
 }
 
-async function resolveArray(model: Extract<ModelInput, readonly unknown[]>, options: ModelOptions, signal?: AbortSignal): Promise<Resolved[]> {
+async function resolveArray(
+  model: Extract<ModelInput, readonly unknown[]>,
+  options: ModelOptions,
+  signal?: AbortSignal,
+): Promise<Resolved[]> {
   const files = new Map<string, ModelFile>();
   for (const entry of model) {
     if (typeof entry === 'string' || entry instanceof URL) files.set(nameOf(String(entry)), entry);
     else if (entry instanceof Blob) {
       const { name = '' } = entry as Partial<File>;
-      if (name === '') throw new SottoError('argument', 'A Blob among the files of a model needs a name: give { name, source }.');
+      if (name === '')
+        throw new SottoError('argument', 'A Blob among the files of a model needs a name: give { name, source }.');
       files.set(name, entry);
     } else if (typeof entry?.name === 'string') files.set(nameOf(entry.name), entry.source);
     else throw new SottoError('argument', 'The files of a model must be addresses, Files, or { name, source }.');
@@ -124,8 +145,16 @@ async function resolveArray(model: Extract<ModelInput, readonly unknown[]>, opti
   return Promise.all(arrange([...files.keys()]).map((name) => resolveFile(files.get(name)!, name, options, signal)));
 }
 
-async function resolveFile(model: ModelFile, name: string, { cache = true }: ModelOptions, signal?: AbortSignal): Promise<Resolved> {
-  const pulled = (pieces: Pieces<Uint8Array>, size?: number): Resolved => ({ part: { kind: 'pulled', file: name, size }, pieces });
+async function resolveFile(
+  model: ModelFile,
+  name: string,
+  { cache = true }: ModelOptions,
+  signal?: AbortSignal,
+): Promise<Resolved> {
+  const pulled = (pieces: Pieces<Uint8Array>, size?: number): Resolved => ({
+    part: { kind: 'pulled', file: name, size },
+    pieces,
+  });
   if (typeof model === 'string' || model instanceof URL) return { part: host.partAt(String(model), name) };
   if (model instanceof Blob) return { part: { kind: 'blob', file: name, blob: model, size: model.size } };
   if (model instanceof ArrayBuffer || ArrayBuffer.isView(model)) return pulled(bytePieces(model), model.byteLength);
@@ -134,7 +163,10 @@ async function resolveFile(model: ModelFile, name: string, { cache = true }: Mod
     typeof Request !== 'undefined' && model instanceof Request ? await fetch(model, signal ? { signal } : {}) : model;
   if (typeof Response !== 'undefined' && response instanceof Response) {
     if (!response.ok)
-      throw new SottoError('network', `The model could not be fetched: ${response.url}: HTTP status ${response.status}.`);
+      throw new SottoError(
+        'network',
+        `The model could not be fetched: ${response.url}: HTTP status ${response.status}.`,
+      );
     if (!response.body)
       throw new SottoError('argument', 'The Response of the model has no body, or it was read already.');
     const size = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
@@ -147,7 +179,10 @@ async function resolveFile(model: ModelFile, name: string, { cache = true }: Mod
     const file = name === 'model' ? nameOf(url) : name;
     return { part: { kind: 'download', name: file, file, urls: [url], size: model.size, sha256, cacheKey } };
   }
-  throw new SottoError('argument', 'model must be an id, an address, a Blob, a buffer, a stream, a Response, or an array of files.');
+  throw new SottoError(
+    'argument',
+    'model must be an id, an address, a Blob, a buffer, a stream, a Response, or an array of files.',
+  );
 }
 
 async function* checkedBytes(pieces: Pieces<Uint8Array>): Pieces<Uint8Array> {

@@ -43,7 +43,10 @@ export const platform: Platform = {
   cores: () => navigator.hardwareConcurrency || 1,
 
   startThread(seat) {
-    const worker = startWorker('thread.js', () => new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }));
+    const worker = startWorker(
+      'thread.js',
+      () => new Worker(new URL('./thread.js', import.meta.url), { type: 'module' }),
+    );
     worker.postMessage(seat);
     return { stop: () => worker.terminate() };
   },

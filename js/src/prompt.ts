@@ -160,7 +160,11 @@ export function limitsOf({ maxTokens, stop, logprobs, responseConstraint }: Prom
 }
 
 /** Refuses what the Prompt API has and these models have not. */
-export function checkExpectations({ expectedInputs = [], expectedOutputs = [], tools = [] }: LanguageModelCreateOptions): void {
+export function checkExpectations({
+  expectedInputs = [],
+  expectedOutputs = [],
+  tools = [],
+}: LanguageModelCreateOptions): void {
   const other = [...expectedInputs, ...expectedOutputs].find(({ type }) => type !== 'text');
   if (other) throw notSupported(`The models here read and write text alone, not "${other.type}".`);
   if (tools.length > 0) throw notSupported('tools are not supported.');
@@ -173,7 +177,9 @@ function textOf(content: Message['content']): string | undefined {
   if (!Array.isArray(content)) return undefined;
   const other = content.find((part) => part?.type !== 'text');
   if (other?.type !== undefined) throw notSupported(`The models here read text alone, not "${other.type}".`);
-  return content.every((part) => typeof part?.value === 'string') ? content.map((part) => part.value).join('') : undefined;
+  return content.every((part) => typeof part?.value === 'string')
+    ? content.map((part) => part.value).join('')
+    : undefined;
 }
 
 /** Turns, and how the answer is to begin. */

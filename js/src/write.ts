@@ -11,12 +11,17 @@ import type { Pointer, Wasm } from './wasm.js';
 
 const DONE = 4;
 /** Text is sent at once if so long ago some was sent, else with the next token. In ms. */
-const POST_MS = 8;
+const POST_MS = 16;
 /** Share of the context that is kept for the answer, at most; and the share that is kept when turns are left out. */
 const ROOM = 1 / 8;
 const KEPT = 1 / 2;
 
-export async function write(c: LanguageContext, session: Pointer, message: GenerateMessage, task: Task): Promise<Generation> {
+export async function write(
+  c: LanguageContext,
+  session: Pointer,
+  message: GenerateMessage,
+  task: Task,
+): Promise<Generation> {
   const { wasm } = c;
   const { x } = wasm;
   const capacity = x.sotto_wasm_session_capacity(session);
@@ -193,7 +198,9 @@ class Writer {
     } else {
       const { values, result } = wasm.row(1, (out) => x.sotto_wasm_sampler_sample(sampler, logits, out));
       token = result;
-      const likeliest = wasm.row(2 * nTop, (out) => (nTop > 0 ? x.sotto_wasm_sampler_top(sampler, logits, nTop, out) : 0));
+      const likeliest = wasm.row(2 * nTop, (out) =>
+        nTop > 0 ? x.sotto_wasm_sampler_top(sampler, logits, nTop, out) : 0,
+      );
       if (token >= 0)
         this.#logprobs.push({
           ...{ id: token, text: codec.shown(token), logprob: values[0] },

@@ -3,46 +3,15 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { splitGguf } from '../split-gguf.mjs';
+import { test } from 'node:test';
+import { done, fails, model, noCommand, scratchFolder, sotto, split } from './command.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-process.chdir(root);
-const sotto = path.join(root, 'build/sotto');
 const golden = 'tests/fixtures/golden/gemma3-1b-shape';
-const model = 'assets/teller-q8_0.gguf';
 const teller = 'models/teller';
 const vectors = JSON.parse(fs.readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
-
-const noCommand = fs.existsSync(sotto) ? false : 'skip: build/sotto is missing: make native';
 const noTeller = noCommand || (fs.existsSync(`${teller}/model.safetensors`) ? false : `skip: ${teller} is missing`);
-
-const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sotto-generate-'));
-after(() => fs.rmSync(scratch, { recursive: true, force: true }));
-
-function run(args, options = {}) {
-  const { status, stdout, stderr, error } = spawnSync(sotto, args, { encoding: 'utf8', maxBuffer: 1 << 28, ...options });
-  if (error) throw error;
-  return { status, stdout, stderr };
-}
-
-function done(args, options) {
-  const r = run(args, options);
-  assert.equal(r.status, 0, r.stderr);
-  return r.stdout;
-}
-
-// One sentence on standard error, nothing on standard output.
-function fails(status, args, pattern, options) {
-  const r = run(args, options);
-  assert.equal(r.status, status, `${args}: ${r.stderr}`);
-  assert.equal(r.stdout, '');
-  assert.match(r.stderr, /^sotto: [^\n]+\n$/);
-  assert.match(r.stderr, pattern);
-}
+const scratch = scratchFolder('generate');
 
 function file(name, content) {
   const at = path.join(scratch, name);
@@ -197,9 +166,70 @@ test('seeds repeat, prompts come from files and standard input', { skip: noComma
   assert.deepEqual(raw.prompt_tokens, JSON.parse(done(['tokenize', '-m', model, '--bos', '-p', 'Once upon'])));
 });
 
+test('log-probabilities are those of the logits', { skip: noCommand }, () => {
+  const ask = (...args) => JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '3', '--json', '--temperature', '0', ...args]));
+  const r = ask('--logprobs', '4');
+  assert.equal(r.logprobs.length, 3);
+  assert.deepEqual(r.logprobs.map(({ id }) => id), r.tokens);
+  assert.equal(r.logprobs.map(({ text }) => text).join(''), r.text);
+  const all = [...r.prompt_tokens, ...r.tokens];
+  const npy = spawnSync(sotto, ['logits', '-m', model, '--ids', '-', '-o', '-'], { input: JSON.stringify(all) });
+  const { shape, data } = readNpy(npy.stdout);
+  for (const [i, { id, logprob, top }] of r.logprobs.entries()) {
+    const row = data.subarray((r.prompt_tokens.length + i - 1) * shape[1], (r.prompt_tokens.length + i) * shape[1]);
+    const greatest = row.reduce((a, b) => Math.max(a, b));
+    const norm = greatest + Math.log(row.reduce((sum, x) => sum + Math.exp(x - greatest), 0));
+    assert.ok(Math.abs(row[id] - norm - logprob) < 1e-2, `${row[id] - norm} and ${logprob}`);
+    assert.deepEqual(top[0], { id, text: r.logprobs[i].text, logprob }); // greedy
+    assert.equal(top.length, 4);
+    for (let k = 1; k < 4; k++) assert.ok(top[k].logprob <= top[k - 1].logprob);
+  }
+  assert.deepEqual(ask('--logprobs', '0').logprobs.map(({ top }) => top), [[], [], []]);
+  assert.equal(ask().logprobs, undefined);
+  fails(2, ['generate', '-m', model, '-p', 'a', '--logprobs', '2'], /--logprobs goes with --json/);
+  fails(2, ['generate', '-m', model, '-p', 'a', '--json', '--logprobs', '21'], /from 0 to 20/);
+});
+
+test('bias and penalties move what is chosen', { skip: noCommand }, () => {
+  const ask = (...args) => JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '60', '--json', '--temperature', '0', ...args]));
+  const plain = ask();
+  const [first] = plain.tokens;
+  const banned = ask('--logit-bias', `${first}=-inf`);
+  assert.ok(!banned.tokens.includes(first));
+  assert.ok(ask('--logit-bias', '300=1e3,301=0').tokens.every((id) => id === 300));
+  assert.equal(ask('--logit-bias', `${first}=-inf`, '--logit-bias', `${first}=0`).text, plain.text);
+  const repeats = (tokens) => tokens.length - new Set(tokens).size;
+  for (const option of ['--repetition-penalty', '--presence-penalty', '--frequency-penalty']) {
+    const r = ask(option, option === '--repetition-penalty' ? '5' : '20');
+    assert.ok(repeats(r.tokens) < repeats(plain.tokens), option);
+    assert.equal(ask(option, option === '--repetition-penalty' ? '5' : '20', '--penalty-window', '0').text, plain.text);
+  }
+  const sampled = (...args) => JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '30', '--json', '--seed', '4', ...args])).text;
+  assert.notEqual(sampled('--temperature', '2', '--top-k', '0', '--top-p', '1'), sampled('--temperature', '2', '--top-k', '0', '--top-p', '1', '--typical-p', '0.2'));
+  assert.equal(sampled('--top-k', '1'), JSON.parse(done(['generate', '-m', model, '-p', 'Once upon a', '-n', '30', '--json', '--temperature', '0'])).text);
+  for (const bias of ['5', '5=', '=1', '5=nan', '5=1,', 'x=1', '-1=1', '5=1;6=1'])
+    fails(2, ['generate', '-m', model, '-p', 'a', '--logit-bias', bias], /'--logit-bias' needs ID=NUMBER/);
+  fails(1, ['generate', '-m', model, '-p', 'a', '--logit-bias', '999999=1'], /999999/);
+  fails(2, ['generate', '-m', model, '-p', 'a', '--kv', 'f8'], /'--kv' needs f16 or q8_0/);
+});
+
+test('keys and values in 8 bits write nearly the same', { skip: noCommand }, () => {
+  const list = file('kv.json', JSON.stringify(vectors.ppl_ids.slice(0, 8)));
+  const nll = (kv) => Number(done(['perplexity', '-m', model, '--ids', list, '--kv', kv]));
+  assert.ok(Math.abs(nll('q8_0') - nll('f16')) < 5e-3);
+});
+
+test('without a model the one that comes with sotto writes', { skip: noCommand }, () => {
+  const args = ['generate', '--chat', '-p', 'Tell me a story.', '-n', '8'];
+  const text = done(['generate', '-m', model, ...args.slice(1)]);
+  assert.equal(done(args), text);
+  assert.equal(done(args, { cwd: scratch }), text); // wherever it is called
+  fails(1, args, /nowhere\.gguf: No such file/, { env: { ...process.env, SOTTO_LANGUAGE_MODEL: 'nowhere.gguf' } });
+});
+
 test('a split model is found by any of its parts', { skip: noCommand }, () => {
   const write = (from) => JSON.parse(done(['generate', '-m', from, '-p', 'Once upon a time', '--temperature', '0', '-n', '20', '--json'])).tokens;
-  const parts = splitGguf(fs.readFileSync(model), 'split', 3).map(([name, bytes]) => file(name, bytes));
+  const parts = split(model, scratch, 3);
   const whole = write(model);
   assert.equal(whole.length, 20);
   assert.deepEqual(write(parts[0]), whole);

@@ -26,11 +26,11 @@ export function findBrowser(kind) {
   return paths.find((path) => existsSync(path));
 }
 
-/** Why the tests with this browser cannot run here, or undefined. */
-export function whyNot(kind) {
+/** Why the tests with this browser cannot run here, or undefined. The chat needs no model but the one in the page. */
+export function whyNot(kind, { chat = false } = {}) {
   if (!findBrowser(kind)) return `${kind} is not installed`;
   if (!existsSync(join(root, 'app/dist/index.html'))) return 'the page is not built (make app)';
-  if (!existsSync(model)) return 'models/ggml-tiny-q5_1.bin is not here (tools/fetch-models)';
+  if (!chat && !existsSync(model)) return 'models/ggml-tiny-q5_1.bin is not here (tools/fetch-models)';
   return undefined;
 }
 

@@ -37,9 +37,9 @@ static void go_on(sotto_session *s, const int32_t *ids, size_t n) {
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size) {
-  static const int32_t ids[N_CTX] = {2, 7, 1, 9, 30, 31, 63, 5, 5, 5, 8, 13, 21};
-  const sotto_session_options options = {.n_ctx = N_CTX, .n_batch = N_BATCH, .kv_type = 0};
   if (size == 0) return 0;
+  static const int32_t ids[N_CTX] = {2, 7, 1, 9, 30, 31, 63, 5, 5, 5, 8, 13, 21};
+  const sotto_session_options options = {.n_ctx = N_CTX, .n_batch = N_BATCH, .kv_type = bytes[0] >> 1 & 1};
   if (engine == NULL) begin();
   sotto_session *s = NULL;
   REQUIRE(sotto_session_open(&s, model, &options) == SOTTO_OK);

@@ -1,10 +1,10 @@
 // The package in a browser, from its own files without a bundler: with and without cross-origin isolation, the cache,
 // decoding by the browser, abort.
 import assert from 'node:assert/strict';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after } from 'node:test';
-import { BUILT, JFK_WORDS, MODEL, needs, root, serve, words } from './support.mjs';
+import { BUILT, JFK_WORDS, MODEL, needs, root, serve, temporaryFolder, words } from './support.mjs';
 
 const CHROMIUM =
   ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((file) => existsSync(file)) ??
@@ -13,6 +13,7 @@ const ready = needs(MODEL, 'js/dist/index.js', 'node_modules/playwright-core/pac
 if (!ready.skip && !existsSync(CHROMIUM)) Object.assign(ready, { skip: 'Chromium is not there' });
 if (ready.skip) console.log(`skip: ${ready.skip}`);
 
+const { vectors } = JSON.parse(readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' };
 const asked = [];
 
@@ -189,30 +190,115 @@ test('the package from another origin, as from a CDN', ready, async (t) => {
 for (const isolated of [true, false]) {
   test(`a language model, ${isolated ? 'isolated' : 'not isolated'}`, ready, async (t) => {
     const page = await open(t, isolated);
-    const r = await page.evaluate(async () => {
-      const create = { model: new URL('/assets/teller-q8_0.gguf', location.href), temperature: 0 };
-      const model = await window.sotto.LanguageModel.create(create);
-      const prompt = 'Tell me a story about a dog and a ball.';
-      const controller = new AbortController();
-      const aborted = [];
-      const abort = await (async () => {
-        const reader = model.promptStreaming(prompt, { signal: controller.signal }).getReader();
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (done) return 'done';
-          if (aborted.push(value) === 3) controller.abort();
-        }
-      })().catch((e) => e.name);
-      const pieces = [];
-      for await (const piece of model.promptStreaming(prompt, { maxTokens: 10 })) pieces.push(piece);
-      const out = { abort, pieces, usage: model.contextUsage, variant: model.info.variant };
-      await model.destroy();
-      return out;
-    });
+    const r = await page.evaluate(
+      async (prompts) => {
+        const { LanguageModel } = window.sotto;
+        const out = { texts: [], before: await LanguageModel.availability() };
+        const model = await LanguageModel.create({ temperature: 0, contextWindow: 160 });
+        Object.assign(out, { variant: model.info.variant, after: await LanguageModel.availability() });
+        const clones = await Promise.all(prompts.map(() => model.clone()));
+        const running = clones.map((clone, i) => clone.prompt(prompts[i], { maxTokens: 10 })); // all at once
+        out.texts = await Promise.all(running);
+        const [prompt] = prompts;
+
+        const controller = new AbortController();
+        let n = 0;
+        out.abort = await (async () => {
+          for await (const _ of model.promptStreaming(prompt, { signal: controller.signal }))
+            if (++n === 2) controller.abort();
+          return 'done';
+        })().catch((e) => e.name);
+        out.usageAfterAbort = model.contextUsage;
+        const reader = model.promptStreaming(prompt, { maxTokens: 10 }).getReader();
+        out.read = '';
+        for (let x; !(x = await reader.read()).done;) out.read += x.value;
+        out.usage = model.contextUsage;
+
+        const saved = await model.save();
+        const quantized = await LanguageModel.create({ temperature: 0, kvType: 'q8_0' });
+        out.q8 = await quantized.prompt(prompt, { maxTokens: 10 });
+        await quantized.destroy();
+        const restored = await LanguageModel.create({ temperature: 0, restore: saved });
+        out.restored = await restored.prompt('And then?', { maxTokens: 10 });
+        out.original = await model.prompt('And then?', { maxTokens: 10 });
+        await restored.destroy();
+
+        out.dropped = 0;
+        model.addEventListener('contextoverflow', (e) => (out.dropped += e.dropped));
+        for (const next of prompts) await model.prompt(next, { maxTokens: 15 });
+        out.finally = model.contextUsage;
+        out.ids = await model.tokenize(prompt);
+        out.text = await model.detokenize(out.ids);
+        out.scores = (await model.score(out.ids)).length;
+        await model.destroy();
+        const cached = await LanguageModel.create();
+        out.cached = cached.info.cached;
+        await cached.destroy();
+        return out;
+      },
+      vectors.map(({ prompt }) => prompt),
+    );
     assert.match(r.variant, isolated ? /threads$/ : /single$/);
+    assert.deepEqual([r.before, r.after, r.cached], ['downloadable', 'available', true]);
+    r.texts.forEach((text, i) => assert.ok(text.length > 10 && vectors[i].text.startsWith(text), text));
     assert.equal(r.abort, 'AbortError');
-    assert.ok(r.pieces.length > 1);
-    assert.match(r.pieces.join(''), /^Once upon a time, there was/);
-    assert.equal(r.usage, 35);
+    assert.equal(r.usageAfterAbort, 0);
+    assert.equal(r.read, r.texts[0]);
+    assert.equal(r.usage, vectors[0].prompt_ids.length + 10);
+    assert.ok(vectors[0].text.startsWith(r.q8.slice(0, 10)), r.q8);
+    assert.equal(r.restored, r.original);
+    assert.ok(r.dropped > 0 && r.finally <= 160);
+    assert.equal(r.text, vectors[0].prompt);
+    assert.equal(r.scores, r.ids.length - 1);
   });
 }
+
+const bundling = ready.skip ? ready : needs('node_modules/vite/package.json');
+test('the package in a bundle: each worker once, engines and model beside it', bundling, async (t) => {
+  const folder = temporaryFolder(t);
+  const entry = path.join(folder, 'index.html');
+  writeFileSync(entry, '<!doctype html><title>test</title><script type="module" src="./main.js"></script>');
+  writeFileSync(
+    path.join(folder, 'main.js'),
+    `import { LanguageModel } from ${JSON.stringify(path.join(root, 'js/dist/index.js'))};
+    window.LanguageModel = LanguageModel;`,
+  );
+  const { build } = await import('vite');
+  await build({
+    root: folder,
+    logLevel: 'error',
+    configFile: false,
+    base: './',
+    build: { outDir: path.join(folder, 'dist'), target: 'es2022', assetsInlineLimit: 0 },
+    worker: { format: 'es' },
+  });
+  const files = readdirSync(path.join(folder, 'dist/assets'));
+  const count = (pattern) => files.filter((name) => pattern.test(name)).length;
+  assert.deepEqual(
+    [count(/^worker.*\.js$/), count(/^thread.*\.js$/), count(/^sotto-.*\.wasm$/), count(/\.gguf$/)],
+    [1, 1, 4, 1],
+    files.join(' '),
+  );
+  const base = await serve(t, (request, response, name) => {
+    const file = path.join(folder, 'dist', name === '/' ? 'index.html' : name);
+    if (!existsSync(file)) return response.writeHead(404).end();
+    response.writeHead(200, {
+      'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-embedder-policy': 'require-corp',
+    });
+    createReadStream(file).pipe(response);
+  });
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(base);
+  const r = await page.evaluate(async (prompt) => {
+    const model = await window.LanguageModel.create({ temperature: 0, threads: 2 });
+    const text = await model.prompt(prompt, { maxTokens: 10 });
+    await model.destroy();
+    return [text, model.info.threads];
+  }, vectors[0].prompt);
+  assert.ok(vectors[0].text.startsWith(r[0]), r[0]);
+  assert.equal(r[1], 2);
+});

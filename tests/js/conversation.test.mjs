@@ -22,7 +22,11 @@ test('the oldest turns are left out when the context is full, the system text st
     assert.equal(m.contextUsage, g.promptTokens.length + 30);
   }
   assert.ok(heard.length > 0 && heard.length < questions.length * 2, `${heard.length} events`);
-  assert.ok(heard.every(([, event]) => event instanceof sotto.ContextOverflowEvent && event.dropped > 0 && event.dropped % 2 === 0));
+  assert.ok(
+    heard.every(
+      ([, event]) => event instanceof sotto.ContextOverflowEvent && event.dropped > 0 && event.dropped % 2 === 0,
+    ),
+  );
   assert.deepEqual([...new Set(heard.map(([who]) => who))].sort(), ['handler', 'listener']);
   const { messages } = m;
   assert.deepEqual(messages[0], SYSTEM);
@@ -31,7 +35,10 @@ test('the oldest turns are left out when the context is full, the system text st
   assert.equal(messages[1].role, 'user');
   // What is left is what the model has: the same conversation given anew goes on alike.
   const other = await create(t, { ...greedy, contextWindow: 200, initialPrompts: messages });
-  const [a, b] = [await generate(m, 'And then?', { maxTokens: 12 }), await generate(other, 'And then?', { maxTokens: 12 })];
+  const [a, b] = [
+    await generate(m, 'And then?', { maxTokens: 12 }),
+    await generate(other, 'And then?', { maxTokens: 12 }),
+  ];
   assert.deepEqual([a.promptTokens, a.tokens], [b.promptTokens, b.tokens]);
 });
 
@@ -89,15 +96,25 @@ test('an answer can begin with a prefix', ready, async (t) => {
   const begin = 'Once upon a time,';
   assert.ok(whole.startsWith(begin));
   const m = await fresh(t);
-  const g = await generate(m, [
-    { role: 'user', content: PROMPT },
-    { role: 'assistant', content: begin, prefix: true },
-  ], { maxTokens: 10 });
+  const g = await generate(
+    m,
+    [
+      { role: 'user', content: PROMPT },
+      { role: 'assistant', content: begin, prefix: true },
+    ],
+    { maxTokens: 10 },
+  );
   assert.ok(whole.startsWith(begin + g.text), g.text);
   assert.deepEqual(m.messages.at(-1), { role: 'assistant', content: begin + g.text });
-  const wrong = [{ role: 'assistant', content: begin, prefix: true }, { role: 'user', content: PROMPT }];
+  const wrong = [
+    { role: 'assistant', content: begin, prefix: true },
+    { role: 'user', content: PROMPT },
+  ];
   await assert.rejects(m.prompt(wrong), { code: 'argument', message: /last message/ });
-  await assert.rejects(m.append(wrong.slice(0, 1)), { code: 'argument', message: /prompt\(\) and promptStreaming\(\) alone/ });
+  await assert.rejects(m.append(wrong.slice(0, 1)), {
+    code: 'argument',
+    message: /prompt\(\) and promptStreaming\(\) alone/,
+  });
 });
 
 test('a clone goes on as the original, without evaluating anew; then they are strangers', ready, async (t) => {
@@ -108,7 +125,10 @@ test('a clone goes on as the original, without evaluating anew; then they are st
   assert.deepEqual(copy.messages, m.messages);
   assert.equal(copy.messages[1].content, await first);
   assert.equal(copy.contextUsage, m.contextUsage);
-  const [a, b] = await Promise.all([generate(m, 'And then?', { maxTokens: 20 }), generate(copy, 'And then?', { maxTokens: 20 })]);
+  const [a, b] = await Promise.all([
+    generate(m, 'And then?', { maxTokens: 20 }),
+    generate(copy, 'And then?', { maxTokens: 20 }),
+  ]);
   assert.deepEqual(a.tokens, b.tokens);
   assert.ok(b.timings.nReused > nPrompt, `${b.timings.nReused} tokens reused`);
   await m.prompt('Tell me about the ball.', { maxTokens: 5 });
@@ -131,7 +151,10 @@ test('a conversation is saved, and goes on elsewhere', ready, async (t) => {
     assert.equal(there.contextWindow, 300);
     assert.equal(there.contextUsage, m.contextUsage);
     assert.deepEqual(there.messages, m.messages);
-    const [a, b] = [await generate(m, 'And then?', { maxTokens: 30 }), await generate(there, 'And then?', { maxTokens: 30 })];
+    const [a, b] = [
+      await generate(m, 'And then?', { maxTokens: 30 }),
+      await generate(there, 'And then?', { maxTokens: 30 }),
+    ];
     assert.deepEqual(b.tokens, a.tokens);
     assert.equal(b.timings.nReused, a.timings.nReused);
     assert.ok(b.timings.nReused > nPrompt);
@@ -144,7 +167,11 @@ test('bytes that are no saved conversation', ready, async (t) => {
   await m.prompt(PROMPT, { maxTokens: 5 });
   const bytes = await m.save();
   const refused = (restore, message, options = {}) =>
-    assert.rejects(sotto.LanguageModel.create({ ...greedy, ...options, restore }), { name: 'SottoError', code: 'format', message });
+    assert.rejects(sotto.LanguageModel.create({ ...greedy, ...options, restore }), {
+      name: 'SottoError',
+      code: 'format',
+      message,
+    });
   await refused(new Uint8Array(0), /no saved conversation/);
   await refused(new TextEncoder().encode('SOTTOLM1{}'), /no saved conversation/);
   for (const n of [10, 40, bytes.length - 1]) await refused(bytes.slice(0, n), /./);
@@ -155,7 +182,9 @@ test('bytes that are no saved conversation', ready, async (t) => {
   const lying = bytes.slice();
   new DataView(lying.buffer).setUint32(8, 0xffffffff, true);
   await refused(lying, /no saved conversation/);
-  await assert.rejects(sotto.LanguageModel.create({ ...greedy, restore: bytes, initialPrompts: [SYSTEM] }), { code: 'argument' });
+  await assert.rejects(sotto.LanguageModel.create({ ...greedy, restore: bytes, initialPrompts: [SYSTEM] }), {
+    code: 'argument',
+  });
 });
 
 test('prompts to a model and its clones all come, each in the order of its calls', ready, async (t) => {
@@ -171,7 +200,11 @@ test('prompts to a model and its clones all come, each in the order of its calls
     ),
   );
   assert.equal(order.length, 9);
-  for (const c of [0, 1, 2]) assert.deepEqual(order.filter(([who]) => who === c).map(([, i]) => i), [1, 2, 3]);
+  for (const c of [0, 1, 2])
+    assert.deepEqual(
+      order.filter(([who]) => who === c).map(([, i]) => i),
+      [1, 2, 3],
+    );
   assert.deepEqual(copies[1].messages, copies[0].messages);
 });
 
@@ -205,8 +238,23 @@ test('what the Prompt API has and these models have not is refused by its name',
   await refused(LanguageModel.create({ ...greedy, expectedInputs: [{ type: 'audio' }] }), /"audio"/);
   await refused(LanguageModel.create({ ...greedy, tools: [{ name: 'x' }] }), /tools/);
   assert.equal(await LanguageModel.availability({ ...greedy, expectedInputs: [{ type: 'audio' }] }), 'unavailable');
-  assert.equal(await LanguageModel.availability({ ...greedy, expectedInputs: [{ type: 'text', languages: ['en'] }] }), 'available');
-  const g = await generate(m, [{ role: 'user', content: [{ type: 'text', value: PROMPT.slice(0, 10) }, { type: 'text', value: PROMPT.slice(10) }] }], { maxTokens: 5 });
+  assert.equal(
+    await LanguageModel.availability({ ...greedy, expectedInputs: [{ type: 'text', languages: ['en'] }] }),
+    'available',
+  );
+  const g = await generate(
+    m,
+    [
+      {
+        role: 'user',
+        content: [
+          { type: 'text', value: PROMPT.slice(0, 10) },
+          { type: 'text', value: PROMPT.slice(10) },
+        ],
+      },
+    ],
+    { maxTokens: 5 },
+  );
   assert.deepEqual(g.promptTokens, vectors[0].prompt_ids);
   const params = await LanguageModel.params();
   assert.deepEqual([params.defaultTemperature, params.defaultTopK], [1, 64]);

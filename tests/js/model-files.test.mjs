@@ -46,12 +46,19 @@ test('the manifest has what a person wants to know of each language model', read
     assert.ok(m.license && /^https:/.test(m.license_url));
     assert.ok(m.weights && m.sources.length > 0);
     for (const source of m.sources)
-      if (source.type === 'url') assert.match(source.url, new RegExp(`^https://huggingface\\.co/[^/]+/[^/]+/resolve/[^/]+/${m.file}$`));
+      if (source.type === 'url')
+        assert.match(source.url, new RegExp(`^https://huggingface\\.co/[^/]+/[^/]+/resolve/[^/]+/${m.file}$`));
   }
   const sizes = LanguageModel.models().map((m) => m.size_bytes);
-  assert.deepEqual(sizes, sizes.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    sizes,
+    sizes.toSorted((a, b) => a - b),
+  );
   for (const name of ['Gemma 3 270M', 'Gemma 3 1B', 'Gemma 3 4B', 'Gemma 2 2B'])
-    assert.ok(LanguageModel.models().some((m) => m.name === name), name);
+    assert.ok(
+      LanguageModel.models().some((m) => m.name === name),
+      name,
+    );
   assert.ok(sotto.models.includes(LanguageModel.models()[0]));
 });
 
@@ -75,7 +82,7 @@ test('a split GGUF: by the first part’s path or address, as Files, as named bu
     'a file URL': pathToFileURL(at(0)),
     'an address': `${base}/${parts[0][0]}?download=true`,
     'Files in any order': files.toReversed(),
-    'addresses': parts.map(([name]) => new URL(`${base}/${name}`)),
+    addresses: parts.map(([name]) => new URL(`${base}/${name}`)),
     'named buffers, streams and Blobs': [
       { name: parts[1][0], source: parts[1][1] },
       { name: parts[0][0], source: new Blob([parts[0][1]]).stream() },
@@ -85,11 +92,18 @@ test('a split GGUF: by the first part’s path or address, as Files, as named bu
   for (const [what, model] of Object.entries(inputs)) {
     const { progress } = await writes(t, model);
     assert.deepEqual(progress.at(-1), [total, total], what);
-    assert.ok(progress.every(([loaded, all], i) => loaded <= all && (i === 0 || loaded >= progress[i - 1][0])), what);
+    assert.ok(
+      progress.every(([loaded, all], i) => loaded <= all && (i === 0 || loaded >= progress[i - 1][0])),
+      what,
+    );
   }
-  assert.deepEqual(asked.slice(0, 3), parts.map(([name]) => `/${name}?download=true`));
+  assert.deepEqual(
+    asked.slice(0, 3),
+    parts.map(([name]) => `/${name}?download=true`),
+  );
 
-  const refused = (model, message, code = 'argument') => assert.rejects(LanguageModel.create({ model }), { code, message });
+  const refused = (model, message, code = 'argument') =>
+    assert.rejects(LanguageModel.create({ model }), { code, message });
   await refused(files.slice(0, 2), /teller-00003-of-00003\.gguf is missing: give all 3 parts/);
   await refused([...files, new File([], 'other.gguf')], /two models/);
   rmSync(at(1));
@@ -144,8 +158,14 @@ test('a Hugging Face folder, whole and in shards: by path, as Files, as addresse
   });
   const names = readdirSync(folder);
   assert.deepEqual(await scores(folder), expected);
-  assert.deepEqual(await scores(names.map((name) => new File([readFileSync(path.join(folder, name))], name))), expected);
-  assert.deepEqual(await scores(names.filter((name) => name !== 'README.md').map((name) => `${base}/${name}`)), expected);
+  assert.deepEqual(
+    await scores(names.map((name) => new File([readFileSync(path.join(folder, name))], name))),
+    expected,
+  );
+  assert.deepEqual(
+    await scores(names.filter((name) => name !== 'README.md').map((name) => `${base}/${name}`)),
+    expected,
+  );
   const refused = (model, message) => assert.rejects(LanguageModel.create({ model }), { code: 'argument', message });
   await refused([new File([], 'model.safetensors')], /config\.json is missing/);
   await refused([new File([], 'a.txt'), new File([], 'b.txt')], /no model among these files/);
@@ -198,19 +218,26 @@ test('a model that cannot fit is refused before it is fetched', ready, async (t)
   const error = { name: 'SottoError', code: 'memory', message: /has 5\.0 GB, and the engine can have 4\.3 GB/ };
   await assert.rejects(LanguageModel.create({ model: `${base}/large.gguf` }), error);
   const sha256 = '0'.repeat(64);
-  await assert.rejects(LanguageModel.create({ model: { url: `${base}/x.gguf`, sha256, size: 5_000_000_000 }, cache: false }), error);
+  await assert.rejects(
+    LanguageModel.create({ model: { url: `${base}/x.gguf`, sha256, size: 5_000_000_000 }, cache: false }),
+    error,
+  );
 });
 
-test('a model of the other kind is known by its first bytes, or its name', needs(TELLER, MODEL, 'js/dist/index.node.js'), async () => {
-  const endless = (file, bytes) =>
-    new ReadableStream({
-      start: (c) => c.enqueue(new Uint8Array(readFileSync(file).subarray(0, bytes))), // and then nothing comes
-    });
-  const { Transcriber } = sotto;
-  const whisper = { code: 'argument', message: /Whisper.*Transcriber/ };
-  const language = { code: 'argument', message: /gemma3.*LanguageModel/ };
-  await assert.rejects(LanguageModel.create({ model: endless(MODEL, 1 << 20) }), whisper);
-  await assert.rejects(Transcriber.create({ model: endless(TELLER, 1 << 20) }), language);
-  await assert.rejects(LanguageModel.create({ model: 'tiny-q5_1' }), whisper);
-  await assert.rejects(Transcriber.create({ model: 'teller' }), language);
-});
+test(
+  'a model of the other kind is known by its first bytes, or its name',
+  needs(TELLER, MODEL, 'js/dist/index.node.js'),
+  async () => {
+    const endless = (file, bytes) =>
+      new ReadableStream({
+        start: (c) => c.enqueue(new Uint8Array(readFileSync(file).subarray(0, bytes))), // and then nothing comes
+      });
+    const { Transcriber } = sotto;
+    const whisper = { code: 'argument', message: /Whisper.*Transcriber/ };
+    const language = { code: 'argument', message: /gemma3.*LanguageModel/ };
+    await assert.rejects(LanguageModel.create({ model: endless(MODEL, 1 << 20) }), whisper);
+    await assert.rejects(Transcriber.create({ model: endless(TELLER, 1 << 20) }), language);
+    await assert.rejects(LanguageModel.create({ model: 'tiny-q5_1' }), whisper);
+    await assert.rejects(Transcriber.create({ model: 'teller' }), language);
+  },
+);

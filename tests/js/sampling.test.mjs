@@ -8,7 +8,15 @@ import { create, generate, greedy, nll, PROMPT, ready, shared, TELLER, texts, ve
 const fresh = shared();
 
 test('options of a session, and others for one prompt', ready, async (t) => {
-  const m = await create(t, { model: TELLER, temperature: 0.8, topK: 20, topP: 0.9, minP: 0.02, typicalP: 0.95, seed: 4 });
+  const m = await create(t, {
+    model: TELLER,
+    temperature: 0.8,
+    topK: 20,
+    topP: 0.9,
+    minP: 0.02,
+    typicalP: 0.95,
+    seed: 4,
+  });
   const ask = async (options) => {
     m.messages = [];
     return (await generate(m, PROMPT, { maxTokens: 30, ...options })).tokens;
@@ -53,7 +61,10 @@ test('penalties make repetition rarer', ready, async (t) => {
 test('log-probabilities of what was written, and of what could have been', ready, async (t) => {
   const m = await fresh(t);
   const g = await generate(m, PROMPT, { maxTokens: 12, logprobs: 5 });
-  assert.deepEqual(g.logprobs.map(({ id }) => id), g.tokens);
+  assert.deepEqual(
+    g.logprobs.map(({ id }) => id),
+    g.tokens,
+  );
   for (const { id, text, logprob, top } of g.logprobs) {
     assert.equal(top.length, 5);
     assert.deepEqual([top[0].id, top[0].text, top[0].logprob], [id, text, logprob], 'greedy takes the likeliest');
@@ -135,28 +146,32 @@ function readNpy(file) {
 
 for (const family of ['gemma1-2b', 'gemma2-2b', 'gemma3-1b', 'gemma3-4b']) {
   const folder = `tests/fixtures/golden/${family}-shape`;
-  test(`logits of a checkpoint as on Hugging Face: ${family}`, needs(`${folder}/config.json`, 'js/dist/index.node.js'), async (t) => {
-    const { ids } = JSON.parse(readFileSync(`${folder}/vectors.json`, 'utf8'));
-    const expected = readNpy(`${folder}/logits.npy`);
-    const m = await create(t, { model: folder });
-    const nVocab = m.info.model.nVocab;
-    let next = 0;
-    let worst = 0;
-    let scale = 0;
-    const told = [];
-    for await (const { first, rows, data } of m.logits(ids, { onProgress: (done) => told.push(done) })) {
-      assert.equal(first, next);
-      next += rows;
-      data.forEach((x, i) => {
-        const y = expected[first * nVocab + i];
-        worst = Math.max(worst, Math.abs(x - y));
-        scale = Math.max(scale, Math.abs(y));
-      });
-    }
-    assert.equal(next, ids.length);
-    assert.equal(told.at(-1), ids.length);
-    t.diagnostic(`largest difference ${worst.toExponential(1)} of ${scale.toFixed(1)}`);
-    assert.ok(worst / scale < 2e-3);
-    await assert.rejects(m.prompt('Hello'), { code: 'argument', message: /vocabulary/ });
-  });
+  test(
+    `logits of a checkpoint as on Hugging Face: ${family}`,
+    needs(`${folder}/config.json`, 'js/dist/index.node.js'),
+    async (t) => {
+      const { ids } = JSON.parse(readFileSync(`${folder}/vectors.json`, 'utf8'));
+      const expected = readNpy(`${folder}/logits.npy`);
+      const m = await create(t, { model: folder });
+      const nVocab = m.info.model.nVocab;
+      let next = 0;
+      let worst = 0;
+      let scale = 0;
+      const told = [];
+      for await (const { first, rows, data } of m.logits(ids, { onProgress: (done) => told.push(done) })) {
+        assert.equal(first, next);
+        next += rows;
+        data.forEach((x, i) => {
+          const y = expected[first * nVocab + i];
+          worst = Math.max(worst, Math.abs(x - y));
+          scale = Math.max(scale, Math.abs(y));
+        });
+      }
+      assert.equal(next, ids.length);
+      assert.equal(told.at(-1), ids.length);
+      t.diagnostic(`largest difference ${worst.toExponential(1)} of ${scale.toFixed(1)}`);
+      assert.ok(worst / scale < 2e-3);
+      await assert.rejects(m.prompt('Hello'), { code: 'argument', message: /vocabulary/ });
+    },
+  );
 }

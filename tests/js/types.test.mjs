@@ -9,7 +9,7 @@ const TSC = 'node_modules/typescript/bin/tsc';
 const ready = needs('js/dist/types/index.d.ts', 'node_modules/sotto/package.json', TSC);
 
 const caller = `
-import { detect, LanguageModel, models, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
+import { ContextOverflowEvent, detect, LanguageModel, models, QuotaExceededError, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
 import { format } from 'sotto/format';
 const transcriber = await Transcriber.create({
   model: models[0]!.id,
@@ -26,6 +26,23 @@ const model = await LanguageModel.create({ model: new Blob([]), initialPrompts: 
 for await (const piece of model.promptStreaming('Hello', { onFinish: (g: Generation) => console.log(g.stopReason) })) console.log(piece.length);
 const answer: string = await model.prompt([{ role: 'user', content: 'Hello' }], { stop: '.', maxTokens: 5 });
 console.log(answer, model.contextUsage / model.contextWindow, await model.countTokens(answer));
+const clone = await model.clone({ signal: AbortSignal.timeout(1000) });
+clone.oncontextoverflow = (event) => console.log(event.dropped);
+clone.addEventListener('contextoverflow', (event) => console.log((event as ContextOverflowEvent).dropped, event.type));
+clone.messages = [{ role: 'user', content: [{ type: 'text', value: 'Hello' }] }, { role: 'assistant', content: 'Hi' }];
+const saved: Uint8Array = await clone.save();
+const other = await LanguageModel.create({ restore: saved, kvType: 'q8_0', onOverflow: 'stop', logitBias: { 5: -Infinity } });
+const likeliest = (g: Generation): number | undefined => g.logprobs?.[0]?.top[0]?.logprob;
+await other.prompt([{ role: 'user', content: 'a' }, { role: 'assistant', content: 'b', prefix: true }], { logprobs: 3, typicalP: 0.9, onFinish: likeliest });
+const ids: number[] = await other.tokenize(await other.detokenize([5, 6]), { bos: true });
+const scores: Float32Array = await other.score(ids);
+for await (const { first, rows, data } of other.logits(scores)) console.log(first, rows, data.length);
+console.log(LanguageModel.models().map((m) => [m.id, m.size_bytes, m.license, m.license_url]), await other.measureContextUsage('a'));
+await LanguageModel.create({ model: ['config.json', new URL('http://x/model.safetensors'), { name: 'tokenizer.model', source: new Uint8Array(1) }] });
+const tooLarge = (error: unknown): number => (error instanceof QuotaExceededError ? error.requested - error.quota : 0);
+console.log(tooLarge(0));
+// @ts-expect-error no such type
+await LanguageModel.create({ kvType: 'f32' });
 // @ts-expect-error no such role
 await model.append([{ role: 'robot', content: '' }]);
 `;

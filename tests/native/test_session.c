@@ -144,6 +144,11 @@ static void check_damage(sotto_model *m, const text *t, const sotto_session_opti
   CHECK(go_on_alike(s, same, t));
   sotto_session_close(same);
 
+  sotto_session_options other_type = *o;
+  other_type.kv_type = o->kv_type == SOTTO_KV_F16 ? SOTTO_KV_Q8_0 : SOTTO_KV_F16;
+  same = session(m, &other_type);
+  CHECK(sotto_session_restore(same, saved, n) == SOTTO_ERR_FORMAT && says("storage"));
+  sotto_session_close(same);
   free(saved);
   sotto_session_close(s);
 }
@@ -166,7 +171,7 @@ static void check_prefix(sotto_model *m, const text *t, const sotto_session_opti
 }
 
 static void check_all(sotto_model *m, const text *t, int32_t n_batch) {
-  for (int32_t type = SOTTO_KV_F16; type <= SOTTO_KV_F16; type++) {
+  for (int32_t type = SOTTO_KV_F16; type <= SOTTO_KV_Q8_0; type++) {
     const sotto_session_options o = {.n_ctx = (int32_t)t->n + N_ON + 3, .n_batch = n_batch, .kv_type = type};
     check_fork(m, t, &o);
     check_save(m, t, &o);

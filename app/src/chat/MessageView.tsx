@@ -7,7 +7,7 @@ import { useFit } from '../ui/fit.ts';
 import { AgainIcon, LeftIcon, PenIcon, RightIcon, WarnIcon } from '../ui/icons.tsx';
 import { grouped } from '../ui/words.ts';
 import { Markdown } from './Markdown.tsx';
-import { live, regenerate, resend, showBranch, type Phase } from './state.ts';
+import { goOn, live, readFraction, regenerate, resend, showBranch, type Phase } from './state.ts';
 import type { Turn } from './tree.ts';
 
 interface MessageProps {
@@ -128,7 +128,7 @@ function Theirs({ turn, siblings, last, phase, busy }: MessageProps) {
   return (
     <li class="message theirs" aria-busy={phase !== null} data-last={last}>
       <h2 class="author">{turn.model ?? 'Answer'}</h2>
-      {text ? (
+      {text.trim() ? (
         <Markdown text={text.trimStart()} whole={phase === null} />
       ) : (
         phase && (
@@ -136,7 +136,12 @@ function Theirs({ turn, siblings, last, phase, busy }: MessageProps) {
             <i />
             <i />
             <i />
-            <span>{WAITING[phase]}…</span>
+            <span>
+              {WAITING[phase]}
+              {phase === 'reading' && readFraction.value > 0 && readFraction.value < 1
+                ? ` · ${Math.floor(readFraction.value * 100)} %`
+                : '…'}
+            </span>
           </p>
         )
       )}
@@ -150,6 +155,11 @@ function Theirs({ turn, siblings, last, phase, busy }: MessageProps) {
         </div>
       )}
       {!phase && <Remarks turn={turn} interrupted={interrupted} />}
+      {!phase && text && last && (interrupted || ['stopped', 'length', 'failed'].includes(turn.end!)) && (
+        <button type="button" class="button small go-on" disabled={busy} onClick={() => goOn(turn)}>
+          Go on
+        </button>
+      )}
       {!phase && (
         <div class="message-tools">
           <Branches turn={turn} siblings={siblings} busy={busy} />
@@ -180,8 +190,8 @@ function Remarks({ turn: { end, stats, text }, interrupted }: { turn: Turn; inte
     end === 'context' && 'The context is full. Start a new chat, or choose a larger context in the settings.',
     end === 'end' && !text.trim() && 'The model had nothing to say. Try again, or put it in other words.',
     stats?.dropped &&
-      `The oldest ${stats.dropped === 1 ? 'exchange' : `${stats.dropped} exchanges`} no longer fit in the context and ` +
-        `${stats.dropped === 1 ? 'was' : 'were'} left out.`,
+      `The context is full: the oldest ${stats.dropped === 1 ? 'message' : `${stats.dropped} messages`} no longer ` +
+        `${stats.dropped === 1 ? 'fits' : 'fit'} and the model did not see ${stats.dropped === 1 ? 'it' : 'them'}.`,
   ].filter(Boolean);
   return (
     <>

@@ -35,7 +35,10 @@ export function Sidebar({ onPick }: { onPick?: () => void }) {
               class="button quiet icon-only"
               aria-label={`Delete “${title}”`}
               title="Delete"
-              onClick={() => void deleteConversation(id)}
+              onClick={() => {
+                void deleteConversation(id);
+                focusComposer();
+              }}
             >
               <BinIcon />
             </button>

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { Menu } from '../ui/Menu.tsx';
 import { BinIcon, ListIcon, MoreIcon, PenIcon, SaveIcon, TuneIcon } from '../ui/icons.tsx';
+import { focusComposer } from './Composer.tsx';
 import { panel } from './panel.ts';
 import { current, deleteConversation, exportAs, rename } from './state.ts';
 
@@ -53,7 +54,14 @@ export function ThreadHead() {
           <button type="button" onClick={() => exportAs('json', current.value)}>
             <SaveIcon /> Export as JSON
           </button>
-          <button type="button" class="bad" onClick={() => void deleteConversation(id)}>
+          <button
+            type="button"
+            class="bad"
+            onClick={() => {
+              void deleteConversation(id);
+              focusComposer();
+            }}
+          >
             <BinIcon /> Delete
           </button>
         </Menu>

@@ -1,21 +1,22 @@
 /* Where the chat meets the package: a worker with one model in it, and the answers that it writes. */
 
-import { LanguageModel, SottoError, type Generation, type Message } from 'sotto';
+import { ContextOverflowEvent, LanguageModel, SottoError, type Generation, type Message } from 'sotto';
 import type { ChatModel } from './models.ts';
 import type { Sampling } from './settings.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
 export interface Question {
   messages: readonly Message[]; // the last is the user's
+  begun: string; // how the answer begins already, '' for a new one
   chat: boolean; // false: their texts one after the other, to go on with
   sampling: Sampling;
   maxTokens: number | null;
   signal: AbortSignal;
+  onRead: (fraction: number) => void; // of the question, 0 to 1
   onText: (piece: string) => void;
 }
 
 export interface Answer extends Generation {
-  used: number; // tokens of the context
   dropped: number; // oldest messages that did not fit
 }
 
@@ -62,32 +63,37 @@ export class Writer {
   }
 
   /** Answers. Throws Told, or as `signal` says. */
-  async answer({ messages, chat, sampling, maxTokens, signal, onText }: Question): Promise<Answer> {
-    const { seed, ...rest } = sampling;
+  async answer({ messages, begun, chat, sampling, maxTokens, signal, onRead, onText }: Question): Promise<Answer> {
+    const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = sampling;
     let generation: Generation | undefined;
     let dropped = 0;
     const options = {
-      ...rest,
+      ...{ temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty },
       ...(seed !== null && { seed }),
       ...(maxTokens !== null && { maxTokens }),
       signal,
       raw: !chat,
+      onProgress: (done: number, total: number) => onRead(total > 0 ? done / total : 1),
       onFinish: (g: Generation) => (generation = g),
     };
+    const onOverflow = (event: Event) => {
+      if (event instanceof ContextOverflowEvent) ({ dropped } = event);
+    };
+    this.#model.addEventListener('contextoverflow', onOverflow);
     try {
-      let stream: AsyncIterable<string>;
+      let input: string | Message[];
       if (chat) {
         this.#model.messages = messages.slice(0, -1);
-        stream = this.#model.promptStreaming(messages.slice(-1), options);
-      } else {
-        stream = this.#model.promptStreaming(messages.map((m) => m.content).join(''), options);
-      }
-      for await (const piece of stream) onText(piece);
+        input = messages.slice(-1);
+        if (begun) input.push({ role: 'assistant', content: begun, prefix: true });
+      } else input = messages.map((m) => m.content).join('') + begun;
+      for await (const piece of this.#model.promptStreaming(input, options)) onText(piece);
     } catch (error) {
       throw signal.aborted ? error : new Told(sentenceOf(error), { cause: error });
+    } finally {
+      this.#model.removeEventListener('contextoverflow', onOverflow);
     }
-    const { promptTokens, tokens } = generation!;
-    return { ...generation!, dropped, used: promptTokens.length + tokens.length };
+    return { ...generation!, dropped };
   }
 
   close(): void {

@@ -1,7 +1,6 @@
 /* Which models there are to talk with: those of the package's manifest, and files of the person. */
 
-import { LanguageModel, models, type ManifestModel, type ModelInput } from 'sotto';
-import tellerUrl from '../../../assets/teller-q8_0.gguf?url';
+import { LanguageModel, type ManifestModel, type ModelInput } from 'sotto';
 import { Told } from '../ui/told.ts';
 
 export interface ChatModel {
@@ -13,61 +12,44 @@ export interface ChatModel {
   licenseUrl: string; // '' where none is known
   storyteller: boolean; // writes stories and nothing else
   input: ModelInput;
-  sources: string[]; // addresses before the manifest's
+  sources: string[]; // addresses before the manifest's: beside the page, where someone put models there
 }
 
-const LICENSES: Record<string, [name: string, url: string]> = {
-  gemma: ['Gemma Terms of Use', 'https://ai.google.dev/gemma/terms'],
-  mit: ['MIT', 'https://opensource.org/license/mit'],
-};
+const TELLER = 'teller';
 
-const TELLER_FILE = 'teller-q8_0.gguf';
+const ABOUT_TELLER =
+  'Comes with this page. A very small model that tells short children’s stories, and knows nothing else: no facts, no answers to questions.';
 
-function aboutOf({ name, size_bytes }: ManifestModel): string {
-  const speed =
-    size_bytes < 500e6 ? 'Small and quick; best for short tasks.' : size_bytes < 1.5e9 ? 'A good balance of speed and sense.' : 'Slower, and the most able here.';
-  return `${/gemma/i.test(name) ? 'By Google, trained to follow instructions. ' : ''}${speed}`;
+function aboutOf(model: ManifestModel, all: readonly ManifestModel[]): string {
+  const lean = all.find((m) => m.name === model.name)!;
+  if (lean !== model) return `The same, less compressed than ${lean.weights.toUpperCase()}: closer to the original, and slower.`;
+  const maker = model.kind.startsWith('gemma') ? 'By Google, trained to follow instructions. ' : '';
+  if (model.size_bytes < 500e6) return `${maker}Small and quick: for short texts and simple tasks.`;
+  if (model.size_bytes < 1.5e9) return `${maker}Knows more, and takes longer.`;
+  return `${maker}The most able here, and slow without a strong processor.`;
 }
 
-function entryOf(model: ManifestModel): ChatModel {
-  const { id, name, weights, size_bytes, license } = model;
-  const [licenseName, licenseUrl] = LICENSES[license.toLowerCase().split(/[ -]/)[0]!] ?? [license, ''];
+function entryOf(model: ManifestModel, _: number, all: readonly ManifestModel[]): ChatModel {
+  const { id, name, weights, size_bytes, license, license_url = '' } = model;
+  const teller = id === TELLER;
   return {
     id,
-    name: `${name} · ${weights.toUpperCase()}`,
-    about: aboutOf(model),
+    name: teller ? name : `${name} · ${weights.toUpperCase()}`,
+    about: teller ? ABOUT_TELLER : aboutOf(model, all),
     bytes: size_bytes,
-    license: licenseName,
-    licenseUrl,
-    storyteller: false,
+    license,
+    licenseUrl: license_url,
+    storyteller: teller,
     input: id,
-    sources: ['models/'],
+    sources: teller ? [] : ['models/'],
   };
 }
 
-/** Ships with the page, so that a fresh device without other network has a model that writes. */
-export const DEFAULT_MODEL: ChatModel = {
-  id: 'teller',
-  name: 'Teller',
-  about:
-    'Comes with this page. A very small model that tells short children’s stories, and knows nothing else: no facts, no answers to questions.',
-  bytes: 13_389_344,
-  license: LICENSES.mit![0],
-  licenseUrl: LICENSES.mit![1],
-  storyteller: true,
-  input: {
-    url: new URL(tellerUrl, document.baseURI),
-    sha256: 'e32792819c0ef8131b8f28c13af18c91ff89766a0b3daef9bce3fe8e150135f3',
-    size: 13_389_344,
-  },
-  sources: [],
-};
+/** Small to large. */
+export const MODELS: readonly ChatModel[] = LanguageModel.models().map(entryOf);
 
-/** Small to large, as the manifest lists them. */
-export const MODELS: readonly ChatModel[] = [
-  DEFAULT_MODEL,
-  ...models.filter((m) => m.kind !== 'whisper' && m.file !== TELLER_FILE).map(entryOf),
-];
+/** Ships with the page, so that a fresh device without other network has a model that writes. */
+export const DEFAULT_MODEL = MODELS.find((m) => m.storyteller)!;
 
 export async function isStored({ input, sources }: ChatModel): Promise<boolean> {
   return (await LanguageModel.availability({ model: input, sources }).catch(() => '')) === 'available';
@@ -75,7 +57,7 @@ export async function isStored({ input, sources }: ChatModel): Promise<boolean> 
 
 /** Frees the room that a kept model takes. */
 export function removeStored({ input }: ChatModel): Promise<void> {
-  return LanguageModel.remove(input as Parameters<typeof LanguageModel.remove>[0]);
+  return LanguageModel.remove(input);
 }
 
 /** Files that a person chose, as a model: one GGUF, all parts of a split one, or a Hugging Face folder. Throws Told. */
@@ -112,7 +94,7 @@ export function modelOfFiles(files: readonly File[]): ChatModel {
     license: 'as you got it',
     licenseUrl: '',
     storyteller: false,
-    input: (sorted.length === 1 ? first! : sorted) as ModelInput,
+    input: sorted.length === 1 ? first! : sorted,
     sources: [],
   };
 }

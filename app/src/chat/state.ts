@@ -10,7 +10,6 @@ import { go, place } from '../route.ts';
 import { saveFile } from '../ui/files.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
-import type { Answer } from './engine.ts';
 import { chosen, ready, settings, writerFailed } from './model-state.ts';
 import { onOthers, readAll, readOne, remove, write } from './store.ts';
 import { conversationsFrom, fileNameOf, jsonOf, markdownOf } from './transfer.ts';
@@ -121,6 +120,8 @@ export function showBranch(turn: string): void {
 export type Phase = 'loading' | 'reading' | 'writing';
 
 export const answering = signal<{ conversation: string; turn: string; phase: Phase } | null>(null);
+/** Of a long question: how much of it was read, 0 to 1. */
+export const readFraction = signal(0);
 /** The answer that is being written, so far. */
 export const live = signal('');
 
@@ -147,6 +148,11 @@ export function regenerate(answered: Turn): void {
   if (!answering.value && answered.parent) void answer(current.value.id, answered.parent);
 }
 
+/** More of an answer that was cut short. */
+export function goOn(cut: Turn): void {
+  if (!answering.value && cut.parent) void answer(current.value.id, cut.parent, cut);
+}
+
 /** The message in other words, as a branch, and its answer. */
 export function resend(before: Turn, text: string): void {
   if (answering.value || !text.trim()) return;
@@ -160,50 +166,63 @@ export function stop(): void {
   abort.abort(new DOMException('Stopped.', 'AbortError'));
 }
 
-async function answer(id: string, asked: string): Promise<void> {
-  const turn: Turn = { id: newId(), parent: asked, role: 'assistant', text: '', at: Date.now(), model: chosen.value.name };
+/** Has the message `asked` answered, in a new turn or in one that was cut short. */
+async function answer(id: string, asked: string, cut?: Turn): Promise<void> {
+  const fresh: Turn = { id: newId(), parent: asked, role: 'assistant', text: '', at: Date.now(), model: chosen.value.name };
+  const turn = cut?.id ?? fresh.id;
+  const begun = cut?.text ?? '';
   abort = new AbortController();
   const { signal } = abort;
-  written = '';
-  batch(() => {
-    live.value = '';
-    notice.value = '';
-    answering.value = { conversation: id, turn: turn.id, phase: 'loading' };
-    alter(id, (c) => withTurn(c, turn));
-  });
+  written = begun;
   const phase = (now: Phase) => {
-    if (answering.value?.turn === turn.id) answering.value = { conversation: id, turn: turn.id, phase: now };
+    answering.value = { conversation: id, turn, phase: now };
   };
+  batch(() => {
+    live.value = written;
+    readFraction.value = 0;
+    notice.value = '';
+    phase('loading');
+    alter(id, (c) => (cut ? withChanged(c, turn, { end: undefined, why: undefined }) : withTurn(c, fresh)));
+  });
   let end: Partial<Turn>;
   try {
     const writer = await ready(signal);
     phase('reading');
-    const begun = performance.now();
+    const asking = performance.now();
     let first = 0;
     const result = await writer.answer({
       messages: messagesOf(conversations.value.find((c) => c.id === id)!, asked),
+      begun,
       chat: settings.value.chat,
       sampling: settings.value,
       maxTokens: settings.value.maxTokens,
       signal,
+      onRead: (fraction) => (readFraction.value = fraction),
       onText: (piece) => {
-        if (written === '') phase('writing');
-        first ||= performance.now();
+        if (first === 0) {
+          first = performance.now();
+          phase('writing');
+        }
         written += piece;
         showSoon();
         if (!timers.has(id)) keepSoon(id, KEEP_LIVE_MS);
       },
     });
-    end = { text: result.text, model: writer.name, end: result.stopReason, stats: statsOf(result, begun, first, writer.contextWindow) };
+    const { nDecode: tokens, decodeMs, nPrefill: promptTokens } = result.timings;
+    const stats = {
+      ...{ tokens, seconds: decodeMs / 1000, promptTokens, promptSeconds: first > 0 ? (first - asking) / 1000 : 0 },
+      ...{ window: writer.contextWindow, dropped: result.dropped },
+    };
+    end = { text: begun + result.text, model: writer.name, end: result.stopReason, stats };
   } catch (error) {
     if (signal.aborted) end = { text: written, end: 'stopped' };
     else {
       writerFailed(error);
-      end = { text: written, end: 'failed', why: error instanceof Told ? error.message : sentenceOf(error) };
+      end = { text: written, end: 'failed', why: sentenceOf(error) };
     }
   }
   batch(() => {
-    alter(id, (c) => withChanged(c, turn.id, end));
+    alter(id, (c) => withChanged(c, turn, end));
     answering.value = null;
     live.value = '';
   });
@@ -216,18 +235,6 @@ function messagesOf({ system, turns }: Conversation, asked: string): Message[] {
   const said = pathTo(turns, asked).filter((turn) => turn.text.trim() !== '');
   const messages: Message[] = said.map(({ role, text }) => ({ role, content: text }));
   return system.trim() && settings.value.chat ? [{ role: 'system', content: system.trim() }, ...messages] : messages;
-}
-
-function statsOf(result: Answer, begun: number, first: number, window: number): Turn['stats'] {
-  const { nDecode, decodeMs, nPrefill } = result.timings;
-  return {
-    tokens: nDecode,
-    seconds: decodeMs / 1000,
-    promptTokens: nPrefill,
-    promptSeconds: first > 0 ? (first - begun) / 1000 : 0,
-    window,
-    dropped: result.dropped,
-  };
 }
 
 const SHOW_MS = 40; // between two views of an answer that grows

@@ -10,7 +10,7 @@ export function Menu({ label, icon, children }: { label: string; icon: Component
   useEffect(() => {
     if (!open) return;
     const outside = (event: Event) => {
-      if (!box.current!.contains(event.target as Node)) setOpen(false);
+      if (!box.current?.contains(event.target as Node)) setOpen(false);
     };
     addEventListener('pointerdown', outside);
     addEventListener('focusin', outside);
@@ -51,7 +51,7 @@ export function Menu({ label, icon, children }: { label: string; icon: Component
           class="menu-items card"
           onClick={() => {
             setOpen(false);
-            button.current!.focus();
+            button.current?.focus(); // the choice may have taken it away
           }}
         >
           {children}
