@@ -64,8 +64,7 @@ function readRequest(argv: readonly string[]): Request | undefined {
     else r[name as 'prefill' | 'decode'] = integer(shown, value, 0, MOST_TOKENS);
   }
   if (operands.length > 0) throw new UsageError(`unexpected argument '${operands[0]}'`);
-  if (r.prefill + r.decode === 0)
-    throw new UsageError('there is nothing to measure: --prefill and --decode are 0');
+  if (r.prefill + r.decode === 0) throw new UsageError('there is nothing to measure: --prefill and --decode are 0');
   return r;
 }
 

@@ -141,12 +141,7 @@ const help: Run = () => {
 
 const COMMANDS: [name: string, argument: string, what: string, run: Run][] = [
   ['/help', '', 'this list', help],
-  [
-    '/system',
-    'TEXT',
-    'what the model is told before the conversation; without TEXT: shows it; "": nothing',
-    system,
-  ],
+  ['/system', 'TEXT', 'what the model is told before the conversation; without TEXT: shows it; "": nothing', system],
   ['/retry', '', 'answers the last message again', retry],
   ['/edit', '[TEXT]', 'changes the last message, and answers it', edit],
   ['/undo', '', 'takes the last message and its answer back', undo],

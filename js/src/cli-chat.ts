@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { integer, parse, UsageError } from './args.js';
 import { commandNames, runCommand } from './cli-chat-commands.js';
-import { complain, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, mb, shown, write } from './cli-common.js';
+import { complain, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, mb, ProgressLine, shown, write } from './cli-common.js';
 import { Conversation } from './cli-conversation.js';
 import {
   CONTEXT_SPEC,
@@ -243,6 +243,7 @@ export class Chat {
     const { signal } = this.#stop;
     const view = conversation.turns(conversation.first);
     let finished: Generation | undefined;
+    const line = new ProgressLine();
     const { seed = 0, ...sampling } = request.sampling;
     try {
       model.messages = view.slice(0, -1);
@@ -250,14 +251,18 @@ export class Chat {
         ...sampling,
         ...{ seed: (seed + this.#nAnswers++) % Number.MAX_SAFE_INTEGER },
         ...{ signal, stop: request.stop, maxTokens: request.tokens },
+        onProgress: (done, total) => line.percent('reading the text', done, total),
         onFinish: (generation) => (finished = generation),
       });
       for await (const piece of pieces) {
+        line.hide();
         take(piece);
         if (!request.json) await write(shown(piece));
       }
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      line.hide();
     }
     return finished;
   }

@@ -126,10 +126,15 @@ export class Output {
   }
 }
 
+/** Work that takes less shows no progress, in ms. */
+const QUIET_MS = 500;
+const STEP_MS = 100;
+
 /** A line at the terminal that is written over again and again. */
 export class ProgressLine {
   #shown = false;
-  #last = 0;
+  /** When it may be written next. */
+  #next: number | undefined;
   readonly #on: boolean;
 
   constructor(on = true) {
@@ -138,10 +143,16 @@ export class ProgressLine {
 
   show(text: string): void {
     const now = performance.now();
-    if (!this.#on || now - this.#last < 200) return;
-    this.#last = now;
+    this.#next ??= now + QUIET_MS;
+    if (!this.#on || now < this.#next) return;
+    this.#next = now + STEP_MS;
     this.#shown = true;
     process.stderr.write(`\r\x1b[K${text}`);
+  }
+
+  /** The same, of work that has a measure. */
+  percent(what: string, done: number, total: number): void {
+    this.show(`${what}: ${total > 0 ? Math.floor((100 * done) / total) : 0} %`);
   }
 
   hide(): void {

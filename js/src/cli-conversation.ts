@@ -59,7 +59,9 @@ export class Conversation {
   }
 
   async save(file: string, model: string): Promise<void> {
-    const messages = this.turns().map((turn) => JSON.stringify(turn)).join(',\n');
+    const messages = this.turns()
+      .map((turn) => JSON.stringify(turn))
+      .join(',\n');
     await using out = await Output.open(file);
     await out.write(`{"model":${JSON.stringify(model)},"messages":[\n${messages}${messages === '' ? '' : '\n'}]}\n`);
     await out.commit();

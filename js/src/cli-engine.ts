@@ -3,8 +3,8 @@
 //   MODEL ─> files ─┬─> bytes, up to the vocabulary ─> Codec
 //                   └─> the whole model ─> sessions
 import { platform } from '@platform';
-import { mb, ProgressLine } from './cli-common.js';
-import { findModelFile, modelError } from './cli-language.js';
+import { ProgressLine } from './cli-common.js';
+import { findModelFile, modelError, showLoading } from './cli-language.js';
 import { Codec } from './codec.js';
 import { startEngine, type StartedEngine } from './engine-start.js';
 import { SottoError } from './errors.js';
@@ -43,12 +43,14 @@ export async function withLocalModel<T>(
   const begin = performance.now();
   let started: StartedEngine | undefined;
   try {
-    const { spec } = await resolveModel(findModelFile(name), {}, 'language', options.signal);
+    const source = findModelFile(name);
+    const { spec } = await resolveModel(source, {}, 'language', options.signal);
     const { onlyText = false, threads } = options;
     started = await startEngine(platform, { threads: onlyText ? 1 : threads });
     const { wasm, engine, nThreads } = started;
     const here = spec.parts.every(({ kind }) => kind === 'path');
-    const model = onlyText && here ? await loadText(started, spec.parts) : await loadWhole(started, spec, name, options);
+    const model =
+      onlyText && here ? await loadText(started, spec.parts) : await loadWhole(started, spec, source, options);
     const info = describeModel(wasm, model);
     let breathed = performance.now();
     return await use({
@@ -72,7 +74,7 @@ export async function withLocalModel<T>(
 async function loadWhole(
   { wasm, engine }: StartedEngine,
   spec: ModelSpec,
-  name: string,
+  source: string | URL,
   { signal }: LocalOptions,
 ): Promise<Pointer> {
   const line = new ProgressLine();
@@ -82,7 +84,7 @@ async function loadWhole(
       pulled: () => {
         throw new SottoError('internal', 'no file comes in pieces here');
       },
-      report: (loaded, total) => line.show(`${name}: ${Math.round((100 * loaded) / total)}% of ${mb(total, 0)} MB`),
+      report: (loaded, total) => showLoading(line, source, loaded, total),
       identify: (m) => {
         const { architecture } = describeModel(wasm, m);
         if (architecture !== '') checkKind('language', architecture);
@@ -147,7 +149,10 @@ async function loadText(started: StartedEngine, parts: readonly ModelPart[]): Pr
     if (parts.length > 1) feeder.begin(part.file); // ends the file before it
     if (feeder.speaks) return feeder.model;
     if (part.file.endsWith('.safetensors'))
-      throw new SottoError('format', 'there is no vocabulary: put tokenizer.model or tokenizer.json beside the weights');
+      throw new SottoError(
+        'format',
+        'there is no vocabulary: put tokenizer.model or tokenizer.json beside the weights',
+      );
     if (part.kind !== 'path') continue; // all are
     const { pieces } = await platform.openFile(part.path);
     for await (const bytes of pieces) {

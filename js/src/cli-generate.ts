@@ -73,8 +73,6 @@ const SPECS = {
 };
 
 const MOST_TOP = 20;
-/** After so long the progress of a long prompt is shown, in ms. */
-const PROGRESS_AFTER_MS = 500;
 
 interface Request {
   language: LanguageOptions;
@@ -145,13 +143,10 @@ function inputOf({ chat, system }: Request, text: string): PromptInput {
 async function answer(model: LanguageModel, r: Request, text: string, signal: AbortSignal): Promise<Generation> {
   let whole: Generation | undefined;
   const line = new ProgressLine();
-  const begin = performance.now();
   const options: PromptOptions = {
     ...r.sampling,
     ...{ signal, stop: r.stop, maxTokens: r.tokens, logprobs: r.logprobs, raw: !r.chat },
-    onProgress: (done, total) => {
-      if (performance.now() - begin >= PROGRESS_AFTER_MS) line.show(`reading the text: ${done} of ${total} tokens `);
-    },
+    onProgress: (done, total) => line.percent('reading the text', done, total),
     onFinish: (generation) => (whole = generation),
   };
   try {

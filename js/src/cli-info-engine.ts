@@ -27,7 +27,11 @@ const PIECE_BYTES = 1 << 20;
 
 function askMemory(c: SessionContext, trained: number, ctx: number | undefined): EngineAnswers['contexts'] {
   const wanted = ctx !== undefined ? [ctx] : [...USUAL.filter((n) => n < trained), trained];
-  const bytes = (n: number, kv: number): number => sessionBytes(c, [['n_ctx', n], ['kv_type', kv]]); // prettier-ignore
+  const bytes = (n: number, kv: number): number =>
+    sessionBytes(c, [
+      ['n_ctx', n],
+      ['kv_type', kv],
+    ]);
   const contexts = wanted.map((n) => ({ n_ctx: n, f16_bytes: bytes(n, 0), q8_0_bytes: bytes(n, 1) }));
   return contexts.filter(({ f16_bytes }) => f16_bytes > 0);
 }

@@ -17,7 +17,17 @@ export interface InfoRequest {
   ctx?: number;
 }
 
-export const SIZES = ['n_layer', 'd_model', 'd_ff', 'n_head', 'n_head_kv', 'head_dim', 'n_vocab', 'n_ctx', 'sliding_window'] as const;
+export const SIZES = [
+  'n_layer',
+  'd_model',
+  'd_ff',
+  'n_head',
+  'n_head_kv',
+  'head_dim',
+  'n_vocab',
+  'n_ctx',
+  'sliding_window',
+] as const;
 export type Sizes = Partial<Record<(typeof SIZES)[number], number>>;
 
 export const SPECIAL = ['bos', 'eos', 'unk', 'pad'] as const;
@@ -48,7 +58,14 @@ const line = (text: unknown): string =>
 
 const nothing = (): Description => ({
   ...{ format: '', architecture: '', name: '', quantization: '', tokenizer: '', sizes: {}, special: {} },
-  ...{ split: { part: 0, nParts: 1, nTensors: 0 }, nFiles: 0, fileBytes: 0, chatTemplateBytes: 0, tensors: [], metadata: {} },
+  ...{
+    split: { part: 0, nParts: 1, nTensors: 0 },
+    nFiles: 0,
+    fileBytes: 0,
+    chatTemplateBytes: 0,
+    tensors: [],
+    metadata: {},
+  },
   engine: { problem: '', chats: false, ends: [], contexts: [] },
 });
 
@@ -69,7 +86,18 @@ async function withHeader<T>(file: string, read: (r: FileReader) => T): Promise<
 
 /** Names of the mixtures that llama.cpp makes, by general.file_type. */
 const MIXTURES: Record<number, string> = {
-  ...{ 0: 'F32', 1: 'F16', 2: 'Q4_0', 3: 'Q4_1', 7: 'Q8_0', 8: 'Q5_0', 9: 'Q5_1', 10: 'Q2_K', 11: 'Q3_K_S', 12: 'Q3_K_M' },
+  ...{
+    0: 'F32',
+    1: 'F16',
+    2: 'Q4_0',
+    3: 'Q4_1',
+    7: 'Q8_0',
+    8: 'Q5_0',
+    9: 'Q5_1',
+    10: 'Q2_K',
+    11: 'Q3_K_S',
+    12: 'Q3_K_M',
+  },
   ...{ 13: 'Q3_K_L', 14: 'Q4_K_S', 15: 'Q4_K_M', 16: 'Q5_K_S', 17: 'Q5_K_M', 18: 'Q6_K', 21: 'Q2_K_S', 25: 'IQ4_NL' },
   ...{ 30: 'IQ4_XS', 32: 'BF16' },
 };
@@ -125,9 +153,11 @@ function readSafetensors(r: FileReader): FileTensor[] {
     throw new Error(
       `the header claims ${size} bytes, more than the ${MOST_HEADER_BYTES} that are allowed: the file is corrupt; download it again`,
     );
-  if (size > r.size - r.position) throw new Error('the file ends inside its header: it is truncated; download it again');
+  if (size > r.size - r.position)
+    throw new Error('the file ends inside its header: it is truncated; download it again');
   const begins: number[] = [];
-  const corrupt = (name: string): Error => new Error(`the tensor ${name} cannot be as it is described: the file is corrupt; download it again`);
+  const corrupt = (name: string): Error =>
+    new Error(`the tensor ${name} cannot be as it is described: the file is corrupt; download it again`);
   let header: Record<string, { dtype?: string; shape?: number[]; data_offsets?: number[] } | null>;
   try {
     header = JSON.parse(r.text(size)) as typeof header;
@@ -137,7 +167,8 @@ function readSafetensors(r: FileReader): FileTensor[] {
   const tensors = Object.entries(header ?? {}).flatMap(([name, about]) => {
     if (name === '__metadata__') return [];
     const { dtype, shape, data_offsets: offsets } = about ?? {};
-    if (!Array.isArray(shape) || shape.length > 4 || !shape.every(Number.isInteger) || !Array.isArray(offsets)) throw corrupt(name);
+    if (!Array.isArray(shape) || shape.length > 4 || !shape.every(Number.isInteger) || !Array.isArray(offsets))
+      throw corrupt(name);
     if (typeof dtype !== 'string' || !(dtype in DTYPES))
       throw new Error(`the tensor ${name} is of dtype ${dtype}; F32, F16 and BF16 are read: use such a file`);
     const tensor = fileTensor(name, DTYPES[dtype], shape);

@@ -10,7 +10,8 @@ export function tensorLines({ types }: Tally, tensors: readonly FileTensor[], { 
     (t) => `    ${t.type.padEnd(6)}     ${String(t.n_tensors).padStart(4)} tensors, ${mb(t.bytes, 3).padStart(9)} MB\n`,
   );
   const list = tensors.map(
-    (t) => `    ${t.type.padEnd(6)}  ${t.shape.join(' x ').padStart(18)}  ${mb(t.bytes, 3).padStart(12)} MB  ${t.name}\n`,
+    (t) =>
+      `    ${t.type.padEnd(6)}  ${t.shape.join(' x ').padStart(18)}  ${mb(t.bytes, 3).padStart(12)} MB  ${t.name}\n`,
   );
   return counts.join('') + (each ? '  tensors\n' + list.join('') : '');
 }
@@ -123,9 +124,20 @@ function sizeLine(name: string, sizes: [before: string, n: number | undefined, a
 
 function shapeLines({ sizes: s }: Description): string {
   return (
-    sizeLine('layers', [['', s.n_layer, ''], [', width ', s.d_model, ''], [', feed-forward ', s.d_ff, '']]) + // prettier-ignore
-    sizeLine('attention', [['', s.n_head, ' heads'], [', ', s.n_head_kv, ' for keys and values'], [', each of ', s.head_dim, '']]) + // prettier-ignore
-    sizeLine('context', [['', s.n_ctx, ' tokens'], [', sliding window ', s.sliding_window, '']])
+    sizeLine('layers', [
+      ['', s.n_layer, ''],
+      [', width ', s.d_model, ''],
+      [', feed-forward ', s.d_ff, ''],
+    ]) +
+    sizeLine('attention', [
+      ['', s.n_head, ' heads'],
+      [', ', s.n_head_kv, ' for keys and values'],
+      [', each of ', s.head_dim, ''],
+    ]) +
+    sizeLine('context', [
+      ['', s.n_ctx, ' tokens'],
+      [', sliding window ', s.sliding_window, ''],
+    ])
   );
 }
 

@@ -52,7 +52,8 @@ function readWhisper(r: FileReader): FileTensor[] {
     r.skip(tensor.bytes);
     tensors.push(tensor);
   }
-  if (tensors.length === 0) throw new DamagedFile('the file ends before the first weight: it was cut off, fetch it again');
+  if (tensors.length === 0)
+    throw new DamagedFile('the file ends before the first weight: it was cut off, fetch it again');
   return tensors;
 }
 
@@ -68,7 +69,13 @@ async function tensorsOfWhisper(file: string): Promise<FileTensor[]> {
   }
 }
 
-function whisperText(file: string, m: ModelInfo, tensors: FileTensor[], fileBytes: number, request: InfoRequest): string {
+function whisperText(
+  file: string,
+  m: ModelInfo,
+  tensors: FileTensor[],
+  fileBytes: number,
+  request: InfoRequest,
+): string {
   const tally = tallyOf(tensors);
   return [
     `${file}: ${m.architecture} ${m.name}`,
@@ -82,7 +89,13 @@ function whisperText(file: string, m: ModelInfo, tensors: FileTensor[], fileByte
   ].join('\n');
 }
 
-function whisperJson(file: string, m: ModelInfo, tensors: FileTensor[], fileBytes: number, request: InfoRequest): string {
+function whisperJson(
+  file: string,
+  m: ModelInfo,
+  tensors: FileTensor[],
+  fileBytes: number,
+  request: InfoRequest,
+): string {
   const tally = tallyOf(tensors);
   const object = {
     file,
@@ -139,7 +152,8 @@ export async function info(argv: readonly string[]): Promise<number> {
     return EXIT_DONE;
   }
   const request: InfoRequest = { json: has('json'), tensors: has('tensors'), metadata: has('metadata') };
-  for (const { name, shown, value } of options) if (name === 'ctx') request.ctx = integer(shown, value, 1, MOST_CONTEXT);
+  for (const { name, shown, value } of options)
+    if (name === 'ctx') request.ctx = integer(shown, value, 1, MOST_CONTEXT);
   if (operands.length === 0) throw new UsageError('no model file was given');
   let status = EXIT_DONE;
   for (const file of operands) {

@@ -110,6 +110,12 @@ export function explained(error: unknown): unknown {
 
 // ---- the model ----
 
+/** How far a model is: what is here loads, anything else may be fetched. */
+export function showLoading(line: ProgressLine, model: string | URL, loaded: number, total: number): void {
+  if (model instanceof URL) line.percent('loading', loaded, total);
+  else line.percent(`${model}, ${mb(total, 0)} MB`, loaded, total);
+}
+
 export type OpenOptions = Pick<LanguageModelCreateOptions, 'signal' | 'onOverflow'>;
 
 /** Loads the model; its download is shown on a terminal. */
@@ -117,16 +123,15 @@ export async function openLanguage(o: LanguageOptions, more: OpenOptions): Promi
   const name = namedModel(o);
   const line = new ProgressLine();
   try {
+    const model = findModelFile(name);
     return await LanguageModel.create({
       ...more,
-      model: findModelFile(name),
+      model,
       contextWindow: o.ctx,
       kvType: o.kv,
       threads: o.threads,
       monitor: (m) =>
-        m.addEventListener('downloadprogress', ({ loaded, total }) =>
-          line.show(`${name}: ${Math.round((100 * loaded) / total)}% of ${mb(total, 0)} MB`),
-        ),
+        m.addEventListener('downloadprogress', ({ loaded, total }) => showLoading(line, model, loaded, total)),
     });
   } catch (error) {
     throw modelError(name, error);

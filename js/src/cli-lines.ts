@@ -91,7 +91,9 @@ class History {
       return; // there is none yet
     }
     const newest = lines.slice(-MOST_ENTRIES);
-    this.entries = newest.map((line) => line.replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c === 'r' ? '\r' : c)));
+    this.entries = newest.map((line) =>
+      line.replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c === 'r' ? '\r' : c)),
+    );
     this.entries.reverse();
     if (lines.length > 2 * MOST_ENTRIES) this.#replace(newest);
   }
@@ -141,7 +143,8 @@ class TerminalSource implements Source {
         line,
       ],
     });
-    this.#rl.on('line', (text) => this.#give({ text }));
+    // A message of several lines comes with carriage returns between them from Node 24 on.
+    this.#rl.on('line', (text) => this.#give({ text: text.replaceAll('\r', '\n') }));
     this.#rl.on('SIGINT', () => this.#give('interrupted'));
     this.#rl.on('close', () => {
       this.#closed = true;

@@ -52,11 +52,7 @@ interface Request {
 }
 
 /** undefined: help is wanted. `output`: where what is written goes, where there is no option for it. */
-function readRequest(
-  argv: readonly string[],
-  more: Record<string, OptionSpec>,
-  output?: string,
-): Request | undefined {
+function readRequest(argv: readonly string[], more: Record<string, OptionSpec>, output?: string): Request | undefined {
   const { options, operands } = parse(argv, {
     ...{ help: HELP_SPEC, model: MODEL_SPEC, threads: THREADS_SPEC, kv: KV_SPEC, ids: { value: true } },
     ...more,
@@ -118,7 +114,7 @@ async function writeLogits(model: LocalModel, ids: number[], run: Run): Promise<
       (message) => {
         if (message.type !== 'rows') return;
         const { first, rows, data } = message.rows;
-        line.show(`logits of ${first + rows} of ${ids.length} tokens`);
+        line.percent('reading the text', first + rows, ids.length);
         written = written.then(() => out.write(new Uint8Array(data.buffer)));
         written.catch(() => {}); // is heard of when the next rows are wanted
       },
@@ -149,7 +145,7 @@ export async function logits(argv: readonly string[]): Promise<number> {
 /** The sum of -log p of ids[1..]. */
 async function score(model: LocalModel, ids: number[], run: Run, line: ProgressLine): Promise<number> {
   const scores = await evaluate(model, 'score', ids, run, (message) => {
-    if (message.type === 'evaluated') line.show(`${message.done} of ${message.total} tokens`);
+    if (message.type === 'evaluated') line.percent('reading the text', message.done, message.total);
   });
   return (scores as Float32Array).reduce((sum, logprob) => sum - logprob, 0);
 }

@@ -14,7 +14,9 @@ export function replyJson(g: Generation, loadMs: number): string {
     text: g.text,
     prompt_tokens: g.promptTokens,
     tokens: g.tokens,
-    ...(g.logprobs && { logprobs: g.logprobs.map(({ top, ...token }) => ({ ...scored(token), top: top.map(scored) })) }),
+    ...(g.logprobs && {
+      logprobs: g.logprobs.map(({ top, ...token }) => ({ ...scored(token), top: top.map(scored) })),
+    }),
     stop_reason: g.stopReason,
     timings: {
       load_ms: thousandths(loadMs),

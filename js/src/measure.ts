@@ -19,12 +19,7 @@ export async function measure(c: LanguageContext, message: MeasureMessage, task:
   const { id, ids, options = [] } = message;
   const scores = new Float32Array(ids.length - 1);
   const nRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_ROWS_BYTES / (nVocab * 4))));
-  const session = openSession(c, [
-    ...options,
-    ['n_ctx', ids.length],
-    ['n_batch', nRows],
-    ['all_logits', 1],
-  ]);
+  const session = openSession(c, [...options, ['n_ctx', ids.length], ['n_batch', nRows], ['all_logits', 1]]);
   const p = wasm.alloc(ids.length * 4);
   try {
     new Int32Array(wasm.memory.buffer, p, ids.length).set(ids);

@@ -76,7 +76,7 @@ export function terminal(args, more = {}) {
     /** Types, and waits until something is shown. */
     async type(keys, pattern) {
       child.stdin.write(keys);
-      if (pattern) await until(pattern);
+      return pattern && until(pattern);
     },
     get shown() {
       return shown;
