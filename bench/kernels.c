@@ -25,6 +25,9 @@ static void run_tile(const bench_case *c) {
 static void run_dot(const bench_case *c) {
   c->k->dot[c->packing][c->m - 1]((const uint8_t *)right, DOT_GROUPS, c->n / 32, left, 3072, units, sums, out, 256);
 }
+static void run_panel(const bench_case *c) {
+  c->k->group_panel[c->packing]((const uint8_t *)right + (1 << 19), c->n / 32, right, units);
+}
 static void run_exp(const bench_case *c) {
   memcpy(values, other, sizeof values);
   c->k->exp_sum(values, c->n, 0.125f);
@@ -76,6 +79,10 @@ int main(void) {
       for (c.m = 1; c.m <= MOST_DOT_ROWS; c.m++)
         printf("  dot %s, %d rows          %7.2f GMAC/s\n", packings[p], c.m,
                (double)(c.m * DOT_GROUPS * c.k->vw) * c.n / best_ns(run_dot, &c));
+    }
+    for (int p = 0; p < N_PACKINGS; p++) {
+      c.packing = (packing)p;
+      printf("  panel of %s            %7.3f ns an element\n", packings[p], best_ns(run_panel, &c) / (c.n * c.k->vw));
     }
     c.n = 1500;
     printf("  softmax                  %7.3f ns an element\n", best_ns(run_exp, &c) / c.n);

@@ -50,7 +50,7 @@ bool language_open(language *l, const char *path, int32_t threads, bool only_tex
     fputs("sotto: out of memory\n", stderr);
     return false;
   }
-  l->model = model_file_load(l->engine, path, only_text);
+  l->model = model_file_load(l->engine, path, only_text, !only_text);
   size_t n;
   if (l->model == NULL) return false;
   if (only_text && sotto_tokenize(l->model, "", 0, 0, NULL, 0, &n) < 0) return language_complain(l);

@@ -16,6 +16,7 @@
 
 #include "../src/formats/safetensors.h"
 #include "mapped_file.h"
+#include "terminal.h"
 
 #define CHUNK_BYTES (256 << 10)
 
@@ -93,7 +94,7 @@ const char *model_file_default(void) {
 typedef struct loading {
   sotto_engine *engine;
   sotto_model *model;
-  bool only_text;
+  bool only_text, show_progress;
   char *chunk; /* [CHUNK_BYTES] */
 } loading;
 
@@ -113,6 +114,10 @@ static bool feed_file(loading *l, const char *path, const char *name) {
   if (name != NULL && sotto_model_file(l->model, name) < 0) return complain(path, sotto_engine_error(l->engine));
   int file = open(path, O_RDONLY);
   const char *problem = file < 0 ? strerror(errno) : NULL;
+  struct stat status;
+  const double size = file >= 0 && fstat(file, &status) == 0 ? (double)status.st_size : 0;
+  double fed = 0;
+  terminal_progress progress = {0};
   while (problem == NULL && !(l->only_text && has_text(l->model))) {
     ssize_t n = read(file, l->chunk, CHUNK_BYTES);
     if (n < 0 && errno == EINTR) continue;
@@ -121,7 +126,10 @@ static bool feed_file(loading *l, const char *path, const char *name) {
     else if (n > 0 && sotto_model_feed(l->model, l->chunk, (size_t)n) < 0)
       problem = sotto_engine_error(l->engine);
     if (n <= 0) break;
+    fed += (double)n;
+    if (l->show_progress) terminal_progress_show(&progress, "loading", fed, size);
   }
+  terminal_progress_hide(&progress);
   if (problem != NULL) complain(path, problem);
   if (file >= 0) close(file);
   return problem == NULL;
@@ -199,8 +207,8 @@ static bool feed_parts(loading *l, const char *path, size_t suffix, int n_parts)
   return ok;
 }
 
-sotto_model *model_file_load(sotto_engine *engine, const char *path, bool only_text) {
-  loading l = {.engine = engine, .only_text = only_text, .chunk = malloc(CHUNK_BYTES)};
+sotto_model *model_file_load(sotto_engine *engine, const char *path, bool only_text, bool show_progress) {
+  loading l = {.engine = engine, .only_text = only_text, .show_progress = show_progress, .chunk = malloc(CHUNK_BYTES)};
   struct stat status;
   int n_parts = 0;
   const size_t suffix = model_file_split_suffix(path, &n_parts);

@@ -21,8 +21,9 @@ size_t model_file_split_suffix(const char *path, int *n_parts);
 char *model_file_part(const char *path, size_t suffix, int i, int n_parts);
 
 /* Feeds a model file, all parts of a split GGUF file (name-00001-of-00003.gguf, any of them is given), or the files of a Hugging Face
- * folder to a new model. With `only_text` no more than it takes to tokenize, and the model is not finished.
+ * folder to a new model. With `only_text` no more than it takes to tokenize, and the model is not finished; with
+ * `show_progress` a terminal shows how far each file is.
  * NULL after printing what is wrong. */
-sotto_model *model_file_load(sotto_engine *engine, const char *path, bool only_text);
+sotto_model *model_file_load(sotto_engine *engine, const char *path, bool only_text, bool show_progress);
 
 #endif

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../src/text/text_stream.h"
 #include "process.h"
+#include "terminal.h"
 
 typedef struct writer {
   reply *r;
@@ -17,7 +17,6 @@ typedef struct writer {
   sotto_session *session;
   sotto_sampler *sampler;
   text_stream *stream;
-  bool progress_shown;
 } writer;
 
 static bool complain(const char *sentence) {
@@ -42,30 +41,17 @@ void reply_free(reply *r) {
 
 /* ---- reading the prompt ---- */
 
-enum { PROGRESS_AFTER_MS = 500 };
-
-/* How far a long prompt is, on a terminal, in place of itself. */
-static void show_progress(writer *w, double begin_ms) {
-  if (process_now_ms() - begin_ms < PROGRESS_AFTER_MS || !isatty(STDERR_FILENO)) return;
-  fprintf(stderr, "\rreading the text: %d of %zu tokens ", (int)sotto_session_length(w->session), w->r->n_ids);
-  w->progress_shown = true;
-}
-
-static void hide_progress(writer *w) {
-  if (w->progress_shown) fputs("\r\033[K", stderr);
-  w->progress_shown = false;
-}
-
 /* Brings the session up to the ids; false after a failure. An interrupt leaves it where it is. */
 static bool evaluate(writer *w) {
-  const double begin_ms = process_now_ms();
+  terminal_progress progress = {0};
   sotto_status status = sotto_session_sync(w->session, w->r->ids, w->r->n_ids);
   if (status == SOTTO_OK) status = SOTTO_AGAIN;
   while (status == SOTTO_AGAIN && !process_interrupted()) {
     status = sotto_session_step(w->session);
-    if (status == SOTTO_AGAIN) show_progress(w, begin_ms);
+    if (status == SOTTO_AGAIN)
+      terminal_progress_show(&progress, "reading the text", sotto_session_length(w->session), (double)w->r->n_ids);
   }
-  hide_progress(w);
+  terminal_progress_hide(&progress);
   return status >= 0 || language_complain(w->l);
 }
 

@@ -224,7 +224,7 @@ static bool transcribe_file(const request *r, const char *name, sotto_engine *en
 static int transcribe_all(const request *r, sotto_engine *engine) {
   double begin_ms = process_now_ms();
   char *path = model_file_find(r->model);
-  sotto_model *model = path != NULL ? model_file_load(engine, path, false) : NULL;
+  sotto_model *model = path != NULL ? model_file_load(engine, path, false, !r->quiet) : NULL;
   free(path);
   if (model == NULL) return EXIT_FAILED;
   double load_ms = process_now_ms() - begin_ms;

@@ -320,7 +320,7 @@ typedef struct sotto_sampler_options {
   int32_t top_k;            /* the k likeliest; 0: all */
   float top_p;              /* the fewest likeliest with this much of the probability, (0, 1]; 1: all */
   float min_p;              /* those with at least this share of the likeliest one's probability, [0, 1]; 0: all */
-  float typical_p;          /* as top_p, those with the least surprising surprise first, (0, 1]; 1: all */
+  float typical_p;          /* as top_p, those whose surprise is nearest to the expected one first; 1: all */
   float repetition_penalty; /* divides the logits of tokens accepted before, multiplies negative ones; 1: none */
   float presence_penalty;   /* taken from the logits of tokens accepted before; 0: none */
   float frequency_penalty;  /* the same for each time that they were accepted; 0: none */

@@ -14,9 +14,9 @@ import { write } from './write.js';
 
 /** Tokens of a prompt that are evaluated in one step: fewer with larger models, so that an abort is heard soon. */
 const MOST_BATCH = 256;
-const LEAST_BATCH = 32;
-/** Weights of which MOST_BATCH tokens take less than a second. */
-const SMALL_MODEL_BYTES = 350e6;
+const LEAST_BATCH = 64;
+/** Weights up to which MOST_BATCH tokens are soon done. */
+const SMALL_MODEL_BYTES = 500e6;
 /** How long the worker may be deaf between two steps, in ms. */
 const BREATH_MS = 40;
 

@@ -42,18 +42,23 @@ static void left_item(void *context, int32_t item, int32_t thread) {
 
 /* -- tiles -- */
 
-/* Makes right panels of rows [first, first + n) of a weight of blocks. */
+/* Makes right panels of rows [first, first + n) of a weight of blocks. `row`: scratch for one of them. */
 static void right_panels(const linear_job *j, int32_t first, int32_t n, int16_t *panels, float *scales, float *row) {
   const weight *w = j->w;
-  const size_t nr = (size_t)j->c->k->nr, panel_size = (size_t)weight_pairs(w) * nr * 2;
-  for (int32_t i = 0; i < n; i++) {
-    int16_t *pairs = panels + (size_t)i / nr * panel_size + (size_t)i % nr * 2;
-    if (first + i < w->out) {
-      cpu_weight_row(j->c, w, first + i, row);
-      scales[i] = quantize_right(j->c->k, row, w->in, pairs, nr);
-    } else {
-      for (int32_t k = 0; k < weight_pairs(w); k++, pairs += 2 * nr) pairs[0] = pairs[1] = 0;
-      scales[i] = 0;
+  const kernels *kernel = j->c->k;
+  const int32_t vw = kernel->vw, nr = kernel->nr;
+  const size_t panel_size = (size_t)weight_pairs(w) * (size_t)nr * 2;
+  for (int32_t i = 0; i < n; i += vw) {
+    int16_t *columns = panels + (size_t)(i / nr) * panel_size + i % nr * 2;
+    if (w->form == FORM_PACKED && first + i < w->out &&
+        kernel->group_panel[w->packing](weight_group(j->c, w, first + i), w->in / 32, columns, scales + i))
+      continue;
+    for (int32_t l = 0; l < vw; l++) {
+      if (first + i + l < w->out)
+        cpu_weight_row(j->c, w, first + i + l, row);
+      else
+        memset(row, 0, (size_t)w->in * sizeof *row);
+      scales[i + l] = quantize_right(kernel, row, w->in, columns + 2 * l, (size_t)nr);
     }
   }
 }

@@ -51,6 +51,9 @@ typedef struct kernels {
   /* x[n] as blocks for dot: int8 or int16, units [n / 32], sums of 16 integers [n / 16]. n: a multiple of 32. */
   void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums);
 
+  /* A packed group becomes vw columns of a right panel, with their units; false, and nothing of use, where a row is zero or its squares leave f32. */
+  bool (*group_panel[N_PACKINGS])(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales);
+
   /* softmax of x[n] * factor in place without the division; returns the sum. */
   float (*exp_sum)(float *x, int32_t n, float factor);
   /* y = act(x + bias) + residual; gelu: whether; bias, residual may be NULL; y may be residual. */

@@ -3,8 +3,7 @@
 /* -- scores -- */
 
 /* Four places, m rows. */
-static inline __attribute__((always_inline)) void scores_16_of_4(const int m, const int16_t *q, int32_t d,
-                                                                 const int16_t *const k[4], float *x) {
+INLINE void scores_16_of_4(const int m, const int16_t *q, int32_t d, const int16_t *const k[4], float *x) {
   vi sum[2][4];
   UNROLL for (int r = 0; r < m; r++) UNROLL for (int p = 0; p < 4; p++) sum[r][p] = vi_zero();
   NO_UNROLL for (int32_t j = 0; j < d; j += 2 * VW) {
@@ -43,9 +42,8 @@ static void scores_16(const kv_block *b) {
   }
 }
 
-static inline __attribute__((always_inline)) void scores_8_of_4(const int m, const int16_t *q, int32_t d,
-                                                                const int8_t *const k[4], const float *const scale[4],
-                                                                float *x) {
+INLINE void scores_8_of_4(const int m, const int16_t *q, int32_t d, const int8_t *const k[4],
+                          const float *const scale[4], float *x) {
   vf sum[2][4];
   UNROLL for (int r = 0; r < m; r++) UNROLL for (int p = 0; p < 4; p++) sum[r][p] = vf_set1(0);
   NO_UNROLL for (int32_t g = 0; g < d / KV_GROUP; g++) {
@@ -146,9 +144,8 @@ static float quantize_weights(const float *x, const float *scale, int32_t begin,
 }
 
 /* Elements [e, e + 2 * VW) of rows [first, first + m). */
-static inline __attribute__((always_inline)) void values_of(const bool eight, const int m, const void *const *v,
-                                                            size_t e, const kv_block *b, int32_t first,
-                                                            const float *unit) {
+INLINE void values_of(const bool eight, const int m, const void *const *v, size_t e, const kv_block *b, int32_t first,
+                      const float *unit) {
   const int16_t *weights = b->weights + first * KV_BLOCK;
   vi sum[4][2];
   UNROLL for (int r = 0; r < m; r++) sum[r][0] = sum[r][1] = vi_zero();
@@ -173,7 +170,7 @@ static inline __attribute__((always_inline)) void values_of(const bool eight, co
   }
 }
 
-static inline __attribute__((always_inline)) void values(const bool eight, const kv_block *b) {
+INLINE void values(const bool eight, const kv_block *b) {
   const void *v[KV_BLOCK + 1];
   float scale[KV_BLOCK], unit[KV_ROWS];
   const size_t d = (size_t)b->d, group = eight ? KV_GROUP : d, n = (size_t)b->n;

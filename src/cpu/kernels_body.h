@@ -6,12 +6,20 @@
 
 #define NR (2 * VW)
 
-#if defined(__clang__)
+#if defined(PLAIN)
+#define UNROLL
+#define NO_UNROLL
+#elif defined(__clang__)
 #define UNROLL    _Pragma("clang loop unroll(full)")
 #define NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #define NO_UNROLL
+#endif
+#if defined(PLAIN)
+#define INLINE static
+#else
+#define INLINE static inline __attribute__((always_inline))
 #endif
 /* Two sums stay in registers, row after row: gcc would take the loads of all rows to the front and spill the sums. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__AVX2__)
@@ -20,9 +28,8 @@
 #define KEEP(a, b) (void)0
 #endif
 
-static inline __attribute__((always_inline)) void tile_rows(const int m, const int16_t *a, const float *unit_a,
-                                                            size_t unit_stride, const int16_t *b, const float *unit_b,
-                                                            int32_t n, int32_t n_panels, float *c, size_t ldc) {
+INLINE void tile_rows(const int m, const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b,
+                      const float *unit_b, int32_t n, int32_t n_panels, float *c, size_t ldc) {
   NO_UNROLL for (int32_t p = 0; p < n_panels; p++, unit_b += NR, c += NR) {
     const int16_t *left = a;
     const float *units = unit_a;
@@ -193,7 +200,7 @@ static inline exp_constants exp_prepare(void) {
 
 /* exp(x), x <= 88, relative error below 3e-7: 2^n by the exponent's bits, n the nearest integer to x / log 2, times a polynomial
  * on [-log 2 / 2, log 2 / 2]. Below -87 it is 1e-38. */
-static inline __attribute__((always_inline)) vf vf_exp(vf x, const exp_constants *e) {
+INLINE vf vf_exp(vf x, const exp_constants *e) {
   x = vf_max(x, e->lowest);
   const vf shifted = vf_fma(x, e->log2_e, e->magic), n = vf_sub(shifted, e->magic);
   const vf r = vf_fma(n, e->ln2_low, vf_fma(n, e->ln2_high, x));
@@ -225,7 +232,7 @@ static inline gelu_constants gelu_prepare(void) {
 }
 
 /* 0.5 x (1 + erf(x / sqrt 2)), absolute error below 1e-6 * max(1, |x|): Abramowitz and Stegun 7.1.26 for erf. */
-static inline __attribute__((always_inline)) vf vf_gelu(vf x, const gelu_constants *g) {
+INLINE vf vf_gelu(vf x, const gelu_constants *g) {
   const vf one = g->exp.c1, z = vf_mul(vf_abs(x), g->root_half);
   const vf t = vf_div(one, vf_fma(z, g->p, one));
   vf p = vf_fma(g->a5, t, g->a4);
@@ -263,8 +270,8 @@ static float exp_sum(float *x, int32_t n, float factor) {
   return total;
 }
 
-static inline __attribute__((always_inline)) void finish_rows(float *y, const float *x, int32_t n, const float *bias,
-                                                              const gelu_constants *gelu, const float *residual) {
+INLINE void finish_rows(float *y, const float *x, int32_t n, const float *bias, const gelu_constants *gelu,
+                        const float *residual) {
   for (int32_t i = 0; i < n; i += VW) {
     vf v = vf_load(x + i);
     if (bias) v = vf_add(v, vf_load(bias + i));
@@ -390,6 +397,8 @@ const kernels KERNELS = {
     .dot_bits = {DOT_BITS, DOT_BITS, DOT_BITS, DOT_BITS, 16, DOT_BITS, DOT_BITS, DOT_BITS},
     .dot = {DOTS(4), DOTS(4_M), DOTS(5), DOTS(5_M), DOTS(8), DOTS(4_K), DOTS(5_K), DOTS(6_K)},
     .quantize_blocks = quantize_blocks,
+    .group_panel = {group_panel_4, group_panel_4_M, group_panel_5, group_panel_5_M, group_panel_8, group_panel_4_K,
+                    group_panel_5_K, group_panel_6_K},
     .quantize_pairs = quantize_pairs,
     .quantize_columns = quantize_columns,
     .exp_sum = exp_sum,

@@ -17,8 +17,7 @@ typedef struct dot_constants {
 } dot_constants;
 
 /* u of vector v of a block; low and high: its bits. */
-static inline __attribute__((always_inline)) vi packed_vector(const packing p, const dot_constants *c,
-                                                              const uint8_t *low, const uint8_t *high, const int v) {
+INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *low, const uint8_t *high, const int v) {
   const int bits = packed_bits(p);
   vi u = vi_load(low + 4 * VW * (v % 4));
   u = vi_and(v < 4 ? u : vi_shr16(u, 4), c->nibble);
@@ -34,11 +33,9 @@ static inline __attribute__((always_inline)) vi packed_vector(const packing p, c
 }
 
 /* sum[a][i], a of n_groups groups `group_bytes` apart, i of n rows: of vectors [first, first + count) of a block. */
-static inline __attribute__((always_inline)) void dot_vectors(const packing p, const dot_constants *c,
-                                                              const int n_groups, const int n, const uint8_t *block,
-                                                              size_t group_bytes, const uint8_t *x, size_t stride,
-                                                              const int first, const int count,
-                                                              vi sum[2][MOST_DOT_ROWS]) {
+INLINE void dot_vectors(const packing p, const dot_constants *c, const int n_groups, const int n, const uint8_t *block,
+                        size_t group_bytes, const uint8_t *x, size_t stride, const int first, const int count,
+                        vi sum[2][MOST_DOT_ROWS]) {
   const size_t low_bytes = packed_low_bytes(p, VW);
   if (packed_bits(p) < 8 && DOT_BITS == 8) {
 #ifdef HAS_DOT8
@@ -87,10 +84,9 @@ static inline __attribute__((always_inline)) void dot_vectors(const packing p, c
   }
 }
 
-static inline __attribute__((always_inline)) void dot_groups(const packing p, const int n_groups, const int n,
-                                                             const uint8_t *w, size_t group_bytes, int32_t blocks,
-                                                             const uint8_t *x, size_t stride, const float *units,
-                                                             const uint8_t *sums, float *out, size_t stride_out) {
+INLINE void dot_groups(const packing p, const int n_groups, const int n, const uint8_t *w, size_t group_bytes,
+                       int32_t blocks, const uint8_t *x, size_t stride, const float *units, const uint8_t *sums,
+                       float *out, size_t stride_out) {
   const bool has_m = packed_m(p), has_zero = packed_zero(p) != 0;
   const int halves = packed_halves(p) ? 2 : 1, bytes_of_x = packed_bits(p) < 8 ? DOT_BITS / 8 : 2;
   const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
@@ -159,6 +155,94 @@ DOT_ALL(8)
 DOT_ALL(4_K)
 DOT_ALL(5_K)
 DOT_ALL(6_K)
+
+/* -- packed rows as columns of a right panel -- */
+
+/* What a block's (or half's) u becomes: u * factor + offset. */
+typedef struct packed_line {
+  vf factor, offset;
+} packed_line;
+
+INLINE packed_line line_of(const packing p, const uint8_t *run, const int block, const int half) {
+  packed_line line = {vf_from_f16(run), vf_set1(0)};
+  const uint8_t *s = run + (packed_m(p) ? 4 : 2) * VW;
+  if (packed_m(p)) line.offset = vf_from_f16(run + 2 * VW);
+  if (packed_k(p)) {
+    line.factor = vf_mul(line.factor, vf_from_i8(s + (packed_halves(p) ? 2 * block + half : block) * VW));
+    if (packed_m(p)) line.offset = vf_mul(line.offset, vf_mul(vf_set1(-1), vf_from_i8(s + (8 + block) * VW)));
+  }
+  if (packed_zero(p) != 0) line.offset = vf_mul(line.factor, vf_set1((float)-packed_zero(p)));
+  return line;
+}
+
+/* Element e of 4 of vector v, a lane for each row. */
+INLINE vf value_of(const packed_line *line, vi u, const int e) {
+  return vf_fma(vi_to_vf(vi_sar(vi_shl(u, 24 - 8 * e), 24)), line->factor, line->offset);
+}
+
+INLINE vi bytes_of(const packing p, const dot_constants *c, const uint8_t *block, const int v) {
+  return packed_bits(p) == 8 ? vi_load(block + 4 * VW * v)
+                             : packed_vector(p, c, block, block + packed_low_bytes(p, VW), v);
+}
+
+INLINE bool group_panel(const packing p, const uint8_t *group, int32_t blocks, int16_t *panel, float *scales) {
+  const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
+  const int run = packed_run(p);
+  vf worst = vf_set1(0), top = worst, sum = worst;
+  for (int32_t b = 0; b < blocks; b++) {
+    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, VW);
+    const uint8_t *block = at + packed_scale_bytes(p, VW) + (size_t)(b % run) * packed_block_bytes(p, VW);
+    UNROLL for (int v = 0; v < 8; v++) {
+      const packed_line line = line_of(p, at, b % run, v / 4);
+      const vi u = bytes_of(p, &c, block, v);
+      UNROLL for (int e = 0; e < 4; e++) {
+        const vf x = value_of(&line, u, e);
+        sum = vf_fma(x, x, sum);
+        top = vf_max(vf_abs(x), top);
+      }
+    }
+    if ((b + 1) % (UNIT_LENGTH / 32) == 0 || b + 1 == blocks) {
+      worst = vf_max(worst, sum);
+      sum = vf_set1(0);
+    }
+  }
+  float largest[VW], inverse[VW], squares[VW];
+  vf_store(largest, top);
+  vf_store(squares, worst);
+  for (int l = 0; l < VW; l++) {
+    if (!squares_in_range(squares[l]) || !(largest[l] < 1e18f)) return false;
+    scales[l] = fixed_unit(__builtin_sqrtf(squares[l]), largest[l], FIXED_NORM_B);
+    inverse[l] = 1.0f / scales[l];
+  }
+  const vf per_unit = vf_load(inverse);
+  for (int32_t b = 0; b < blocks; b++) {
+    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, VW);
+    const uint8_t *block = at + packed_scale_bytes(p, VW) + (size_t)(b % run) * packed_block_bytes(p, VW);
+    UNROLL for (int v = 0; v < 8; v++, panel += 4 * NR) {
+      packed_line line = line_of(p, at, b % run, v / 4);
+      line.factor = vf_mul(line.factor, per_unit), line.offset = vf_mul(line.offset, per_unit);
+      const vi u = bytes_of(p, &c, block, v);
+      vi_store(panel, vi_pair16(value_of(&line, u, 0), value_of(&line, u, 1)));
+      vi_store(panel + 2 * NR, vi_pair16(value_of(&line, u, 2), value_of(&line, u, 3)));
+    }
+  }
+  return true;
+}
+
+#define GROUP_PANEL(p)                                                                               \
+  static bool group_panel_##p(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales) { \
+    return group_panel(PACK_##p, group, blocks, panel, scales);                                      \
+  }
+GROUP_PANEL(4)
+GROUP_PANEL(4_M)
+GROUP_PANEL(5)
+GROUP_PANEL(5_M)
+GROUP_PANEL(8)
+GROUP_PANEL(4_K)
+GROUP_PANEL(5_K)
+GROUP_PANEL(6_K)
+
+/* -- rows of activations as blocks -- */
 
 static int32_t sum_lanes(vi a) {
   int32_t lanes[VW], sum = 0;

@@ -66,6 +66,7 @@ static inline vi vi_splat32(const void *p) {
 } /* 4 bytes to each lane */
 static inline vi vi_add(vi a, vi b) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] + (uint32_t)b.i[l])); }
 static inline vi vi_shl(vi a, int n) { VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] << n)); }
+static inline vi vi_sar(vi a, int n) { VEC_LANES(vi, .i[l] = a.i[l] >> n); } /* signed */
 static inline vf vi_to_vf(vi a) { VEC_LANES(vf, .f[l] = (float)a.i[l]); }
 
 static inline vi vi_and(vi a, vi b) { VEC_LANES(vi, .i[l] = a.i[l] & b.i[l]); }

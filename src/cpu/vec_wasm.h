@@ -48,6 +48,7 @@ static inline void vi_store(void *p, vi a) { wasm_v128_store(p, a); }
 static inline vi vi_splat32(const void *p) { return wasm_v128_load32_splat(p); }
 static inline vi vi_add(vi a, vi b) { return wasm_i32x4_add(a, b); }
 static inline vi vi_shl(vi a, int n) { return wasm_i32x4_shl(a, (uint32_t)n); }
+static inline vi vi_sar(vi a, int n) { return wasm_i32x4_shr(a, (uint32_t)n); }
 static inline vf vi_to_vf(vi a) { return wasm_f32x4_convert_i32x4(a); }
 static inline vi vi_and(vi a, vi b) { return wasm_v128_and(a, b); }
 static inline vi vi_or(vi a, vi b) { return wasm_v128_or(a, b); }

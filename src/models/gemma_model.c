@@ -216,7 +216,7 @@ static sotto_status append_text(gemma *g, const void *bytes, size_t size, error 
 
 /* Reads the small file that has come whole. */
 static sotto_status read_text(gemma *g, error *err) {
-  const char *text = (const char *)g->text;
+  const char *text = g->text != NULL ? (const char *)g->text : ""; /* of a file without a byte */
   if (g->kind == FILE_CONFIG) {
     if (g->have_config) return fail(err, SOTTO_ERR_ARGUMENT, "there are two configurations: give one");
     TRY(gemma_config_from_json(&g->c, text, g->n_text, err));

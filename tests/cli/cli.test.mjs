@@ -3,42 +3,20 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { env, fails, noCommand, run, scratchFolder, sotto } from './command.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-process.chdir(root);
-const sotto = path.join(root, 'build/sotto');
 const audio = (name) => path.join('tests/fixtures/audio', name);
 const model = 'models/ggml-tiny-q5_1.bin';
 const jfk = audio('jfk.wav');
 
-const noCommand = fs.existsSync(sotto) ? false : 'skip: build/sotto is missing: make native';
 const noModel = noCommand || (fs.existsSync(model) ? false : `skip: ${model} is missing: tools/fetch-models`);
 
-const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sotto-cli-'));
-after(() => fs.rmSync(scratch, { recursive: true, force: true }));
-
-const env = { ...process.env };
-delete env.SOTTO_MODEL;
-
-function run(args, options = {}) {
-  const { status, stdout, stderr, error } = spawnSync(sotto, args, { env, encoding: 'utf8', ...options });
-  if (error) throw error;
-  return { status, stdout, stderr };
-}
+const scratch = scratchFolder('cli');
 const transcribe = (...args) => run(['transcribe', '-m', model, '-l', 'en', ...args]);
 
-// Exit status 2 and one sentence that matches.
-function usage(args, pattern) {
-  const r = run(args);
-  assert.equal(r.status, 2, `${args}: ${r.stderr}`);
-  assert.equal(r.stdout, '');
-  assert.match(r.stderr, /^sotto: [^\n]+\n$/);
-  assert.match(r.stderr, pattern);
-}
+const usage = (args, pattern) => fails(2, args, pattern);
 
 // Words without case and punctuation: what a recording says, however it is encoded.
 const words = (text) => text.toLowerCase().replace(/[^a-z\s]/g, '').split(/\s+/).filter(Boolean).join(' ');

@@ -1,4 +1,4 @@
-// What the tests of the native command on language models share: running it, files, GGUF files in pieces.
+// What the tests of the native command share: running it, files, GGUF files in pieces.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -8,9 +8,10 @@ import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { splitGguf } from '../split-gguf.mjs';
 
-export const root = fileURLToPath(new URL('../..', import.meta.url));
+const root = fileURLToPath(new URL('../..', import.meta.url));
 process.chdir(root);
 export const sotto = path.join(root, 'build/sotto');
+/** The language model that comes with sotto. */
 export const model = 'assets/teller-q8_0.gguf';
 export const noCommand = fs.existsSync(sotto) ? false : 'skip: build/sotto is missing: make native';
 

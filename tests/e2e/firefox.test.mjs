@@ -1,12 +1,14 @@
-// The page in Firefox, once through: the sample becomes text, with threads.
+// The page in Firefox, once through: the sample becomes text, with threads, and a question is answered.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { serve } from '../../tools/serve.mjs';
 import { findBrowser, LONG, whyNot, WORDS } from './browser.mjs';
+import { SURE, vectors } from './chat-steps.mjs';
 
-const missing = whyNot('firefox');
-if (missing) console.log(`skip: ${missing}`);
+const missing = whyNot('firefox', { chat: true });
+const missingModel = whyNot('firefox');
+if (missing ?? missingModel) console.log(`skip: ${missing ?? missingModel}`);
 
 describe('the page in Firefox', { skip: missing, timeout: 300_000 }, () => {
   let browser, server;
@@ -22,7 +24,7 @@ describe('the page in Firefox', { skip: missing, timeout: 300_000 }, () => {
     await server?.close();
   });
 
-  test('transcribes the sample', async () => {
+  test('transcribes the sample', { skip: missingModel }, async () => {
     const page = await browser.newPage();
     const errors = [];
     page.on('pageerror', (error) => errors.push(String(error)));
@@ -35,6 +37,34 @@ describe('the page in Firefox', { skip: missing, timeout: 300_000 }, () => {
     const engine = await page.$eval('[data-testid=engine]', (element) => element.textContent);
     const cores = await page.evaluate(() => navigator.hardwareConcurrency);
     if (cores > 1) assert.match(engine, /\d+ threads/);
+    assert.deepEqual(errors, []);
+  });
+
+  test('answers, and keeps the answer', async () => {
+    const page = await browser.newPage();
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    await page.goto(`${server.url}#/chat`);
+    await page.locator('::-p-aria(Settings)').click();
+    await page.locator('dialog[open] ::-p-aria(Temperature)').wait();
+    await page.evaluate(() => {
+      const slider = document.querySelector('dialog[open] input[type=range]');
+      slider.value = '0';
+      slider.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+    await page.keyboard.press('Escape');
+    await page.locator('textarea[aria-label=Message]').fill(vectors[0].prompt);
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('[data-testid=pace]', { timeout: LONG });
+    const answer = () => page.$eval('.message.theirs .markdown', (element) => element.textContent);
+    const written = await answer();
+    assert.equal(written.slice(0, SURE), vectors[0].text.slice(0, SURE));
+    await page.waitForFunction(() => !document.querySelector('[aria-busy=true]'));
+    await new Promise((done) => setTimeout(done, 600)); // ms, longer than the pause before it is kept
+    await page.reload();
+    await page.waitForSelector('.message.theirs .markdown');
+    assert.equal(await answer(), written);
     assert.deepEqual(errors, []);
   });
 });

@@ -449,9 +449,7 @@ static void test_large(void) {
     for (int i = 0; i < 4; i++) {
       sampler *s;
       int32_t id;
-      double start = now_ms();
       CHECK(sampler_open(&s, &o[i], N, NULL) == SOTTO_OK && sampler_sample(s, logits, &id, NULL) == SOTTO_OK);
-      CHECK(now_ms() - start < 10000); /* sanitizers, and a busy machine */
       sampler_close(s);
     }
   }

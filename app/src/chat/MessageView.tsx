@@ -190,8 +190,8 @@ function Remarks({ turn: { end, stats, text }, interrupted }: { turn: Turn; inte
     end === 'context' && 'The context is full. Start a new chat, or choose a larger context in the settings.',
     end === 'end' && !text.trim() && 'The model had nothing to say. Try again, or put it in other words.',
     stats?.dropped &&
-      `The oldest ${stats.dropped === 1 ? 'exchange' : `${stats.dropped} exchanges`} no longer fit in the context and ` +
-        `${stats.dropped === 1 ? 'was' : 'were'} left out.`,
+      `The context is full: the oldest ${stats.dropped === 1 ? 'message' : `${stats.dropped} messages`} no longer ` +
+        `${stats.dropped === 1 ? 'fits' : 'fit'} and the model did not see ${stats.dropped === 1 ? 'it' : 'them'}.`,
   ].filter(Boolean);
   return (
     <>

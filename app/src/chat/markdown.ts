@@ -22,7 +22,7 @@ const marked = new Marked({
   renderer: {
     html: ({ text, block }: Tokens.HTML | Tokens.Tag) => (block ? `<p>${escape(text)}</p>` : escape(text)),
     image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
-    checkbox: ({ checked }) => `<span>${checked ? '☑' : '☐'}</span> `,
+    checkbox: ({ checked }) => `<span class="task">${checked ? '☑' : '☐'}</span> `,
     code: ({ text }) => `<pre tabindex="0"><code>${escape(text)}</code></pre>\n`,
     table(token) {
       const row = (cells: Tokens.TableCell[], tag: string) =>
@@ -49,6 +49,7 @@ const ALLOWED = {
   ],
   ALLOWED_ATTR: ['href', 'title', 'start', 'align', 'class', 'tabindex'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ADD_URI_SAFE_ATTR: ['start', 'align', 'tabindex'], // hold no addresses
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
 };

@@ -20,20 +20,22 @@ const TELLER = 'teller';
 const ABOUT_TELLER =
   'Comes with this page. A very small model that tells short children’s stories, and knows nothing else: no facts, no answers to questions.';
 
-function aboutOf({ kind, size_bytes }: ManifestModel): string {
-  const maker = kind.startsWith('gemma') ? 'By Google, trained to follow instructions. ' : '';
-  if (size_bytes < 500e6) return `${maker}Small and quick: for short texts and simple tasks.`;
-  if (size_bytes < 1.5e9) return `${maker}Knows more, at a third of the speed.`;
+function aboutOf(model: ManifestModel, all: readonly ManifestModel[]): string {
+  const lean = all.find((m) => m.name === model.name)!;
+  if (lean !== model) return `The same, less compressed than ${lean.weights.toUpperCase()}: closer to the original, and slower.`;
+  const maker = model.kind.startsWith('gemma') ? 'By Google, trained to follow instructions. ' : '';
+  if (model.size_bytes < 500e6) return `${maker}Small and quick: for short texts and simple tasks.`;
+  if (model.size_bytes < 1.5e9) return `${maker}Knows more, and takes longer.`;
   return `${maker}The most able here, and slow without a strong processor.`;
 }
 
-function entryOf(model: ManifestModel): ChatModel {
+function entryOf(model: ManifestModel, _: number, all: readonly ManifestModel[]): ChatModel {
   const { id, name, weights, size_bytes, license, license_url = '' } = model;
   const teller = id === TELLER;
   return {
     id,
     name: teller ? name : `${name} · ${weights.toUpperCase()}`,
-    about: teller ? ABOUT_TELLER : aboutOf(model),
+    about: teller ? ABOUT_TELLER : aboutOf(model, all),
     bytes: size_bytes,
     license,
     licenseUrl: license_url,

@@ -32,7 +32,7 @@ export function grouped(n: number): string {
   return n.toLocaleString('en');
 }
 
-/** "now", "5 min", "3 h", "Tue", "4 Mar", "4 Mar 2024": when something was, seen from `now`. */
+/** "now", "5 min", "3 h", "Tue", "4 Mar", "Mar 2024": when something was, seen from `now`. */
 export function when(at: number, now = Date.now()): string {
   const minutes = (now - at) / 60_000;
   const date = new Date(at);
@@ -40,8 +40,8 @@ export function when(at: number, now = Date.now()): string {
   if (minutes < 60) return `${Math.floor(minutes)} min`;
   if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h`;
   if (minutes < 6 * 24 * 60) return date.toLocaleDateString('en', { weekday: 'short' });
-  const year = date.getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric';
-  return date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year });
+  const sameYear = date.getFullYear() === new Date(now).getFullYear();
+  return date.toLocaleDateString('en-GB', { month: 'short', ...(sameYear ? { day: 'numeric' } : { year: 'numeric' }) });
 }
 
 /** 0.84 -> "0.8 s", 42.3 -> "42 s", 75 -> "1:15 min". */

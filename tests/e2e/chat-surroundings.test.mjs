@@ -1,0 +1,280 @@
+// The chat where things are missing, wrong or slow: models, networks, storage, room in the context, other tabs.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { serve } from '../../tools/serve.mjs';
+import { LONG, Pages, root, whyNot } from './browser.mjs';
+import { answered, answers, ask, greedy, inSettings, SURE, textOf, titles, vectors } from './chat-steps.mjs';
+
+const missing = whyNot('chromium', { chat: true });
+if (missing) console.log(`skip: ${missing}`);
+
+const TELLER = join(root, 'assets/teller-q8_0.gguf');
+const PROMPT = vectors[0].prompt;
+const BEGINNING = vectors[0].text.slice(0, SURE);
+
+describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, () => {
+  const pages = new Pages();
+  before(() => pages.start());
+  after(() => pages.stop());
+  const onChat = (steps, options) => pages.onPage({ path: '#/chat', ...options }, steps);
+  const models = (page) => page.getByRole('dialog', { name: 'Models' });
+  const openModels = async (page) => {
+    await page.getByRole('button', { name: /^Model/ }).click();
+    await models(page).waitFor();
+  };
+  const row = (page, name) => models(page).locator('.model').filter({ has: page.getByRole('heading', { name }) });
+
+  test('lists models with sizes and licences; the one with the page is fetched once, unloaded, removed', () =>
+    onChat(async (page) => {
+      const fetched = [];
+      page.on('request', (request) => request.url().endsWith('.gguf') && fetched.push(request.url()));
+      await greedy(page, 10);
+      await ask(page, PROMPT);
+      await openModels(page);
+      const rows = await models(page).locator('.model').allInnerTexts();
+      assert.ok(rows.length > 5);
+      for (const text of rows) assert.match(text, /\d (MB|GB) · (MIT|Gemma Terms of Use)/);
+      const teller = row(page, /^Teller/);
+      assert.match(await teller.innerText(), /In use.*in memory/s);
+      await teller.getByRole('button', { name: 'Unload' }).click();
+      await teller.getByText('On this device').waitFor();
+      await page.keyboard.press('Escape');
+      await ask(page, 'Continue the story.', 2);
+      assert.equal(fetched.length, 1, 'loaded again from what the browser keeps');
+      await openModels(page);
+      await teller.getByRole('button', { name: 'Unload' }).click();
+      await teller.getByRole('button', { name: 'Remove Teller from this device' }).click();
+      await teller.getByText('On this device').waitFor({ state: 'detached' });
+      await teller.getByRole('button', { name: 'Use' }).click();
+      await teller.getByText('In use').waitFor({ timeout: LONG });
+      assert.equal(fetched.length, 2);
+    }));
+
+  test("answers with a person's own file, under any path", async () => {
+    const server = await serve({ port: 0, folder: join(root, 'app') });
+    try {
+      await pages.onPage({ server, path: 'dist/#/chat' }, async (page) => {
+        await greedy(page, 10);
+        await openModels(page);
+        await page.getByTestId('model-files').setInputFiles(TELLER);
+        await row(page, 'teller-q8_0').getByText('In use').waitFor({ timeout: LONG });
+        await page.keyboard.press('Escape');
+        const answer = await ask(page, PROMPT);
+        assert.equal((await textOf(answer)).slice(0, SURE), BEGINNING);
+        assert.equal(await answer.locator('.author').innerText(), 'teller-q8_0');
+      });
+    } finally {
+      await server.close();
+    }
+  });
+
+  test('says what is wrong with files that are no model', () =>
+    onChat(async (page) => {
+      const file = (name, bytes = Buffer.from('not a model '.repeat(50))) => ({ name, mimeType: '', buffer: Buffer.from(bytes) });
+      const half = (await readFile(TELLER)).subarray(0, 3_000_000);
+      const cases = [
+        [[file('notes.txt')], /notes\.txt is not a model\. Choose a GGUF file, or a folder/],
+        [[file('a-00001-of-00003.gguf'), file('a-00002-of-00003.gguf')], /has 3 parts, and 2 were chosen\. Choose all/],
+        [[file('a.gguf'), file('b.gguf')], /several models\. Choose one/],
+        [[file('model.safetensors')], /config\.json is missing/],
+        [[file('fake.gguf')], /fake cannot be used\. [A-Z].{15,}\.$/],
+        [[file('half.gguf', half)], /half cannot be used\. [A-Z].{15,}\.$/],
+      ];
+      await openModels(page);
+      for (const [files, expected] of cases) {
+        await page.getByTestId('model-files').setInputFiles(files);
+        const alert = models(page).getByRole('alert').filter({ hasText: expected });
+        await alert.waitFor({ timeout: LONG });
+        assert.doesNotMatch(await alert.innerText(), /undefined|\[object|RuntimeError/);
+      }
+      await row(page, /^Teller/).getByRole('button', { name: 'Use' }).click();
+      await row(page, /^Teller/).getByText('In use').waitFor({ timeout: LONG });
+    }));
+
+  test('downloads with progress, is cancelled, and goes on from there', async () => {
+    const size = 241410624; // of the model in the manifest, in bytes
+    const bytes = await readFile(TELLER); // what comes of it is a model's beginning
+    const ranges = [];
+    const slow = createServer((request, response) => {
+      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+      ranges.push(from);
+      const headers = { 'Access-Control-Allow-Origin': '*', 'Content-Type': 'application/octet-stream', 'Content-Length': size - from };
+      if (from > 0) headers['Content-Range'] = `bytes ${from}-${size - 1}/${size}`;
+      response.writeHead(from > 0 ? 206 : 200, headers);
+      response.write(bytes.subarray(from, from === 0 ? 9 << 20 : 11 << 20)); // and then nothing more
+    });
+    await new Promise((done) => slow.listen(0, '127.0.0.1', done));
+    try {
+      await onChat(async (page, context) => {
+        await context.route(/gemma-3-270m-it-qat-Q4_0\.gguf$/, (route) => route.continue({ url: `http://127.0.0.1:${slow.address().port}/` }));
+        await openModels(page);
+        const gemma = row(page, /Gemma 3 270M · Q4_0/);
+        await gemma.getByRole('button', { name: 'Download' }).click();
+        await gemma.getByText(/[5-9]\.\d MB of 241 MB/).waitFor({ timeout: LONG }); // the browser holds some back
+        assert.match(await gemma.getByRole('progressbar').getAttribute('aria-valuenow'), /^[23]$/);
+        await gemma.getByRole('button', { name: 'Cancel' }).click();
+        await gemma.getByText(/Stopped at [5-9]\.\d MB.*goes on from there/).waitFor();
+        await page.keyboard.press('Escape');
+        await page.getByTestId('model-notice').getByRole('button', { name: 'Continue' }).click();
+        await page.getByTestId('model-progress').getByText(/of 241 MB · goes on from \d\.\d MB/).waitFor({ timeout: LONG });
+        await page.getByTestId('model-progress').getByRole('button', { name: 'Cancel' }).click();
+        assert.deepEqual(ranges.slice(0, 1), [0]);
+        assert.ok(ranges[1] >= 4 << 20, `asked for the rest from ${ranges[1]} on`);
+        // Another model is there at once.
+        await openModels(page);
+        await row(page, /^Teller/).getByRole('button', { name: 'Use' }).click();
+        await row(page, /^Teller/).getByText('In use').waitFor({ timeout: LONG });
+      });
+    } finally {
+      slow.closeAllConnections();
+      slow.close();
+    }
+  });
+
+  test('says why a model did not come, and what to do', () =>
+    onChat(
+      async (page, context) => {
+        await context.route(/\.gguf$/, (route) => route.abort('connectionfailed'));
+        const answer = await ask(page, PROMPT);
+        assert.match(await answer.locator('.notice').innerText(), /Teller could not be downloaded\. Check the connection/);
+        await page.evaluate(() => Object.defineProperty(navigator, 'onLine', { value: false, configurable: true }));
+        await answer.getByRole('button', { name: 'Try again' }).click();
+        await answered(page, 1);
+        assert.match(await answers(page).first().locator('.notice').innerText(), /You are offline, and Teller is not on this device yet/);
+        await context.unroute(/\.gguf$/);
+        await answers(page).first().getByRole('button', { name: 'Try again' }).click();
+        await answered(page, 1);
+        assert.ok((await textOf(answers(page).first())).length > 50);
+        assert.match(await answers(page).first().getByRole('group', { name: 'Versions' }).innerText(), /3\/3/);
+      },
+      { expectErrors: true },
+    ));
+
+  test('tells that the oldest turns were left out, and that a message is too long', () =>
+    onChat(async (page) => {
+      await greedy(page, 30);
+      await inSettings(page, async (dialog) => {
+        await dialog.getByLabel('Context').fill('96');
+        await dialog.getByLabel('Context').press('Tab');
+      });
+      await ask(page, PROMPT);
+      const dropped = page.getByText(/the oldest \d+ messages no longer fit and the model did not see them/);
+      assert.equal(await dropped.count(), 0);
+      let n = 1;
+      while ((await dropped.count()) === 0 && n < 6) await ask(page, 'What happened then?', ++n);
+      assert.ok(n > 1 && (await dropped.count()) === 1);
+      assert.match(await page.getByRole('meter').getAttribute('aria-valuetext'), /^\d+ of 96 tokens$/);
+      const long = await ask(page, 'Tell me a story about a dog. '.repeat(40), n + 1);
+      assert.match(await long.locator('.notice').innerText(), /96 tokens/);
+      assert.match(await long.locator('.notice').innerText(), /shorte|larger|new/i, 'what to do');
+    }));
+
+  test('opens and answers without a network, once its model is here', async () => {
+    const server = await serve({ port: 0 });
+    let open = true;
+    try {
+      await pages.onPage({ server, path: '#/chat', serviceWorkers: 'allow', expectErrors: true }, async (page) => {
+        await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+        await greedy(page, 10);
+        await ask(page, PROMPT);
+        assert.equal(
+          await page.evaluate(async () => {
+            const stores = (await caches.keys()).filter((name) => name.startsWith('page-'));
+            const kept = await Promise.all(stores.map(async (name) => (await (await caches.open(name)).keys()).map((request) => request.url)));
+            return kept.flat().filter((url) => url.endsWith('.gguf')).length;
+          }),
+          0,
+          'the model is kept once, by the package',
+        );
+        await page.waitForTimeout(600); // ms, longer than the pause before it is kept
+        await server.close();
+        open = false;
+        await page.reload();
+        await answered(page, 1);
+        assert.equal((await textOf(await ask(page, PROMPT, 2))).length > 0, true);
+      });
+    } finally {
+      if (open) await server.close();
+    }
+  });
+
+  test('works where the browser keeps nothing, and says so', () =>
+    pages.onPage({}, async (page, context) => {
+      await context.addInitScript(() => {
+        Object.defineProperty(globalThis, 'indexedDB', { get: () => undefined });
+        Object.defineProperty(globalThis, 'localStorage', {
+          get: () => {
+            throw new DOMException('denied', 'SecurityError');
+          },
+        });
+      });
+      await page.goto('about:blank');
+      await page.goto(`${pages.isolated.url}#/chat`);
+      await page.getByText('This browser does not keep conversations').waitFor();
+      await greedy(page, 10);
+      assert.equal((await textOf(await ask(page, PROMPT))).slice(0, SURE), BEGINNING);
+    }));
+
+  test('passes over what is damaged in its storage', () =>
+    onChat(async (page) => {
+      await greedy(page, 10);
+      await ask(page, PROMPT);
+      await page.waitForTimeout(600); // ms, longer than the pause before it is kept
+      await page.evaluate(async () => {
+        localStorage.setItem('chat-settings', '{"temperature":"hot","topK":-5,"model":7');
+        const db = await new Promise((done) => (indexedDB.open('sotto-chats').onsuccess = (event) => done(event.target.result)));
+        const store = db.transaction('conversations', 'readwrite').objectStore('conversations');
+        store.put(null, 'a');
+        store.put({ turns: 'none' }, 'b');
+        const turn = { id: 'x', parent: 'y', role: 'user', text: 'loop', at: 1 };
+        store.put({ id: 'c', title: 'Loop', turns: [turn, { ...turn, id: 'y', parent: 'x' }], leaf: 'x' }, 'c');
+        const last = store.put({ id: 'd', title: 5, created: 'x', turns: [{ id: 'q', parent: null, role: 'user', text: 'Half kept' }], leaf: 'gone' }, 'd');
+        await new Promise((done) => (last.onsuccess = done));
+        db.close();
+      });
+      await page.reload();
+      await page.locator('.conversation-title').first().waitFor();
+      assert.deepEqual((await titles(page)).toSorted(), ['Half kept', PROMPT]);
+      await inSettings(page, async (dialog) => assert.equal(await dialog.getByLabel('Temperature').inputValue(), '1'));
+    }));
+
+  test('shows in one tab what another one wrote', () =>
+    onChat(async (page, context) => {
+      const other = await context.newPage();
+      await other.goto(`${pages.isolated.url}#/chat`);
+      await other.locator('.welcome').waitFor();
+      await greedy(page, 10);
+      const written = await textOf(await ask(page, PROMPT));
+      await other.getByRole('link', { name: PROMPT }).click();
+      assert.equal((await textOf(answers(other).first())).trim(), written.trim());
+      await page.getByRole('button', { name: 'More', exact: true }).click();
+      await page.getByRole('button', { name: 'Delete', exact: true }).click();
+      await other.locator('.welcome').waitFor();
+    }));
+
+  test('answers without cross-origin isolation, on one thread', () =>
+    onChat(
+      async (page) => {
+        await greedy(page, 10);
+        assert.equal((await textOf(await ask(page, PROMPT))).slice(0, SURE), BEGINNING);
+        await openModels(page);
+        assert.match(await row(page, /^Teller/).innerText(), /one thread/);
+      },
+      { server: pages.plain },
+    ));
+
+  test('says that the browser has no room for the model, and answers all the same', () =>
+    onChat(async (page, context) => {
+      const devtools = await context.newCDPSession(page);
+      const origin = new URL(pages.isolated.url).origin;
+      await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 5e6 }); // bytes
+      await greedy(page, 10);
+      await ask(page, PROMPT);
+      await openModels(page);
+      await models(page).getByText(/no room to keep Teller/).waitFor();
+    }));
+});
