@@ -12,6 +12,7 @@ INLINE void scores_16_of_4(const int m, const int16_t *q, int32_t d, const int16
       const vi key = vi_load(k[p] + j);
       sum[0][p] = vi_dot16_add(sum[0][p], a, key);
       if (m > 1) sum[1][p] = vi_dot16_add(sum[1][p], b, key);
+      if (m > 1) KEEP(sum[0][p], sum[1][p]);
     }
   }
   UNROLL for (int r = 0; r < m; r++) {
@@ -135,7 +136,10 @@ static float quantize_weights(const float *x, const float *scale, int32_t begin,
   for (; i < padded; i++) product[i] = 0;
   const float whole = vf_largest(largest);
   const float unit = fixed_unit(sum + vf_sum(sums), whole > most ? whole : most, WEIGHT_SUM);
-  quantize_pairs(product, padded, unit, weights, 1);
+  const vf inverse = vf_set1(unit > 0 ? 1.0f / unit : 0);
+  for (i = 0; i < padded; i += 2 * VW)
+    vi_store(weights + i,
+             vi_narrow16(vf_mul(vf_load(product + i), inverse), vf_mul(vf_load(product + i + VW), inverse)));
   return unit;
 }
 
@@ -153,6 +157,7 @@ INLINE void values_of(const bool eight, const int m, const void *const *v, size_
       const vi w = vi_splat32(weights + r * KV_BLOCK + i);
       sum[r][0] = vi_dot16_add(sum[r][0], w, low);
       sum[r][1] = vi_dot16_add(sum[r][1], w, high);
+      KEEP(sum[r][0], sum[r][1]);
     }
   }
   UNROLL for (int r = 0; r < m; r++) {
