@@ -7,6 +7,7 @@ import { busy } from './transcribe/state.ts';
 import { Transcribe } from './transcribe/Transcribe.tsx';
 import { ChatIcon, LockIcon, Logo, SparkIcon, WarnIcon } from './ui/icons.tsx';
 import { announcement } from './ui/say.ts';
+import { chatTitle } from './ui/title.ts';
 
 const SECTIONS: { view: View; name: string; icon: () => preact.JSX.Element; title: string }[] = [
   { view: 'transcribe', name: 'Transcribe', icon: SparkIcon, title: 'sotto · speech to text on this device' },
@@ -96,7 +97,8 @@ function ChatSection({ active }: { active: boolean }) {
 }
 
 function useTitle(view: View): void {
-  const title = view === 'transcribe' && busy.value ? 'Transcribing… · sotto' : SECTIONS.find((s) => s.view === view)!.title;
+  const own = view === 'chat' ? chatTitle.value : busy.value ? 'Transcribing…' : '';
+  const title = own ? `${own} · sotto` : SECTIONS.find((s) => s.view === view)!.title;
   useEffect(() => {
     document.title = title;
   }, [title]);

@@ -32,93 +32,72 @@ INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *
   return u;
 }
 
-/* sum[a][i], a of n_groups groups `group_bytes` apart, i of n rows: of vectors [first, first + count) of a block. */
-INLINE void dot_vectors(const packing p, const dot_constants *c, const int n_groups, const int n, const uint8_t *block,
-                        size_t group_bytes, const uint8_t *x, size_t stride, const int first, const int count,
-                        vi sum[2][MOST_DOT_ROWS]) {
-  const size_t low_bytes = packed_low_bytes(p, VW);
-  if (packed_bits(p) < 8 && DOT_BITS == 8) {
+/* sum[i], i of n rows: of vectors [first, first + count) of a block. */
+INLINE void dot_vectors(const packing p, const dot_constants *c, const int n, const uint8_t *block, const uint8_t *x,
+                        size_t stride, const int first, const int count, vi sum[MOST_DOT_ROWS]) {
+  const uint8_t *high = block + packed_low_bytes(p, VW);
 #ifdef HAS_DOT8
+  if (packed_bits(p) < 8) {
     const int fitting = packed_bits(p) == 4   ? 8
                         : packed_bits(p) == 5 ? 4
-                                              : 2; /* (2^bits - 1) * 127 * 2 * fitting < 2^15 */
-    vi part[2][MOST_DOT_ROWS];
+                                              : 2; /* (2^bits - 1) * 127 * 2 each fit in 2^15 */
+    vi part[MOST_DOT_ROWS];
     UNROLL for (int v = first; v < first + count; v++) {
-      UNROLL for (int a = 0; a < n_groups; a++) {
-        const uint8_t *low = block + (size_t)a * group_bytes;
-        const vi u = packed_vector(p, c, low, low + low_bytes, v);
-        UNROLL for (int i = 0; i < n; i++) {
-          const vi product = vi_dot8(vi_splat32(x + (size_t)i * stride + 4 * v), u);
-          part[a][i] = (v - first) % fitting == 0 ? product : vi_add16(part[a][i], product);
-          if ((v - first) % fitting == fitting - 1 || v == first + count - 1)
-            sum[a][i] = vi_dot16_add(v - first < fitting ? vi_zero() : sum[a][i], part[a][i], c->ones);
-        }
+      const vi u = packed_vector(p, c, block, high, v);
+      UNROLL for (int i = 0; i < n; i++) {
+        const vi product = vi_dot8(vi_splat32(x + (size_t)i * stride + 4 * v), u);
+        part[i] = (v - first) % fitting == 0 ? product : vi_add16(part[i], product);
+        if ((v - first) % fitting == fitting - 1 || v == first + count - 1)
+          sum[i] = vi_dot16_add(v - first < fitting ? vi_zero() : sum[i], part[i], c->ones);
       }
     }
-#endif
     return;
   }
-  UNROLL for (int a = 0; a < n_groups; a++) {
-    const uint8_t *low = block + (size_t)a * group_bytes;
-    vi left[MOST_DOT_ROWS], right[MOST_DOT_ROWS];
-    UNROLL for (int i = 0; i < n; i++) left[i] = right[i] = vi_zero();
-    UNROLL for (int v = first; v < first + count; v++) {
-      vi u0, u1;
-      if (packed_bits(p) == 8) {
-        u0 = vi_load8(low + 4 * VW * v), u1 = vi_load8(low + 4 * VW * v + 2 * VW);
-      } else {
-#ifndef HAS_DOT8
-        const vi u = packed_vector(p, c, low, low + low_bytes, v);
-        u0 = vi_low8(u), u1 = vi_high8(u);
-#else
-        u0 = u1 = vi_zero();
 #endif
-      }
-      UNROLL for (int i = 0; i < n; i++) {
-        const vi four = vi_splat64(x + (size_t)i * stride + 8 * v);
-        left[i] = vi_dot16_add(left[i], four, u0);
-        right[i] = vi_dot16_add(right[i], four, u1);
-      }
+  vi left[MOST_DOT_ROWS], right[MOST_DOT_ROWS];
+  UNROLL for (int i = 0; i < n; i++) left[i] = right[i] = vi_zero();
+  UNROLL for (int v = first; v < first + count; v++) {
+    vi u0 = vi_load8(block + 4 * VW * v), u1 = vi_load8(block + 4 * VW * v + 2 * VW);
+#ifndef HAS_DOT8
+    if (packed_bits(p) < 8) {
+      const vi u = packed_vector(p, c, block, high, v);
+      u0 = vi_low8(u), u1 = vi_high8(u);
     }
-    UNROLL for (int i = 0; i < n; i++) sum[a][i] = vi_add_pairs(left[i], right[i]);
+#endif
+    UNROLL for (int i = 0; i < n; i++) {
+      const vi four = vi_splat64(x + (size_t)i * stride + 8 * v);
+      left[i] = vi_dot16_add(left[i], four, u0);
+      right[i] = vi_dot16_add(right[i], four, u1);
+    }
   }
+  UNROLL for (int i = 0; i < n; i++) sum[i] = vi_add_pairs(left[i], right[i]);
 }
 
-INLINE void dot_groups(const packing p, const int n_groups, const int n, const uint8_t *w, size_t group_bytes,
-                       int32_t blocks, const uint8_t *x, size_t stride, const float *units, const uint8_t *sums,
-                       float *out, size_t stride_out) {
+INLINE void dot_group(const packing p, const int n, const uint8_t *w, int32_t blocks, const uint8_t *x, size_t stride,
+                      const float *units, const uint8_t *sums, float *out, size_t stride_out) {
   const bool has_m = packed_m(p), has_zero = packed_zero(p) != 0;
   const int halves = packed_halves(p) ? 2 : 1, bytes_of_x = packed_bits(p) < 8 ? DOT_BITS / 8 : 2;
   const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
-  const size_t sums_row = 8 * (size_t)blocks;
-  vf total[2][MOST_DOT_ROWS];
-  UNROLL for (int a = 0; a < n_groups; a++) UNROLL for (int i = 0; i < n; i++) total[a][i] = vf_set1(0);
+  vf total[MOST_DOT_ROWS];
+  UNROLL for (int i = 0; i < n; i++) total[i] = vf_set1(0);
   const float *const end = units + blocks;
   NO_UNROLL while (units != end) {
-    vf d[2], m[2];
-    UNROLL for (int a = 0; a < n_groups; a++) {
-      d[a] = vf_from_f16(w + (size_t)a * group_bytes);
-      m[a] = has_m ? vf_from_f16(w + (size_t)a * group_bytes + 2 * VW) : d[a];
-    }
-    const uint8_t *s = w + (has_m ? 4 : 2) * VW, *block = w + packed_scale_bytes(p, VW);
+    const vf d = vf_from_f16(w), m = has_m ? vf_from_f16(w + 2 * VW) : d;
+    const uint8_t *scale = w + (has_m ? 4 : 2) * VW, *block = w + packed_scale_bytes(p, VW);
     NO_UNROLL for (int b = 0; b < packed_run(p); b++) {
       UNROLL for (int h = 0; h < halves; h++) {
-        vi sum[2][MOST_DOT_ROWS];
-        dot_vectors(p, &c, n_groups, n, block, group_bytes, x, stride, h * 8 / halves, 8 / halves, sum);
-        UNROLL for (int a = 0; a < n_groups; a++) {
-          const uint8_t *scale = s + (size_t)a * group_bytes + h * VW;
-          const vf factor = packed_k(p) ? vf_mul(d[a], vf_from_i8(scale)) : d[a];
-          const vf offset = packed_k(p) && has_m ? vf_mul(m[a], vf_from_i8(scale + 8 * VW)) : m[a];
-          UNROLL for (int i = 0; i < n; i++) {
-            const uint8_t *sum_of_x = sums + (size_t)i * sums_row + 4 * h;
-            const vi all = has_zero ? vi_add(sum[a][i], vi_splat32(sum_of_x)) : sum[a][i];
-            total[a][i] =
-                vf_fma(vf_mul(vi_to_vf(all), vf_splat(units + (size_t)i * (size_t)blocks)), factor, total[a][i]);
-            if (has_m) total[a][i] = vf_fma(offset, vf_from_bits(vi_splat32(sum_of_x)), total[a][i]);
-          }
+        vi sum[MOST_DOT_ROWS];
+        dot_vectors(p, &c, n, block, x, stride, h * 8 / halves, 8 / halves, sum);
+        const vf factor = packed_k(p) ? vf_mul(d, vf_from_i8(scale)) : d;
+        const vf offset = packed_k(p) && has_m ? vf_mul(m, vf_from_i8(scale + 8 * VW)) : m;
+        UNROLL for (int i = 0; i < n; i++) {
+          const uint8_t *sum_of_x = sums + 8 * (size_t)i * (size_t)blocks + 4 * h;
+          const vi all = has_zero ? vi_add(sum[i], vi_splat32(sum_of_x)) : sum[i];
+          total[i] = vf_fma(vf_mul(vi_to_vf(all), vf_splat(units + (size_t)i * (size_t)blocks)), factor, total[i]);
+          if (has_m) total[i] = vf_fma(offset, vf_from_bits(vi_splat32(sum_of_x)), total[i]);
         }
+        scale += VW;
       }
-      s += halves * VW;
       block += packed_block_bytes(p, VW);
       x += 32 * bytes_of_x;
       sums += 4 * halves;
@@ -126,21 +105,16 @@ INLINE void dot_groups(const packing p, const int n_groups, const int n, const u
     }
     w += packed_run_bytes(p, VW);
   }
-  UNROLL for (int i = 0; i < n; i++) UNROLL for (int a = 0; a < n_groups; a++)
-      vf_store(out + (size_t)i * stride_out + a * VW, total[a][i]);
+  UNROLL for (int i = 0; i < n; i++) vf_store(out + (size_t)i * stride_out, total[i]);
 }
 
-/* One row goes along two groups at once: what is broadcast serves both. */
+/* Group by group: two at once would share what is broadcast, but two streams of a few KB each leave the memory's prefetching behind (SPEED.md). */
 #define DOT(name, p, n)                                                                              \
   static void name(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x, size_t stride, \
                    const float *units, const void *sums, float *out, size_t stride_out) {            \
     const size_t bytes = packed_group_bytes(p, 32 * blocks, VW);                                     \
-    if (n == 1) {                                                                                    \
-      for (; n_groups >= 2; n_groups -= 2, w += 2 * bytes, out += 2 * VW)                            \
-        dot_groups(p, 2, n, w, bytes, blocks, x, stride, units, sums, out, stride_out);              \
-    }                                                                                                \
     for (; n_groups > 0; n_groups--, w += bytes, out += VW)                                          \
-      dot_groups(p, 1, n, w, bytes, blocks, x, stride, units, sums, out, stride_out);                \
+      dot_group(p, n, w, blocks, x, stride, units, sums, out, stride_out);                           \
   }
 #define DOT_ALL(p)              \
   DOT(dot_##p##_1, PACK_##p, 1) \

@@ -72,6 +72,24 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
     }
   });
 
+  test('opens the files of a Hugging Face folder', () =>
+    onChat(async (page) => {
+      // Weights by chance, in the shape of Gemma 3: what it writes makes no sense.
+      const files = ['golden/gemma3-1b-shape/model.safetensors', 'golden/gemma3-1b-shape/config.json', 'teller/tokenizer.model'];
+      await greedy(page, 12);
+      await openModels(page);
+      await page.getByTestId('model-files').setInputFiles(files.map((file) => join(root, 'tests/fixtures', file)));
+      const mine = row(page, 'Model from a folder');
+      await mine.getByText('In use').waitFor({ timeout: LONG });
+      assert.match(await mine.innerText(), /Your own model, 3 files\./);
+      await page.keyboard.press('Escape');
+      const answer = await ask(page, 'Hello.');
+      await answer.getByRole('button', { name: 'Answer again' }).waitFor();
+      assert.equal(await answer.locator('.notice').count(), 0);
+      assert.match(await page.getByRole('meter').getAttribute('aria-valuetext'), /^\d+ of /);
+      assert.equal(await answer.locator('.author').innerText(), 'Model from a folder');
+    }));
+
   test('says what is wrong with files that are no model', () =>
     onChat(async (page) => {
       const file = (name, bytes = Buffer.from('not a model '.repeat(50))) => ({ name, mimeType: '', buffer: Buffer.from(bytes) });

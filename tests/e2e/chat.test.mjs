@@ -1,9 +1,11 @@
 // A conversation as a person has it, in Chromium, with the model that comes with the page.
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { LONG, Pages, whyNot } from './browser.mjs';
+import { gzipSync } from 'node:zlib';
+import { LONG, Pages, root, whyNot } from './browser.mjs';
 import {
   answered,
   answers,
@@ -45,7 +47,17 @@ describe('a conversation', { skip: missing, timeout: 290_000 }, () => {
       assert.match(page.url(), /#\/chat\/[\w-]+$/);
       assert.deepEqual(await titles(page), ['Tell me a story about a dog and a ball.']);
       assert.equal(fetched.length, 1);
+      assert.equal(await page.title(), 'Tell me a story about a dog and a ball. · sotto');
     }));
+
+  test('the page has at most 150 KB of JavaScript, compressed, beside the engine', async () => {
+    const folder = join(root, 'app/dist/assets');
+    const scripts = (await readdir(folder)).filter((name) => name.endsWith('.js') && !/^(worker|thread)-/.test(name));
+    assert.ok(scripts.some((name) => name.startsWith('Chat-')), 'the chat comes on its own');
+    let size = 0;
+    for (const name of scripts) size += gzipSync(await readFile(join(folder, name))).length;
+    assert.ok(size < 150_000, `${size} bytes`);
+  });
 
   test('answers as the reference, and goes on', () =>
     onChat(async (page) => {

@@ -1,7 +1,7 @@
 /* One message or answer, and what can be done with it. */
 
 import { memo } from 'preact/compat';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CopyButton } from '../ui/CopyButton.tsx';
 import { useFit } from '../ui/fit.ts';
 import { AgainIcon, LeftIcon, PenIcon, RightIcon, WarnIcon } from '../ui/icons.tsx';
@@ -72,8 +72,8 @@ function EditField({ turn, close, busy }: { turn: Turn; close: () => void; busy:
   const [text, setText] = useState(turn.text);
   const area = useRef<HTMLTextAreaElement>(null);
   useFit(area, text);
-  useEffect(() => {
-    area.current!.focus();
+  useLayoutEffect(() => {
+    area.current!.focus(); // before the next key
     area.current!.setSelectionRange(text.length, text.length);
   }, []);
   const submit = () => {

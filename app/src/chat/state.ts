@@ -9,6 +9,7 @@ import type { Message } from 'sotto';
 import { go, place } from '../route.ts';
 import { saveFile } from '../ui/files.ts';
 import { announcement } from '../ui/say.ts';
+import { chatTitle } from '../ui/title.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 import { chosen, ready, settings, writerFailed } from './model-state.ts';
 import { onOthers, readAll, readOne, remove, write } from './store.ts';
@@ -300,6 +301,9 @@ export async function begin(): Promise<void> {
     // An address of a conversation that is not here, or not any more.
     const { view, id } = place.value;
     if (view === 'chat' && id && !conversations.value.some((c) => c.id === id)) go('chat', '', { replace: true });
+  });
+  effect(() => {
+    chatTitle.value = answering.value ? 'Writing…' : current.value.title;
   });
   onOthers((id) => void takeFromOthers(id));
   addEventListener('pagehide', keepAll);

@@ -2,7 +2,7 @@
  * Only the row that the keyboard is on can be reached by Tab, so a long text is one stop. */
 
 import { useSignal, type Signal } from '@preact/signals';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { memo } from 'preact/compat';
 import type { Segment } from './engine.ts';
 import { FORMATS, textOf, writeAs } from './save.ts';
@@ -166,9 +166,9 @@ function Editor({ text, index, finish }: { text: string; index: number; finish: 
     element.style.height = 'auto';
     element.style.height = `${element.scrollHeight}px`;
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     fit();
-    area.current!.focus();
+    area.current!.focus(); // before the next key
     area.current!.setSelectionRange(text.length, text.length);
   }, []);
   return (
