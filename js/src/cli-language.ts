@@ -27,7 +27,7 @@ export const KV_SPEC: OptionSpec = { value: true };
 export const HELP_SPEC: OptionSpec = { letter: 'h' };
 
 export const MODEL_HELP = `  -m, --model MODEL       GGUF file (of a split one, any part), folder as on Hugging Face, address, or name
-                          such as gemma-3-270m-q4_0, which is fetched once; by default what
+                          such as gemma-3-270m-q4_0 (sotto models lists them); by default what
                           SOTTO_LANGUAGE_MODEL says, else the small story teller that comes with sotto`;
 export const THREADS_HELP = '  -t, --threads N         threads to use (default: one for each core, at most 8)';
 export const KV_HELP =

@@ -7,6 +7,7 @@ import { EXIT_USAGE } from './cli-common.js';
 import { generate } from './cli-generate.js';
 import { info } from './cli-info.js';
 import { logits, perplexity } from './cli-measure.js';
+import { models } from './cli-models.js';
 import { detokenize, tokenize } from './cli-tokenize.js';
 import { transcribe } from './cli-transcribe.js';
 import { VERSION } from './models.gen.js';
@@ -18,6 +19,7 @@ Speech recognition with Whisper models and text with Gemma models, on this machi
   generate      goes on with a text, or answers it
   chat          a conversation with a language model
   info          describes a model file
+  models        lists the models that can be named
 
   tokenize      token ids of a text
   detokenize    text of token ids
@@ -36,6 +38,7 @@ const COMMANDS: Record<string, (argv: readonly string[]) => Promise<number>> = {
   generate,
   chat,
   info,
+  models,
   tokenize,
   detokenize,
   logits,
