@@ -16,7 +16,7 @@
 #include "../base/base.h"
 
 #define KV_ROWS    32       /* rows of a block, at most */
-#define KV_BLOCK   128      /* and places: a stretch of the matrix kernel */
+#define KV_BLOCK   128      /* and places */
 #define KV_GROUP   32       /* KV_Q8_0: elements that share a scale */
 #define WEIGHT_SUM 65000.0f /* times 32768, with KV_BLOCK roundings: less than 2^31 */
 
