@@ -50,9 +50,16 @@ export function App() {
         </div>
         <ChatSection active={view === 'chat'} />
       </main>
-      <div class="sr-only" role="status" aria-live="polite">
-        {announcement}
-      </div>
+      <Live />
+    </div>
+  );
+}
+
+/** Says what is announced, each time once: `announcement` itself in the tree would be written a second time with the frame. */
+function Live() {
+  return (
+    <div class="sr-only" role="status" aria-live="polite">
+      {announcement.value}
     </div>
   );
 }
