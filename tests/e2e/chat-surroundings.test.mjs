@@ -74,19 +74,18 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
 
   test('opens the files of a Hugging Face folder', () =>
     onChat(async (page) => {
-      // Weights by chance, in the shape of Gemma 3: what it writes makes no sense.
+      // Weights by chance, in the shape of Gemma 3, with the first 1024 tokens alone: it writes, but makes no sense.
       const files = ['golden/gemma3-1b-shape/model.safetensors', 'golden/gemma3-1b-shape/config.json', 'teller/tokenizer.model'];
       await greedy(page, 12);
+      await inSettings(page, (dialog) => dialog.getByRole('switch', { name: /Continue plain text/ }).check());
       await openModels(page);
       await page.getByTestId('model-files').setInputFiles(files.map((file) => join(root, 'tests/fixtures', file)));
       const mine = row(page, 'Model from a folder');
       await mine.getByText('In use').waitFor({ timeout: LONG });
       assert.match(await mine.innerText(), /Your own model, 3 files\./);
       await page.keyboard.press('Escape');
-      const answer = await ask(page, 'Hello.');
-      await answer.getByRole('button', { name: 'Answer again' }).waitFor();
-      assert.equal(await answer.locator('.notice').count(), 0);
-      assert.match(await page.getByRole('meter').getAttribute('aria-valuetext'), /^\d+ of /);
+      const answer = await ask(page, 'Once upon a time there was a little girl');
+      assert.ok((await textOf(answer)).length > 0);
       assert.equal(await answer.locator('.author').innerText(), 'Model from a folder');
     }));
 
@@ -123,7 +122,11 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
       const headers = { 'Access-Control-Allow-Origin': '*', 'Content-Type': 'application/octet-stream', 'Content-Length': size - from };
       if (from > 0) headers['Content-Range'] = `bytes ${from}-${size - 1}/${size}`;
       response.writeHead(from > 0 ? 206 : 200, headers);
-      response.write(bytes.subarray(from, from === 0 ? 9 << 20 : undefined)); // and then nothing more
+      // Some at once, then ever a little, as browsers hold the last bytes back; from the end of these bytes on nothing more.
+      let at = from + (6 << 20);
+      response.write(bytes.subarray(from, at));
+      const timer = setInterval(() => response.write(bytes.subarray(at, (at += 64 << 10))), 50);
+      response.on('close', () => clearInterval(timer));
     });
     await new Promise((done) => slow.listen(0, '127.0.0.1', done));
     try {
@@ -132,13 +135,13 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
         await openModels(page);
         const gemma = row(page, /Gemma 3 270M · Q4_0/);
         await gemma.getByRole('button', { name: 'Download' }).click();
-        await gemma.getByText(/[5-9]\.\d MB of 241 MB/).waitFor({ timeout: LONG }); // the browser holds some back
-        assert.match(await gemma.getByRole('progressbar').getAttribute('aria-valuenow'), /^[23]$/);
+        await gemma.getByText(/([5-9]\.\d|1\d) MB of 241 MB/).waitFor({ timeout: LONG });
+        assert.match(await gemma.getByRole('progressbar').getAttribute('aria-valuenow'), /^[2-5]$/);
         await gemma.getByRole('button', { name: 'Cancel' }).click();
-        await gemma.getByText(/Stopped at [5-9]\.\d MB.*goes on from there/).waitFor();
+        await gemma.getByText(/Stopped at [\d.]+ MB.*goes on from there/).waitFor();
         await page.keyboard.press('Escape');
         await page.getByTestId('model-notice').getByRole('button', { name: 'Continue' }).click();
-        await page.getByTestId('model-progress').getByText(/of 241 MB · goes on from \d\.\d MB/).waitFor({ timeout: LONG });
+        await page.getByTestId('model-progress').getByText(/of 241 MB · goes on from [\d.]+ MB/).waitFor({ timeout: LONG });
         await page.getByTestId('model-progress').getByRole('button', { name: 'Cancel' }).click();
         assert.deepEqual(ranges.slice(0, 1), [0]);
         assert.ok(ranges[1] >= 4 << 20, `asked for the rest from ${ranges[1]} on`);
@@ -156,14 +159,15 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
   test('says why a model did not come, and what to do', () =>
     onChat(
       async (page, context) => {
-        await context.route(/\.gguf$/, (route) => route.abort('connectionfailed'));
+        let cut = true;
+        await context.route(/\.gguf$/, (route) => (cut ? route.abort('connectionfailed') : route.continue()));
         const answer = await ask(page, PROMPT);
         assert.match(await answer.locator('.notice').innerText(), /Teller could not be downloaded\. Check the connection/);
         await page.evaluate(() => Object.defineProperty(navigator, 'onLine', { value: false, configurable: true }));
         await answer.getByRole('button', { name: 'Try again' }).click();
         await answered(page, 1);
         assert.match(await answers(page).first().locator('.notice').innerText(), /You are offline, and Teller is not on this device yet/);
-        await context.unroute(/\.gguf$/);
+        cut = false;
         await answers(page).first().getByRole('button', { name: 'Try again' }).click();
         await answered(page, 1);
         assert.ok((await textOf(answers(page).first())).length > 50);

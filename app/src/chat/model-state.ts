@@ -52,16 +52,19 @@ const same = (a: [ChatModel, number | null] | null, b: [ChatModel, number | null
 export async function ready(signal: AbortSignal): Promise<Writer> {
   const wanted: [ChatModel, number | null] = [chosen.value, settings.value.contextWindow];
   if (writer && same(opened, wanted)) return writer;
-  if (!pending || !same(pending.of, wanted)) {
-    pending?.abort.abort();
+  if (!pending || pending.abort.signal.aborted || !same(pending.of, wanted)) {
+    const before = pending;
+    before?.abort.abort();
     close();
     const abort = new AbortController();
-    pending = { promise: open(wanted, abort.signal), abort, of: wanted };
-    const mine = pending;
+    // One after the other: what came of a download is kept before the next one looks for it.
+    const promise = Promise.allSettled([before?.promise]).then(() => open(wanted, abort.signal));
+    const mine = { promise, abort, of: wanted };
+    pending = mine;
     const over = () => {
       if (pending === mine) pending = null;
     };
-    mine.promise.then(over, over);
+    promise.then(over, over);
   }
   const { promise, abort } = pending;
   const onAbort = () => abort.abort(signal.reason);
