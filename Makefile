@@ -156,7 +156,7 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 WASM_TESTS := attention audio gemma gemma_ops golden kernels linear_types quant rules sampler session teller text
 WASM_TESTS_simd-single := base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
 WASM_TESTS_simd-threads := pool
-WASM_TESTS_relaxed-threads := pool model_types
+WASM_TESTS_relaxed-threads := pool model_types attention_model
 WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)
 WASM_TEST_FLAGS := -isystem tests/wasm/include -Dmain=test_main
 WASM_TEST_LDFLAGS_simd-threads := -Wl,--wrap=pool_open,--wrap=pool_close

@@ -4,7 +4,8 @@
 // A round evaluates each number of --prefill at once (in an empty context but for the token that begins texts), after the first of them
 // --decode tokens one by one, greedily; one round more, the first, warms the JIT. Rates: best, then the median in brackets. Loading: to the
 // first token, from where the model is kept (Chromium: the Cache API, checked by SHA-256; else the file) and from its bytes in memory.
-// Memory: the engine's linear memory, and the peak of the renderer or process before anything is loaded twice.
+// Memory: the engine's linear memory, and the peak of the renderer or process before anything is loaded twice; limit, which the engine is to
+// stay under: 1.15 times the file, what a conversation takes, and 64 MB.
 //
 // "of floor": the share of a time that the multiplications alone take at the rate of the best kernel with operands in cache, or reading the
 // weights from memory, whichever is longer; see CEILINGS.
@@ -26,14 +27,20 @@ const CEILINGS = {
   native: { decode: [135e9, 268e9], prefill: [185e9, 368e9], memory: [34.5e9, 36e9] },
 };
 
-/** Shares of the floor of a row, for thread counts whose ceilings are known. */
-function shares({ where, threads, parameters, table_parameters, weight_bytes, prefill, decode }) {
-  if (!parameters || threads > 2) return {};
+/** Tokens that a conversation of the package has room for, if nothing else is said. */
+const PACKAGE_CONTEXT = 4096;
+
+/** What a row is measured against, for the model that `info` describes. */
+function bounds({ where, threads, session_bytes, prefill, decode }, info) {
+  const memory_limit_bytes = 1.15 * info.file_bytes + (session_bytes ?? info.contexts[0].f16_bytes) + 64e6;
+  if (threads > 2) return { memory_limit_bytes };
   const of = (name) => CEILINGS[where === 'native' ? 'native' : 'wasm'][name][threads - 1];
-  const floor_ms = (multiplications, rate) => 1e3 * Math.max(multiplications / rate, weight_bytes / of('memory'));
-  const layers = parameters - table_parameters;
+  const floor_ms = (multiplications, rate) => 1e3 * Math.max(multiplications / rate, info.weight_bytes / of('memory'));
+  const table_parameters = info.n_vocab * info.d_model; // of the embedding, which is also the output's matrix: once a prefill
+  const layers = info.n_parameters - table_parameters;
   return {
-    decode_share_of_floor: floor_ms(parameters, of('decode')) / decode.ms_per_token.best,
+    memory_limit_bytes,
+    decode_share_of_floor: floor_ms(info.n_parameters, of('decode')) / decode.ms_per_token.best,
     prefill_shares_of_floor: prefill.map(({ n, ms }) => floor_ms(n * layers + table_parameters, of('prefill')) / ms.best),
   };
 }
@@ -44,7 +51,6 @@ async function native(model, { prefill, decode, rounds, loads }, threads) {
   for (const [i, n] of prefill.entries()) {
     runs.push(await sotto('bench', '--prefill', String(n), '--decode', String(i === 0 ? decode : 0), '--rounds', String(rounds)));
   }
-  const info = JSON.parse(await output(path.join(root, 'build/sotto'), ['info', '--json', model]));
   const first_tokens = [];
   for (let i = 0; i < loads; i++) {
     const { timings } = await sotto('generate', '-p', '1', '-n', '1', '--temperature', '0');
@@ -55,8 +61,7 @@ async function native(model, { prefill, decode, rounds, loads }, threads) {
     prefill: runs.map((run) => ({ n: run.n_prefill, ms: { median: run.prefill_ms, best: (1e3 * run.n_prefill) / run.prefill_tokens_per_s_best } })),
     decode: { n: decode, ms_per_token: { median: runs[0].decode_ms / decode, best: 1e3 / runs[0].decode_tokens_per_s_best } },
     loads: loads > 0 ? { kept: { load_ms: median(runs.map((run) => run.load_ms)), first_token_ms: median(first_tokens) } } : undefined,
-    resident_bytes: Math.max(...runs.map((run) => run.peak_memory_bytes)),
-    parameters: info.n_parameters, table_parameters: info.n_vocab * info.d_model, weight_bytes: runs[0].weight_bytes,
+    resident_bytes: Math.max(...runs.map((run) => run.peak_memory_bytes)), session_bytes: Math.max(...runs.map((run) => run.session_bytes)),
   };
 }
 
@@ -93,9 +98,10 @@ async function* chromium(file, options, threadCounts) {
 /** Rows of one model; `progress(row)` is told of each as it comes. */
 async function benchModel(file, options, { where, threads: threadCounts }, progress) {
   const rows = [];
+  const info = JSON.parse(await output(path.join(root, 'build/sotto'), ['info', '--json', '--ctx', String(PACKAGE_CONTEXT), file]));
   const add = (place, row) => {
     const whole = { model: path.basename(file), model_bytes: statSync(file).size, where: place, ...row };
-    rows.push({ ...whole, ...shares(whole) });
+    rows.push({ ...whole, ...bounds(whole, info) });
     progress(rows.at(-1));
   };
   const homes = { native, node };
@@ -146,14 +152,14 @@ export function gemmaTable({ rows }) {
   const sizes = rows[0]?.prefill.map(({ n }) => n) ?? [];
   const head = [
     'model', 'where', 'variant', 'threads', ...sizes.flatMap((n) => [`prefill ${n}/s`, 'of floor']), 'decode/s', 'of floor',
-    'kept to 1st token ms', 'bytes to it ms', 'linear MB', 'process MB',
+    'kept to 1st token ms', 'bytes to it ms', 'linear MB', 'process MB', 'limit MB',
   ];
   const cells = (row) => [
     row.model.replace(/\.gguf$/, ''), row.where, row.variant, row.threads,
     ...row.prefill.flatMap(({ n, ms }, i) => [rate(ms, n), percent(row.prefill_shares_of_floor?.[i])]),
     rate(row.decode.ms_per_token), percent(row.decode_share_of_floor),
     shown(row.loads?.kept.first_token_ms ?? row.first_token_ms), shown(row.loads?.from_bytes?.first_token_ms),
-    megabytes(row.memory_bytes), megabytes(row.renderer_bytes ?? row.resident_bytes),
+    megabytes(row.memory_bytes), megabytes(row.renderer_bytes ?? row.resident_bytes), megabytes(row.memory_limit_bytes),
   ];
   return table(head, rows.map(cells));
 }

@@ -78,11 +78,12 @@ int main(void) {
       c.packing = (packing)p;
       for (c.m = 1; c.m <= MOST_DOT_ROWS; c.m++)
         printf("  dot %s, %d rows          %7.2f GMAC/s\n", packings[p], c.m,
-               (double)(c.m * DOT_GROUPS * c.k->vw) * c.n / best_ns(run_dot, &c));
+               (double)(c.m * DOT_GROUPS * c.k->group) * c.n / best_ns(run_dot, &c));
     }
     for (int p = 0; p < N_PACKINGS; p++) {
       c.packing = (packing)p;
-      printf("  panel of %s            %7.3f ns an element\n", packings[p], best_ns(run_panel, &c) / (c.n * c.k->vw));
+      printf("  panel of %s            %7.3f ns an element\n", packings[p],
+             best_ns(run_panel, &c) / (c.n * c.k->group));
     }
     c.n = 1500;
     printf("  softmax                  %7.3f ns an element\n", best_ns(run_exp, &c) / c.n);

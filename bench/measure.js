@@ -114,13 +114,13 @@ async function text(sotto, what) {
       n_decode = Math.min(n_decode, timings.nDecode); // a model may end its text
     }
   }
-  const { variant, isa, threads, cached, model } = session.info;
+  const { variant, isa, threads, cached } = session.info;
   await session.destroy();
   return {
     variant, isa, threads, cached, load_ms, first_token_ms,
     prefill: what.prefill.map((n, i) => ({ n, ms: ofTimes(prefills[i]) })),
     decode: { n: n_decode, ms_per_token: ofTimes(decodes) },
-    memory_bytes, parameters: model.nParameters, table_parameters: model.nVocab * model.nTextState, weight_bytes: model.weightBytes,
+    memory_bytes,
   };
 }
 

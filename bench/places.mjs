@@ -58,11 +58,18 @@ function peakResident(profile) {
 /** Chromium with one profile, whose caches last until close(). Undefined: it is not installed. */
 export async function openChromium() {
   const executablePath = findBrowser('chromium');
-  if (!executablePath) return undefined;
+  if (!executablePath) {
+    console.error('skip: chromium is not installed');
+    return undefined;
+  }
   const { chromium } = await import('playwright-core');
   const server = await serve({ folder: root, port: 0 });
   const links = [];
   const profile = mkdtempSync(path.join(tmpdir(), 'sotto-bench-'));
+  const tidy = () => {
+    for (const file of [profile, ...links]) rmSync(file, { recursive: true, force: true });
+  };
+  process.once('exit', tidy); // interrupted, too
   return {
     /** Runs window.bench(kind, what) of page.html in a browser of its own. */
     async run(kind, what) {
@@ -89,8 +96,8 @@ export async function openChromium() {
     },
     async close() {
       await server.close();
-      for (const link of links) rmSync(link);
-      rmSync(profile, { recursive: true, force: true });
+      tidy();
+      process.off('exit', tidy);
     },
   };
 }

@@ -37,8 +37,9 @@ static inline tensor tensor_rows(tensor t, int32_t first, int32_t n) {
 
 typedef enum activation { ACT_NONE = 0, ACT_GELU_ERF = 1 } activation;
 
-/* Which places a query sees: query i the length[i] places slots[i * slot_stride + first[i] ...]. It is a table, so that sequences share their
- * common past and are reordered without copying, and so that rings need no kernel of their own. */
+/* Which places a query sees: query i the length[i] places slots[i * slot_stride + first[i] ...], at least one. It is a table, so that sequences share
+ * their common past and are reordered without copying, and so that rings need no kernel of their own. With slot_stride 0 the queries look at one row of
+ * it, all of whose entries from the least first to the greatest end are places. */
 typedef struct kv_view {
   const int32_t *slots;
   int32_t slot_stride;

@@ -355,6 +355,11 @@ int32_t EXPORT(sotto_wasm_chat_fit)(sotto_model *model, const sotto_turn *turns,
   return status;
 }
 
+/* Memory that such a session would take. */
+double EXPORT(sotto_wasm_session_bytes)(const sotto_model *model, const sotto_session_options *options) {
+  return (double)sotto_session_bytes(model, options);
+}
+
 /* out[0]: the session. Returns the status. */
 int32_t EXPORT(sotto_wasm_session_open)(sotto_model *model, const sotto_session_options *options, double *out) {
   sotto_session *s = NULL;

@@ -43,7 +43,7 @@ function fuzz(file) {
   return {
     name: file,
     command: file,
-    args: guided ? [`-max_total_time=${FUZZ_SECONDS}`, '-print_final_stats=1', '-timeout=10', '-rss_limit_mb=2048', `-artifact_prefix=build/fuzz/${name}-`, ...folders] : [String(FUZZ_SECONDS), ...folders],
+    args: guided ? [`-max_total_time=${FUZZ_SECONDS}`, '-print_final_stats=1', '-timeout=120', '-rss_limit_mb=2048', `-artifact_prefix=build/fuzz/${name}-`, ...folders] : [String(FUZZ_SECONDS), ...folders],
     counts: (_, code) => ({ passed: +(code === 0), failed: +(code !== 0), skipped: 0 }),
   };
 }

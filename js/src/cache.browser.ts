@@ -18,6 +18,9 @@ interface Index {
 const address = (key: string, part: string | number): string =>
   new URL(`/sotto-models/${key}/${part}`, location.origin).href;
 
+/** Pieces that are read while one is fed. */
+const PIECES_AHEAD = 3;
+
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -86,10 +89,14 @@ class BrowserEntry implements CacheEntry {
     const checks: Promise<void>[] = [];
     const n = this.#index.pieces.length;
     try {
-      let next = n > 0 ? fetchPiece(0) : undefined;
+      const coming: Promise<Uint8Array<ArrayBuffer>>[] = [];
       for (let i = 0; i < n; i++) {
-        const bytes = await next!;
-        if (i + 1 < n) (next = fetchPiece(i + 1)).catch(() => {});
+        for (let ahead = i + coming.length; ahead < Math.min(i + 1 + PIECES_AHEAD, n); ahead++) {
+          const piece = fetchPiece(ahead);
+          piece.catch(() => {}); // looked at in its turn
+          coming.push(piece);
+        }
+        const bytes = await coming.shift()!;
         const check = sha256(bytes).then((digest) => {
           if (digest !== this.#index.pieces[i].sha256) throw new Error('a kept piece has changed');
         });

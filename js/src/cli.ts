@@ -1,17 +1,31 @@
 // The command of the package. Options, output and exit codes are those of the native command (cli/), so that one can
 // stand in for the other; only models that are named and not here are fetched.
 import { UsageError } from './args.js';
+import { bench } from './cli-bench.js';
+import { chat } from './cli-chat.js';
+import { EXIT_USAGE } from './cli-common.js';
 import { generate } from './cli-generate.js';
 import { info } from './cli-info.js';
+import { logits, perplexity } from './cli-measure.js';
+import { models } from './cli-models.js';
+import { detokenize, tokenize } from './cli-tokenize.js';
 import { transcribe } from './cli-transcribe.js';
 import { VERSION } from './models.gen.js';
 
 const HELP = `Usage: sotto COMMAND [OPTION]... FILE...
-Speech recognition with Whisper models, and text with Gemma models, on this machine alone.
+Speech recognition with Whisper models and text with Gemma models, on this machine alone.
 
   transcribe    writes down what is said in audio files
   generate      goes on with a text, or answers it
+  chat          a conversation with a language model
   info          describes a model file
+  models        lists the models that can be named
+
+  tokenize      token ids of a text
+  detokenize    text of token ids
+  logits        what a language model makes of tokens, as a NumPy array
+  perplexity    how badly a language model predicts tokens
+  bench         how fast a language model is here
 
   -h, --help    this help; for a command: sotto COMMAND --help
   -V, --version
@@ -19,7 +33,18 @@ Speech recognition with Whisper models, and text with Gemma models, on this mach
 Example: sotto transcribe -m tiny-q5_1 talk.wav
 `;
 
-const EXIT_USAGE = 2;
+const COMMANDS: Record<string, (argv: readonly string[]) => Promise<number>> = {
+  transcribe,
+  generate,
+  chat,
+  info,
+  models,
+  tokenize,
+  detokenize,
+  logits,
+  perplexity,
+  bench,
+};
 
 async function main([command, ...argv]: readonly string[]): Promise<number> {
   let name = '';
@@ -33,19 +58,13 @@ async function main([command, ...argv]: readonly string[]): Promise<number> {
       case '--version':
         process.stdout.write(`sotto ${VERSION}\n`);
         return 0;
-      case 'transcribe':
-        name = 'transcribe ';
-        return await transcribe(argv);
-      case 'generate':
-        name = 'generate ';
-        return await generate(argv);
-      case 'info':
-        name = 'info ';
-        return await info(argv);
       case undefined:
         throw new UsageError('no command was given');
       default:
-        throw new UsageError(command.startsWith('-') ? `unknown option '${command}'` : `unknown command '${command}'`);
+        if (command.startsWith('-')) throw new UsageError(`unknown option '${command}'`);
+        if (!Object.hasOwn(COMMANDS, command)) throw new UsageError(`unknown command '${command}'`);
+        name = `${command} `;
+        return await COMMANDS[command](argv);
     }
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

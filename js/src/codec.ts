@@ -46,7 +46,8 @@ export class Codec {
     }
   }
 
-  text(text: string, special: boolean, bos: boolean): number[] {
+  /** Of a string, or of bytes as they are. */
+  text(text: string | Uint8Array, special: boolean, bos: boolean): number[] {
     const flags = (bos ? BOS : 0) | (special ? SPECIAL : 0);
     return this.#wasm.withText(text, (p, size) =>
       this.#list((ids, capacity, out) =>

@@ -61,6 +61,8 @@ interface Shared {
 interface Settings {
   sampling: Sampling;
   drop: boolean;
+  /** Options of sessions: how keys and values are kept. */
+  kept: [string, number][];
 }
 
 export class LanguageModel extends EventTarget {
@@ -108,10 +110,10 @@ export class LanguageModel extends EventTarget {
     if (saved && initialPrompts.length > 0)
       throw new SottoError('argument', 'A conversation that is restored has its messages: leave initialPrompts out.');
     const context = contextWindow ?? saved?.contextWindow;
-    const settings = { sampling: samplingOf(options), drop: onOverflow === 'drop' };
-    const session: [string, number][] = [];
+    const kept: [string, number][] = kvType === undefined ? [] : [['kv_type', kvType === 'q8_0' ? 1 : 0]];
+    const settings = { sampling: samplingOf(options), drop: onOverflow === 'drop', kept };
+    const session = [...kept];
     if (context !== undefined) session.push(['n_ctx', checkNumber('contextWindow', context, 1, 2 ** 31 - 1, true)]);
-    if (kvType !== undefined) session.push(['kv_type', kvType === 'q8_0' ? 1 : 0]);
     const turns = historyOf(initialPrompts);
 
     const { engine, info } = await Engine.open('LanguageModel', 'language', input, options);
@@ -365,7 +367,10 @@ export class LanguageModel extends EventTarget {
     const on = (message: FromWorker): void => {
       if (message.type === 'evaluated') onProgress?.(message.done, message.total);
     };
-    return this.#tasks.ask<Float32Array>((id) => ({ type: 'score', id, ids: all }), { signal, on });
+    return this.#tasks.ask<Float32Array>((id) => ({ type: 'score', id, ids: all, options: this.#settings.kept }), {
+      signal,
+      on,
+    });
   }
 
   /** Logits of every token of a text, outside the conversation, some rows at a time; the next are computed while they are used. */
@@ -388,7 +393,7 @@ export class LanguageModel extends EventTarget {
       wake();
     };
     this.#tasks
-      .ask((id) => ({ type: 'logits', id: (task = id), ids: all }), {
+      .ask((id) => ({ type: 'logits', id: (task = id), ids: all, options: this.#settings.kept }), {
         signal,
         onCancel: (c) => (cancel = c),
         on: (message) => {

@@ -16,14 +16,10 @@ type MeasureMessage = Extract<LanguageMessage, { type: 'score' | 'logits' }>;
 export async function measure(c: LanguageContext, message: MeasureMessage, task: Task): Promise<LanguageAnswer> {
   const { wasm, nVocab } = c;
   const { x } = wasm;
-  const { id, ids } = message;
+  const { id, ids, options = [] } = message;
   const scores = new Float32Array(ids.length - 1);
   const nRows = Math.max(1, Math.min(MOST_ROWS, Math.floor(MOST_ROWS_BYTES / (nVocab * 4))));
-  const session = openSession(c, [
-    ['n_ctx', ids.length],
-    ['n_batch', nRows],
-    ['all_logits', 1],
-  ]);
+  const session = openSession(c, [...options, ['n_ctx', ids.length], ['n_batch', nRows], ['all_logits', 1]]);
   const p = wasm.alloc(ids.length * 4);
   try {
     new Int32Array(wasm.memory.buffer, p, ids.length).set(ids);

@@ -93,7 +93,7 @@ export interface PromptOptions extends SamplingOptions {
 const MOST = 2 ** 31 - 1;
 
 /** [name here, name in sotto.h, lowest, highest, whether whole] */
-const SAMPLING: [Exclude<keyof SamplingOptions, 'logitBias'>, string, number, number, boolean][] = [
+export const SAMPLING: [Exclude<keyof SamplingOptions, 'logitBias'>, string, number, number, boolean][] = [
   ['temperature', 'temperature', 0, 100, false],
   ['topK', 'top_k', 0, MOST, true],
   ['topP', 'top_p', 0.0001, 1, false],

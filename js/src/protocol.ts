@@ -195,10 +195,10 @@ export type LanguageMessage =
   | { type: 'count'; id: number; prompt: Prompt }
   /** A string. */
   | { type: 'detokenize'; id: number; ids: Int32Array; special: boolean }
-  /** Log-probabilities of ids[1..]: a Float32Array. */
-  | { type: 'score'; id: number; ids: Int32Array }
+  /** Log-probabilities of ids[1..]: a Float32Array. Options of the session beside those that it needs. */
+  | { type: 'score'; id: number; ids: Int32Array; options?: [string, number][] }
   /** Nothing; before that `rows`, each but the first after a `more`. */
-  | { type: 'logits'; id: number; ids: Int32Array };
+  | { type: 'logits'; id: number; ids: Int32Array; options?: [string, number][] };
 
 export type LanguageAnswer = Generation | number | number[] | string | Uint8Array | Float32Array | undefined;
 

@@ -4,39 +4,34 @@
 //   transcribe ──> queue ──> open ──> [push audio, step, hand out segments, let messages in] ──> done
 //   open, generate, tokenize, ... ──> queue ──> language.ts
 import { AudioReader, type Block } from './audio.js';
-import { detect, type Variant } from './detect.js';
+import { startEngine } from './engine-start.js';
 import { abortError, SottoError, toErrorData } from './errors.js';
 import { Language as LanguageSide } from './language.js';
 import { loadModel } from './loader.js';
 import { checkKind } from './kind.js';
+import { describeModel, languagesOf, tensorsOf } from './model-info.js';
 import type { OptionValue } from './options.js';
 import type { Platform, Thread } from './platform.js';
 import type {
   AudioSpec,
   EngineInfo,
-  Language,
   LanguageMessage,
   LoadMessage,
   ModelInfo,
   Outcome,
   Segment,
-  TensorInfo,
   ToWorker,
 } from './protocol.js';
 import { streamPieces } from './stream.js';
-import { Wasm, type Pointer } from './wasm.js';
+import type { Pointer, Wasm } from './wasm.js';
 
 const STARVED = 3;
 const DONE = 4;
-/** More threads do not pay for matrices of this size. */
-const MOST_THREADS = 8;
 /** How long the worker may be deaf, in ms. */
 const BREATH_MS = 8;
 const PROGRESS_MS = 50;
 /** Detected languages that are told. */
 const LIKELIEST = 5;
-/** Tokens of a multilingual model but those for languages. */
-const COMMON_TOKENS = 51766;
 
 type Piece = Float32Array | Uint8Array;
 
@@ -156,7 +151,7 @@ class Server {
         break;
       }
       case 'tensors':
-        this.#platform.post({ type: 'tensors', id: message.id, tensors: this.#tensors() });
+        this.#platform.post({ type: 'tensors', id: message.id, tensors: tensorsOf(this.#wasm, this.#model) });
         break;
       case 'close':
         void this.#close();
@@ -175,7 +170,10 @@ class Server {
 
   async #load(message: LoadMessage): Promise<void> {
     const start = performance.now();
-    const { variant, threads, whySingle } = await this.#open(message);
+    const { wasm, engine, variant, nThreads, whySingle, threads } = await startEngine(this.#platform, message);
+    this.#wasm = wasm;
+    this.#engine = engine;
+    this.#threads.push(...threads);
     const { model, cached } = await loadModel(message.model, {
       wasm: this.#wasm,
       engine: this.#engine,
@@ -185,21 +183,21 @@ class Server {
         this.#platform.post({ type: 'download', loaded, total }),
       ),
       identify: (model) => {
-        const { architecture } = this.#describe(model);
+        const { architecture } = describeModel(wasm, model);
         if (architecture !== '') checkKind(message.kind, architecture);
         return architecture !== '';
       },
       signal: this.#closing.signal,
     });
     this.#model = model;
-    this.#described = this.#describe(model);
+    this.#described = describeModel(wasm, model);
     this.#loadMs = performance.now() - start;
     const info: EngineInfo = {
       variant,
       isa: this.#wasm.text(this.#wasm.x.sotto_wasm_engine_isa(this.#engine)),
-      threads,
+      threads: nThreads,
       whySingle,
-      languages: this.#languages(),
+      languages: languagesOf(this.#wasm),
       model: this.#described,
       cached,
       loadMs: this.#loadMs,
@@ -216,90 +214,6 @@ class Server {
       last = now;
       report(loaded, total);
     };
-  }
-
-  async #open({
-    variant: wanted,
-    threads: wantedThreads,
-  }: LoadMessage): Promise<{ variant: Variant; threads: number; whySingle?: string }> {
-    const features = detect();
-    if (!features.simd) {
-      throw new SottoError(
-        'environment',
-        'This browser cannot run the engine: it lacks WebAssembly SIMD (needs Chrome 91, Firefox 89, Safari 16.4, Node 20 or later).',
-      );
-    }
-    const instructions = wanted
-      ? (wanted.split('-')[0] as 'simd' | 'relaxed')
-      : features.relaxedSimd
-        ? 'relaxed'
-        : 'simd';
-    const cores = this.#platform.cores();
-    let nThreads = Math.min(wantedThreads ?? Math.min(cores, MOST_THREADS), 64);
-    let whySingle: string | undefined;
-    if (wanted?.endsWith('single')) nThreads = 1;
-    else if (nThreads > 1 && !features.threads) [nThreads, whySingle] = [1, features.whySingle];
-    else if (nThreads === 1 && wantedThreads === undefined) whySingle = 'this device has one processor';
-
-    const tryVariant = async (variant: Variant): Promise<Wasm | undefined> =>
-      Wasm.instantiate(await this.#platform.compile(variant));
-    let variant: Variant = `${instructions}-${nThreads > 1 || wanted?.endsWith('threads') ? 'threads' : 'single'}`;
-    let wasm = await tryVariant(variant);
-    if (!wasm) {
-      variant = `${instructions}-single`;
-      nThreads = 1;
-      whySingle = 'this device gives the page no shared memory';
-      wasm = await tryVariant(variant);
-    }
-    this.#wasm = wasm!;
-    this.#engine = this.#wasm.x.sotto_wasm_engine_open(nThreads);
-    if (this.#engine === 0) throw new SottoError('memory', 'The engine could not start: memory ran out.');
-    const threads = this.#wasm.x.sotto_wasm_engine_threads(this.#engine);
-    for (let index = 1; index < threads; index++) {
-      this.#threads.push(this.#platform.startThread(this.#wasm.seat(this.#engine, index)));
-    }
-    return { variant, threads, ...(whySingle !== undefined && { whySingle }) };
-  }
-
-  #languages(): Language[] {
-    const languages: Language[] = [];
-    for (let index = 0; ; index++) {
-      const { values, result } = this.#wasm.row(2, (out) => this.#wasm.x.sotto_wasm_language(index, out));
-      if (result === 0) return languages;
-      languages.push({ code: this.#wasm.text(values[0]), name: this.#wasm.text(values[1]) });
-    }
-  }
-
-  #describe(model: Pointer): ModelInfo {
-    const { values } = this.#wasm.row(21, (out) => this.#wasm.x.sotto_wasm_model_describe(model, out));
-    const [architecture, name, weightType] = values.slice(0, 3).map((p) => this.#wasm.text(p));
-    const [nVocab, nMel, nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer] =
-      values.slice(3);
-    const [multilingual, nTensors, nParameters, weightBytes, nKvHead, headDim, nFf, window] = values.slice(13);
-    // Each language is a token beside those that every multilingual model has.
-    const nLanguages = architecture !== 'whisper' ? 0 : multilingual ? nVocab - COMMON_TOKENS : 1;
-    const languages = this.#languages().slice(0, nLanguages);
-    return {
-      ...{ architecture, name, weightType, nVocab, nMel, languages },
-      ...{ nAudioCtx, nAudioState, nAudioHead, nAudioLayer, nTextCtx, nTextState, nTextHead, nTextLayer },
-      ...{ nKvHead, headDim, nFf, window },
-      ...{ multilingual: multilingual !== 0, nTensors, nParameters, weightBytes },
-    };
-  }
-
-  #tensors(): TensorInfo[] {
-    const tensors: TensorInfo[] = [];
-    for (let index = 0; ; index++) {
-      const { values, result: rank } = this.#wasm.row(6, (out) =>
-        this.#wasm.x.sotto_wasm_model_tensor(this.#model, index, out),
-      );
-      if (rank === 0) return tensors;
-      tensors.push({
-        name: this.#wasm.text(values[0]),
-        type: this.#wasm.text(values[1]),
-        shape: values.slice(2, 2 + rank),
-      });
-    }
   }
 
   // ---- tasks ----
@@ -469,7 +383,7 @@ class Server {
   #outcome(t: Pointer, start: number): Outcome {
     const wasm = this.#wasm;
     const [language, languageProbability] = this.#language(t);
-    const languages = this.#languages()
+    const languages = languagesOf(this.#wasm)
       .map(({ code }, index) => ({ language: code, probability: wasm.x.sotto_wasm_transcription_language_p(t, index) }))
       .filter(({ probability }) => probability > 0);
     languages.sort((a, b) => b.probability - a.probability).splice(LIKELIEST);

@@ -23,17 +23,32 @@ export interface LanguageContext {
   breathe: () => Promise<void>;
 }
 
-/** Options by name; closed with sotto_wasm_session_close. */
-export function openSession({ wasm, engine, model }: LanguageContext, options: [string, number][]): Pointer {
+/** What of a model its sessions need. */
+export type SessionContext = Pick<LanguageContext, 'wasm' | 'engine' | 'model'>;
+
+/** Calls fn with session options, given by name. */
+function withOptions<T>({ wasm }: SessionContext, options: [string, number][], fn: (o: Pointer) => T): T {
   const { x } = wasm;
   const o = x.sotto_wasm_session_options();
   if (o === 0) throw new SottoError('memory', 'Memory ran out.');
   try {
     wasm.setOptions(options, (name, value) => x.sotto_wasm_session_option(o, name, value));
-    const { values, result } = wasm.row(1, (out) => x.sotto_wasm_session_open(model, o, out));
-    if (result < 0) wasm.fail(result, engine);
-    return values[0];
+    return fn(o);
   } finally {
     wasm.free(o);
   }
 }
+
+/** Closed with sotto_wasm_session_close. */
+export function openSession(c: SessionContext, options: [string, number][]): Pointer {
+  const { wasm, engine, model } = c;
+  return withOptions(c, options, (o) => {
+    const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_open(model, o, out));
+    if (result < 0) wasm.fail(result, engine);
+    return values[0];
+  });
+}
+
+/** Memory that such a session would take, known as soon as the model's sizes are; 0: it cannot be. */
+export const sessionBytes = (c: SessionContext, options: [string, number][]): number =>
+  withOptions(c, options, (o) => c.wasm.x.sotto_wasm_session_bytes(c.model, o));

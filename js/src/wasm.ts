@@ -72,6 +72,7 @@ interface Exports {
     capacity: number,
     out: Pointer,
   ): number;
+  sotto_wasm_session_bytes(model: Pointer, options: Pointer): number;
   sotto_wasm_session_open(model: Pointer, options: Pointer, out: Pointer): number;
   sotto_wasm_session_fork(session: Pointer, out: Pointer): number;
   sotto_wasm_session_save_bytes(s: Pointer): number;
@@ -240,8 +241,8 @@ export class Wasm {
   }
 
   /** Calls fn with the bytes of a text in the engine's memory. */
-  withText<T>(text: string, fn: (p: Pointer, size: number) => T): T {
-    const encoded = new TextEncoder().encode(text);
+  withText<T>(text: string | Uint8Array, fn: (p: Pointer, size: number) => T): T {
+    const encoded = typeof text === 'string' ? new TextEncoder().encode(text) : text;
     const p = this.alloc(encoded.length);
     try {
       this.bytes(p, encoded.length).set(encoded);

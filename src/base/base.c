@@ -1,10 +1,14 @@
 /* Errors, memory, half floats, time: see base.h. */
 #define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* madvise */
 #include "base.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 #if defined(__SANITIZE_ADDRESS__)
 #define EXACT_BOUNDS 1
@@ -38,12 +42,25 @@ void *mem_alloc(size_t count, size_t size) {
 
 void mem_free(void *p) { free(p); }
 
-#else /* calloc takes fresh pages from the system as they are, zero; its address is kept right below the block */
+#else
+
+/* Large pages for what is large: reading weights from memory is a fifth faster (SPEED.md). Only a wish: failing changes nothing. */
+static void wish_for_large_pages(char *p, size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  const size_t page = 4096, skip = (page - (uintptr_t)p % page) % page;
+  if (bytes >= (size_t)1 << 20) madvise(p + skip, (bytes - skip) / page * page, MADV_HUGEPAGE);
+#else
+  (void)p, (void)bytes;
+#endif
+}
+
+/* calloc takes fresh pages from the system as they are, zero; its address is kept right below the block. */
 
 void *mem_alloc(size_t count, size_t size) {
   if (size != 0 && count > (SIZE_MAX - ALIGNMENT) / size) return NULL;
   char *raw = calloc(1, count * size + ALIGNMENT);
   if (raw == NULL) return NULL;
+  wish_for_large_pages(raw, count * size + ALIGNMENT);
   char *p =
       raw + (ALIGNMENT - (uintptr_t)raw % ALIGNMENT); /* malloc aligns to 8 at least, so there is room for a pointer */
   memcpy(p - sizeof raw, &raw, sizeof raw);

@@ -7,7 +7,13 @@
  * The scores of a block fit the second cache. Probabilities have a unit for each stretch of places, so that one place which
  * takes nearly all of the weight does not blur the many others.
  *
- * KV_SLOTS: a query reads its places through a table. */
+ * KV_SLOTS: an item is a tile of rows, each a query of one head, that share a head of keys and, with one table, most of their places. It takes these
+ * block by block (kernels_attention.h), each row with the largest of its scores so far:
+ *
+ *     for a block of places:   scores = q · keys,   weights = exp(scores - largest),   y = y * shrink + weights · values
+ *     at the end:              y / sum of weights
+ *
+ * Few tiles are cut along the places, too; then each run leaves y, largest and sum in memory, to be joined. */
 #include "cpu_kv.h"
 
 #define TILE_QUERIES 16 /* queries of an item, at most: those at its end see places that the first do not */
@@ -118,12 +124,26 @@ static slots_item_plan plan_of(const attend_job *j, int32_t item) {
   return p;
 }
 
-/* Blocks of places that a run works on, and where it writes. */
-static int32_t blocks_of(const slots_item_plan *p) { return divide_up(p->end - p->first, KV_BLOCK); }
-
+/* Where a run leaves what it found: y [padded_dim], the largest score, the sum of weights. */
 static float *partial_row(const attend_job *j, int32_t query, int32_t head, int32_t run) {
   const size_t row = ((size_t)query * (size_t)j->n_head + (size_t)head) * (size_t)j->runs + (size_t)run;
   return j->c->partial + row * ((size_t)j->a->padded_dim + 2);
+}
+
+/* y [padded_dim], its sum of weights not yet divided by. */
+static void leave_row(const attend_job *j, int32_t query, int32_t head, int32_t run, const float *y, float top,
+                      float sum) {
+  const kv *a = j->a;
+  if (j->runs == 1) {
+    float *out = tensor_at(j->y, query) + head * a->head_dim;
+    const float inverse = 1.0f / sum;
+    for (int32_t i = 0; i < a->head_dim; i++) out[i] = y[i] * inverse;
+  } else {
+    float *out = partial_row(j, query, head, run);
+    memcpy(out, y, (size_t)a->padded_dim * sizeof *out);
+    out[a->padded_dim] = top;
+    out[a->padded_dim + 1] = sum;
+  }
 }
 
 static void slots_item(void *context, int32_t item, int32_t thread) {
@@ -132,17 +152,17 @@ static void slots_item(void *context, int32_t item, int32_t thread) {
   const kernels *kernel = j->c->k;
   const kv_view *view = j->view;
   const slots_item_plan p = plan_of(j, item / j->runs);
-  const int32_t run = item % j->runs, run_places = divide_up(blocks_of(&p), j->runs) * KV_BLOCK;
+  const int32_t run = item % j->runs, run_places = divide_up(divide_up(p.end - p.first, KV_BLOCK), j->runs) * KV_BLOCK;
   const int32_t begin = p.first + run * run_places, end = min_i32(begin + run_places, p.end);
   const int32_t rows = p.queries * p.heads;
   const size_t d = (size_t)a->padded_dim;
   const kv_row head = kv_row_at(a, p.kv_head, 0);
 
   char *at = cpu_scratch(j->c, thread);
-  int16_t *q = take(&at, (size_t)rows * d * sizeof *q);              /* [rows, d] */
-  float *y = take(&at, (size_t)rows * d * sizeof *y);                /* [rows, d] */
-  float *x = take(&at, (size_t)rows * KV_BLOCK * sizeof *x);         /* [rows, KV_BLOCK]: scores, weights */
-  int16_t *weights = take(&at, (size_t)rows * KV_BLOCK * sizeof *x); /* the same as integers */
+  int16_t *q = take(&at, (size_t)rows * d * sizeof *q);                    /* [rows, d] */
+  float *y = take(&at, (size_t)rows * d * sizeof *y);                      /* [rows, d] */
+  float *x = take(&at, (size_t)rows * KV_BLOCK * sizeof *x);               /* [rows, KV_BLOCK]: scores, weights */
+  int16_t *weights = take(&at, (size_t)rows * KV_BLOCK * sizeof *weights); /* the same as integers */
   float factor[KV_ROWS], top[KV_ROWS], sum[KV_ROWS], shrink[KV_ROWS];
   int32_t first[KV_ROWS], last[KV_ROWS];
   memset(q, 0, (size_t)rows * d * sizeof *q);
@@ -184,20 +204,9 @@ static void slots_item(void *context, int32_t item, int32_t thread) {
     }
     kernel->attention->values[a->type](&b);
   }
-  for (int32_t r = 0; r < rows; r++) {
-    const int32_t query = p.query + r / p.heads, q_head = p.head + r % p.heads;
-    const float *from = y + (size_t)r * d;
-    if (j->runs == 1) {
-      float *out = tensor_at(j->y, query) + q_head * a->head_dim;
-      const float inverse = 1.0f / sum[r];
-      for (int32_t i = 0; i < a->head_dim; i++) out[i] = from[i] * inverse;
-    } else {
-      float *out = partial_row(j, query, q_head, run);
-      memcpy(out, from, d * sizeof *out);
-      out[d] = top[r] * (view->softcap > 0 ? 1.0f : factor[r]);
-      out[d + 1] = sum[r];
-    }
-  }
+  for (int32_t r = 0; r < rows; r++)
+    leave_row(j, p.query + r / p.heads, p.head + r % p.heads, run, y + (size_t)r * d,
+              top[r] * (view->softcap > 0 ? 1.0f : factor[r]), sum[r]);
 }
 
 /* The runs of a query's head made one. */

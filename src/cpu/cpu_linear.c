@@ -46,14 +46,14 @@ static void left_item(void *context, int32_t item, int32_t thread) {
 static void right_panels(const linear_job *j, int32_t first, int32_t n, int16_t *panels, float *scales, float *row) {
   const weight *w = j->w;
   const kernels *kernel = j->c->k;
-  const int32_t vw = kernel->vw, nr = kernel->nr;
+  const int32_t group = kernel->group, nr = kernel->nr;
   const size_t panel_size = (size_t)weight_pairs(w) * (size_t)nr * 2;
-  for (int32_t i = 0; i < n; i += vw) {
+  for (int32_t i = 0; i < n; i += group) {
     int16_t *columns = panels + (size_t)(i / nr) * panel_size + i % nr * 2;
     if (w->form == FORM_PACKED && first + i < w->out &&
         kernel->group_panel[w->packing](weight_group(j->c, w, first + i), w->in / 32, columns, scales + i))
       continue;
-    for (int32_t l = 0; l < vw; l++) {
+    for (int32_t l = 0; l < group; l++) {
       if (first + i + l < w->out)
         cpu_weight_row(j->c, w, first + i + l, row);
       else
@@ -185,14 +185,14 @@ static void packed_item(void *context, int32_t item, int32_t thread) {
   const few_job *f = context;
   const linear_job *j = f->linear;
   const weight *w = j->w;
-  const int32_t blocks = w->in / 32, vw = j->c->k->vw;
+  const int32_t blocks = w->in / 32, group = j->c->k->group;
   const int32_t first = item * f->out_per_item, n_out = min_i32(f->out_per_item, w->out - first);
   const uint8_t *groups = weight_group(j->c, w, first);
   float strip[MOST_DOT_ROWS * MOST_OUT];
   for (int32_t i = 0, n; i < f->rows; i += n) {
     n = min_i32(MOST_DOT_ROWS, f->rows - i);
     const size_t block = (size_t)i * (size_t)blocks;
-    j->c->k->dot[w->packing][n - 1](groups, divide_up(n_out, vw), blocks, f->x + (size_t)i * f->stride, f->stride,
+    j->c->k->dot[w->packing][n - 1](groups, divide_up(n_out, group), blocks, f->x + (size_t)i * f->stride, f->stride,
                                     f->units + block, f->sums + 2 * block, strip, MOST_OUT);
     finish_few(f, strip, i, n, first, n_out);
   }

@@ -30,8 +30,8 @@ weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
     w->bytes = n_panels * (size_t)nr * (pairs * 4 + sizeof(float));
   } else {
     if (w->form == FORM_PACKED) {
-      const size_t groups = (size_t)divide_up(out, c->k->vw),
-                   group = packed_group_bytes(w->packing, in, (size_t)c->k->vw);
+      const size_t groups = (size_t)divide_up(out, c->k->group),
+                   group = packed_group_bytes(w->packing, in, (size_t)c->k->group);
       w->data = mem_alloc(groups, group);
       w->bytes = groups * group;
     } else {
@@ -55,7 +55,7 @@ void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const voi
   }
   if (w->form == FORM_PACKED) {
     for (int32_t i = first; i < first + n; i++, row += w->row_bytes)
-      pack_row(w->packing, row, w->in, weight_group(c, w, i), (size_t)c->k->vw, (size_t)(i % c->k->vw));
+      pack_row(w->packing, row, w->in, weight_group(c, w, i), (size_t)c->k->group, (size_t)(i % c->k->group));
     return;
   }
   const size_t nr = (size_t)c->k->nr, pairs = (size_t)weight_pairs(w);
@@ -86,7 +86,7 @@ void cpu_weight_row(const cpu *c, const weight *w, int32_t row, float *out) {
     return;
   }
   if (w->form == FORM_PACKED) {
-    unpack_row(w->packing, weight_group(c, w, row), w->in, (size_t)c->k->vw, (size_t)(row % c->k->vw), out);
+    unpack_row(w->packing, weight_group(c, w, row), w->in, (size_t)c->k->group, (size_t)(row % c->k->group), out);
     return;
   }
   const size_t nr = (size_t)c->k->nr, pairs = (size_t)weight_pairs(w);

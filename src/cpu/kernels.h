@@ -27,7 +27,7 @@
 typedef struct kernels {
   const char *name;
   int32_t mr, nr; /* rows and columns of a tile */
-  int32_t vw;     /* lanes: rows of a packed group */
+  int32_t group;  /* rows of a packed group */
 
   /* c[m, n_panels * nr] = (a · b) in units; tile[m - 1], m in [1, mr]. a: a left panel of n elements along k, with units of
    * stretch s at unit_a[s * unit_stride]; b: right panels, one after the other, with a unit for each column; c: row stride ldc. */
@@ -42,7 +42,7 @@ typedef struct kernels {
   void (*quantize_columns)(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales);
 
   /* A few rows of activations x, in blocks of 32 integers with a unit each, times packed rows: out[i * stride_out + l], i in [0, n), n in [1, MOST_DOT_ROWS],
-   * l in [0, n_groups * vw). x: rows of 32 * blocks int8 or int16, as dot_bits says, `stride` bytes apart; units[i * blocks + b]; sums[i * 2 * blocks + b] (where scales are
+   * l in [0, n_groups * group). x: rows of 32 * blocks int8 or int16, as dot_bits says, `stride` bytes apart; units[i * blocks + b]; sums[i * 2 * blocks + b] (where scales are
    * of 16 elements: + half): -zero times the sum of the integers as int32; where the packing has m, the sum times the unit as f32, negative for k-quants. */
   int32_t dot_bits[N_PACKINGS];
   void (*dot[N_PACKINGS][MOST_DOT_ROWS])(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x,
@@ -51,7 +51,7 @@ typedef struct kernels {
   /* x[n] as blocks for dot: int8 or int16, units [n / 32], sums of 16 integers [n / 16]. n: a multiple of 32. */
   void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums);
 
-  /* A packed group becomes vw columns of a right panel, with their units; false, and nothing of use, where a row is zero or its squares leave f32. */
+  /* A packed group becomes columns of a right panel, with their units; false, and nothing of use, where a row is zero or its squares leave f32. */
   bool (*group_panel[N_PACKINGS])(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales);
 
   /* softmax of x[n] * factor in place without the division; returns the sum. */

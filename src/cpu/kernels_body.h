@@ -392,7 +392,7 @@ const kernels KERNELS = {
             tile_6,
 #endif
         },
-    .vw = VW,
+    .group = ROWS,
     .norm = norm,
     .dot_bits = {DOT_BITS, DOT_BITS, DOT_BITS, DOT_BITS, 16, DOT_BITS, DOT_BITS, DOT_BITS},
     .dot = {DOTS(4), DOTS(4_M), DOTS(5), DOTS(5_M), DOTS(8), DOTS(4_K), DOTS(5_K), DOTS(6_K)},

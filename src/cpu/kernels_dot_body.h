@@ -1,7 +1,7 @@
 /* Products of a few rows of activations with packed rows of a weight (packing.h), a part of kernels_body.h.
  *
  *     x [n, in] ─quantize_blocks─> integers, a unit for 32, sums ┐
- *     group of VW rows, block of 32: u [8][VW][4] ───────────────┴─> 32-bit sums, a lane for each row ─· d, unit, + m─> out
+ *     group of rows, block of 32: u [8][rows][4]  ───────────────┴─> 32-bit sums, a lane for each row ─· d, unit, + m─> out
  *
  * With vi_dot8, activations are int8 and u unsigned of up to 7 bits: sums of two products stay 16 bits wide for as many vectors as cannot overflow, which is
  * what makes it fast: a multiplication and an addition for 16 products. Otherwise both are widened to int16. */
@@ -12,41 +12,51 @@
 #define DOT_BITS 16
 #endif
 
+#define ROWS (GROUP_VECTORS * VW) /* of a group */
+
 typedef struct dot_constants {
-  vi nibble, fifth, upper, ones;
+  vi nibble, fifth, upper, ones, half_mask;
+  vf half_scale;
 } dot_constants;
+
+INLINE dot_constants dot_prepare(void) {
+  return (dot_constants){vi_held8(15), vi_held8(16),           vi_held8(48),
+                         vi_held16(1), vi_held32(0x8fffe000u), vf_held(0x1p112f)};
+}
+
+/* VW factors of a group. */
+INLINE vf half_floats(const dot_constants *c, const uint8_t *p) { return vf_from_f16(p, c->half_mask, c->half_scale); }
 
 /* u of vector v of a block; low and high: its bits. */
 INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *low, const uint8_t *high, const int v) {
   const int bits = packed_bits(p);
-  vi u = vi_load(low + 4 * VW * (v % 4));
+  vi u = vi_load(low + 4 * ROWS * (v % 4));
   u = vi_and(v < 4 ? u : vi_shr16(u, 4), c->nibble);
   if (bits == 5) {
     const vi h = vi_load(high);
     u = vi_or(u, vi_and(v < 4 ? vi_shl16(h, 4 - v) : vi_shr16(h, v - 4), c->fifth));
   } else if (bits == 6) {
-    const vi h = vi_load(high + 4 * VW * (v / 4));
+    const vi h = vi_load(high + 4 * ROWS * (v / 4));
     const int at = 2 * (v % 4);
     u = vi_or(u, vi_and(at <= 4 ? vi_shl16(h, 4 - at) : vi_shr16(h, at - 4), c->upper));
   }
   return u;
 }
 
-/* sum[a][i], a of n_groups groups `group_bytes` apart, i of n rows: of vectors [first, first + count) of a block. */
-INLINE void dot_vectors(const packing p, const dot_constants *c, const int n_groups, const int n, const uint8_t *block,
-                        size_t group_bytes, const uint8_t *x, size_t stride, const int first, const int count,
-                        vi sum[2][MOST_DOT_ROWS]) {
-  const size_t low_bytes = packed_low_bytes(p, VW);
-  if (packed_bits(p) < 8 && DOT_BITS == 8) {
+/* sum[a][i], a of at_once vectors of rows beside each other, i of n rows of activations: of vectors [first, first + count) of a block. */
+INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_once, const int n, const uint8_t *block,
+                        const uint8_t *x, size_t stride, const int first, const int count,
+                        vi sum[GROUP_VECTORS][MOST_DOT_ROWS]) {
+  const uint8_t *high = block + packed_low_bytes(p, ROWS);
 #ifdef HAS_DOT8
+  if (packed_bits(p) < 8) {
     const int fitting = packed_bits(p) == 4   ? 8
                         : packed_bits(p) == 5 ? 4
-                                              : 2; /* (2^bits - 1) * 127 * 2 * fitting < 2^15 */
-    vi part[2][MOST_DOT_ROWS];
+                                              : 2; /* (2^bits - 1) * 127 * 2 each fit in 2^15 */
+    vi part[GROUP_VECTORS][MOST_DOT_ROWS];
     UNROLL for (int v = first; v < first + count; v++) {
-      UNROLL for (int a = 0; a < n_groups; a++) {
-        const uint8_t *low = block + (size_t)a * group_bytes;
-        const vi u = packed_vector(p, c, low, low + low_bytes, v);
+      UNROLL for (int a = 0; a < at_once; a++) {
+        const vi u = packed_vector(p, c, block + 4 * VW * a, high + 4 * VW * a, v);
         UNROLL for (int i = 0; i < n; i++) {
           const vi product = vi_dot8(vi_splat32(x + (size_t)i * stride + 4 * v), u);
           part[a][i] = (v - first) % fitting == 0 ? product : vi_add16(part[a][i], product);
@@ -55,92 +65,90 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int n_gro
         }
       }
     }
-#endif
     return;
   }
-  UNROLL for (int a = 0; a < n_groups; a++) {
-    const uint8_t *low = block + (size_t)a * group_bytes;
-    vi left[MOST_DOT_ROWS], right[MOST_DOT_ROWS];
-    UNROLL for (int i = 0; i < n; i++) left[i] = right[i] = vi_zero();
-    UNROLL for (int v = first; v < first + count; v++) {
-      vi u0, u1;
-      if (packed_bits(p) == 8) {
-        u0 = vi_load8(low + 4 * VW * v), u1 = vi_load8(low + 4 * VW * v + 2 * VW);
-      } else {
-#ifndef HAS_DOT8
-        const vi u = packed_vector(p, c, low, low + low_bytes, v);
-        u0 = vi_low8(u), u1 = vi_high8(u);
-#else
-        u0 = u1 = vi_zero();
 #endif
+  vi left[GROUP_VECTORS][MOST_DOT_ROWS], right[GROUP_VECTORS][MOST_DOT_ROWS];
+  UNROLL for (int a = 0; a < at_once; a++) { UNROLL for (int i = 0; i < n; i++) left[a][i] = right[a][i] = vi_zero(); }
+  UNROLL for (int v = first; v < first + count; v++) {
+    UNROLL for (int a = 0; a < at_once; a++) {
+      const uint8_t *bytes = block + 4 * ROWS * v + 4 * VW * a;
+      vi u0 = vi_load8(bytes), u1 = vi_load8(bytes + 2 * VW);
+#ifndef HAS_DOT8
+      if (packed_bits(p) < 8) {
+        const vi u = packed_vector(p, c, block + 4 * VW * a, high + 4 * VW * a, v);
+        u0 = vi_low8(u), u1 = vi_high8(u);
       }
+#endif
       UNROLL for (int i = 0; i < n; i++) {
         const vi four = vi_splat64(x + (size_t)i * stride + 8 * v);
-        left[i] = vi_dot16_add(left[i], four, u0);
-        right[i] = vi_dot16_add(right[i], four, u1);
+        left[a][i] = vi_dot16_add(left[a][i], four, u0);
+        right[a][i] = vi_dot16_add(right[a][i], four, u1);
       }
     }
-    UNROLL for (int i = 0; i < n; i++) sum[a][i] = vi_add_pairs(left[i], right[i]);
+  }
+  UNROLL for (int a = 0; a < at_once; a++) {
+    UNROLL for (int i = 0; i < n; i++) sum[a][i] = vi_add_pairs(left[a][i], right[a][i]);
   }
 }
 
-INLINE void dot_groups(const packing p, const int n_groups, const int n, const uint8_t *w, size_t group_bytes,
-                       int32_t blocks, const uint8_t *x, size_t stride, const float *units, const uint8_t *sums,
-                       float *out, size_t stride_out) {
+/* Vectors [vector, vector + at_once) of a group's rows. */
+INLINE void dot_group(const packing p, const int at_once, const int n, const int vector, const uint8_t *w,
+                      int32_t blocks, const uint8_t *x, size_t stride, const float *units, const uint8_t *sums,
+                      float *out, size_t stride_out) {
   const bool has_m = packed_m(p), has_zero = packed_zero(p) != 0;
   const int halves = packed_halves(p) ? 2 : 1, bytes_of_x = packed_bits(p) < 8 ? DOT_BITS / 8 : 2;
-  const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
-  const size_t sums_row = 8 * (size_t)blocks;
-  vf total[2][MOST_DOT_ROWS];
-  UNROLL for (int a = 0; a < n_groups; a++) UNROLL for (int i = 0; i < n; i++) total[a][i] = vf_set1(0);
+  const dot_constants c = dot_prepare();
+  vf total[GROUP_VECTORS][MOST_DOT_ROWS];
+  UNROLL for (int a = 0; a < at_once; a++) { UNROLL for (int i = 0; i < n; i++) total[a][i] = vf_set1(0); }
   const float *const end = units + blocks;
   NO_UNROLL while (units != end) {
-    vf d[2], m[2];
-    UNROLL for (int a = 0; a < n_groups; a++) {
-      d[a] = vf_from_f16(w + (size_t)a * group_bytes);
-      m[a] = has_m ? vf_from_f16(w + (size_t)a * group_bytes + 2 * VW) : d[a];
+    vf d[GROUP_VECTORS], m[GROUP_VECTORS];
+    UNROLL for (int a = 0; a < at_once; a++) {
+      d[a] = half_floats(&c, w + 2 * VW * (vector + a));
+      m[a] = has_m ? half_floats(&c, w + 2 * ROWS + 2 * VW * (vector + a)) : d[a];
     }
-    const uint8_t *s = w + (has_m ? 4 : 2) * VW, *block = w + packed_scale_bytes(p, VW);
+    const uint8_t *scale = w + (has_m ? 4 : 2) * ROWS + VW * vector;
+    const uint8_t *block = w + packed_scale_bytes(p, ROWS) + 4 * VW * vector;
     NO_UNROLL for (int b = 0; b < packed_run(p); b++) {
       UNROLL for (int h = 0; h < halves; h++) {
-        vi sum[2][MOST_DOT_ROWS];
-        dot_vectors(p, &c, n_groups, n, block, group_bytes, x, stride, h * 8 / halves, 8 / halves, sum);
-        UNROLL for (int a = 0; a < n_groups; a++) {
-          const uint8_t *scale = s + (size_t)a * group_bytes + h * VW;
-          const vf factor = packed_k(p) ? vf_mul(d[a], vf_from_i8(scale)) : d[a];
-          const vf offset = packed_k(p) && has_m ? vf_mul(m[a], vf_from_i8(scale + 8 * VW)) : m[a];
+        vi sum[GROUP_VECTORS][MOST_DOT_ROWS];
+        dot_vectors(p, &c, at_once, n, block, x, stride, h * 8 / halves, 8 / halves, sum);
+        UNROLL for (int a = 0; a < at_once; a++) {
+          const vf factor = packed_k(p) ? vf_mul(d[a], vf_from_i8(scale + VW * a)) : d[a];
+          const vf offset = packed_k(p) && has_m ? vf_mul(m[a], vf_from_i8(scale + 8 * ROWS + VW * a)) : m[a];
           UNROLL for (int i = 0; i < n; i++) {
-            const uint8_t *sum_of_x = sums + (size_t)i * sums_row + 4 * h;
+            const uint8_t *sum_of_x = sums + 8 * (size_t)i * (size_t)blocks + 4 * h;
             const vi all = has_zero ? vi_add(sum[a][i], vi_splat32(sum_of_x)) : sum[a][i];
-            total[a][i] =
-                vf_fma(vf_mul(vi_to_vf(all), vf_splat(units + (size_t)i * (size_t)blocks)), factor, total[a][i]);
+            const vf dot = vf_mul(vi_to_vf(all), vf_splat(units + (size_t)i * (size_t)blocks));
+            total[a][i] = vf_fma(dot, factor, total[a][i]);
             if (has_m) total[a][i] = vf_fma(offset, vf_from_bits(vi_splat32(sum_of_x)), total[a][i]);
           }
         }
+        scale += ROWS;
       }
-      s += halves * VW;
-      block += packed_block_bytes(p, VW);
+      block += packed_block_bytes(p, ROWS);
       x += 32 * bytes_of_x;
       sums += 4 * halves;
       units++;
     }
-    w += packed_run_bytes(p, VW);
+    w += packed_run_bytes(p, ROWS);
   }
-  UNROLL for (int i = 0; i < n; i++) UNROLL for (int a = 0; a < n_groups; a++)
-      vf_store(out + (size_t)i * stride_out + a * VW, total[a][i]);
+  UNROLL for (int i = 0; i < n; i++) {
+    UNROLL for (int a = 0; a < at_once; a++) vf_store(out + (size_t)i * stride_out + VW * (vector + a), total[a][i]);
+  }
 }
 
-/* One row goes along two groups at once: what is broadcast serves both. */
+/* One row of activations meets all vectors of a group at once, which share what is broadcast; for more, registers do not suffice. (Two groups at once
+ * would share it too, but two streams of a few KB each leave the memory's prefetching behind: SPEED.md.) */
 #define DOT(name, p, n)                                                                              \
   static void name(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x, size_t stride, \
                    const float *units, const void *sums, float *out, size_t stride_out) {            \
-    const size_t bytes = packed_group_bytes(p, 32 * blocks, VW);                                     \
-    if (n == 1) {                                                                                    \
-      for (; n_groups >= 2; n_groups -= 2, w += 2 * bytes, out += 2 * VW)                            \
-        dot_groups(p, 2, n, w, bytes, blocks, x, stride, units, sums, out, stride_out);              \
-    }                                                                                                \
-    for (; n_groups > 0; n_groups--, w += bytes, out += VW)                                          \
-      dot_groups(p, 1, n, w, bytes, blocks, x, stride, units, sums, out, stride_out);                \
+    const int at_once = n == 1 ? GROUP_VECTORS : 1;                                                  \
+    const size_t bytes = packed_group_bytes(p, 32 * blocks, ROWS);                                   \
+    for (; n_groups > 0; n_groups--, w += bytes, out += ROWS)                                        \
+      NO_UNROLL for (int vector = 0; vector < GROUP_VECTORS; vector += at_once)                      \
+          dot_group(p, at_once, n, vector, w, blocks, x, stride, units, sums, out, stride_out);      \
   }
 #define DOT_ALL(p)              \
   DOT(dot_##p##_1, PACK_##p, 1) \
@@ -163,13 +171,14 @@ typedef struct packed_line {
   vf factor, offset;
 } packed_line;
 
-INLINE packed_line line_of(const packing p, const uint8_t *run, const int block, const int half) {
-  packed_line line = {vf_from_f16(run), vf_set1(0)};
-  const uint8_t *s = run + (packed_m(p) ? 4 : 2) * VW;
-  if (packed_m(p)) line.offset = vf_from_f16(run + 2 * VW);
+INLINE packed_line line_of(const packing p, const dot_constants *c, const uint8_t *run, const int vector,
+                           const int block, const int half) {
+  packed_line line = {half_floats(c, run + 2 * VW * vector), vf_set1(0)};
+  const uint8_t *s = run + (packed_m(p) ? 4 : 2) * ROWS + VW * vector;
+  if (packed_m(p)) line.offset = half_floats(c, run + 2 * ROWS + 2 * VW * vector);
   if (packed_k(p)) {
-    line.factor = vf_mul(line.factor, vf_from_i8(s + (packed_halves(p) ? 2 * block + half : block) * VW));
-    if (packed_m(p)) line.offset = vf_mul(line.offset, vf_mul(vf_set1(-1), vf_from_i8(s + (8 + block) * VW)));
+    line.factor = vf_mul(line.factor, vf_from_i8(s + (packed_halves(p) ? 2 * block + half : block) * ROWS));
+    if (packed_m(p)) line.offset = vf_mul(line.offset, vf_mul(vf_set1(-1), vf_from_i8(s + (8 + block) * ROWS)));
   }
   if (packed_zero(p) != 0) line.offset = vf_mul(line.factor, vf_set1((float)-packed_zero(p)));
   return line;
@@ -181,19 +190,22 @@ INLINE vf value_of(const packed_line *line, vi u, const int e) {
 }
 
 INLINE vi bytes_of(const packing p, const dot_constants *c, const uint8_t *block, const int v) {
-  return packed_bits(p) == 8 ? vi_load(block + 4 * VW * v)
-                             : packed_vector(p, c, block, block + packed_low_bytes(p, VW), v);
+  return packed_bits(p) == 8 ? vi_load(block + 4 * ROWS * v)
+                             : packed_vector(p, c, block, block + packed_low_bytes(p, ROWS), v);
 }
 
-INLINE bool group_panel(const packing p, const uint8_t *group, int32_t blocks, int16_t *panel, float *scales) {
-  const dot_constants c = {vi_held8(15), vi_held8(16), vi_held8(48), vi_held16(1)};
+/* Of vector `vector` of a group's rows. */
+INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector, int32_t blocks, int16_t *panel,
+                         float *scales) {
+  const dot_constants c = dot_prepare();
   const int run = packed_run(p);
   vf worst = vf_set1(0), top = worst, sum = worst;
   for (int32_t b = 0; b < blocks; b++) {
-    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, VW);
-    const uint8_t *block = at + packed_scale_bytes(p, VW) + (size_t)(b % run) * packed_block_bytes(p, VW);
+    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, ROWS);
+    const uint8_t *block =
+        at + packed_scale_bytes(p, ROWS) + 4 * VW * vector + (size_t)(b % run) * packed_block_bytes(p, ROWS);
     UNROLL for (int v = 0; v < 8; v++) {
-      const packed_line line = line_of(p, at, b % run, v / 4);
+      const packed_line line = line_of(p, &c, at, vector, b % run, v / 4);
       const vi u = bytes_of(p, &c, block, v);
       UNROLL for (int e = 0; e < 4; e++) {
         const vf x = value_of(&line, u, e);
@@ -216,10 +228,11 @@ INLINE bool group_panel(const packing p, const uint8_t *group, int32_t blocks, i
   }
   const vf per_unit = vf_load(inverse);
   for (int32_t b = 0; b < blocks; b++) {
-    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, VW);
-    const uint8_t *block = at + packed_scale_bytes(p, VW) + (size_t)(b % run) * packed_block_bytes(p, VW);
+    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, ROWS);
+    const uint8_t *block =
+        at + packed_scale_bytes(p, ROWS) + 4 * VW * vector + (size_t)(b % run) * packed_block_bytes(p, ROWS);
     UNROLL for (int v = 0; v < 8; v++, panel += 4 * NR) {
-      packed_line line = line_of(p, at, b % run, v / 4);
+      packed_line line = line_of(p, &c, at, vector, b % run, v / 4);
       line.factor = vf_mul(line.factor, per_unit), line.offset = vf_mul(line.offset, per_unit);
       const vi u = bytes_of(p, &c, block, v);
       vi_store(panel, vi_pair16(value_of(&line, u, 0), value_of(&line, u, 1)));
@@ -231,7 +244,10 @@ INLINE bool group_panel(const packing p, const uint8_t *group, int32_t blocks, i
 
 #define GROUP_PANEL(p)                                                                               \
   static bool group_panel_##p(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales) { \
-    return group_panel(PACK_##p, group, blocks, panel, scales);                                      \
+    bool made = true;                                                                                \
+    NO_UNROLL for (int a = 0; made && a < GROUP_VECTORS; a++) made =                                 \
+        vector_panel(PACK_##p, group, a, blocks, panel + 2 * VW * a, scales + VW * a);               \
+    return made;                                                                                     \
   }
 GROUP_PANEL(4)
 GROUP_PANEL(4_M)

@@ -1,4 +1,4 @@
-/* How a weight of blocks is packed: the file's bits, rearranged so that VW rows lie side by side in a group and the products with a few
+/* How a weight of blocks is packed: the file's bits, rearranged so that some rows lie side by side in a group and the products with a few
  * rows of activations need no sums across lanes.
  *
  *     value = d * (u - zero) + m            q4_0, q4_1, q5_0, q5_1, q8_0: d and m half floats of 32 elements
@@ -6,8 +6,8 @@
  *
  * A group is a sequence of runs of 1 block of 32 elements, or of 8:
  *
- *     d [VW] f16, m [VW] f16, s [blocks or halves][VW] i8, t [blocks][VW] u8, then for each block
- *     low bits [4 or 8][4 * VW] bytes, bits above the fourth [1 or 2][4 * VW] bytes
+ *     d [rows] f16, m [rows] f16, s [blocks or halves][rows] i8, t [blocks][rows] u8, then for each block
+ *     low bits [4 or 8][4 * rows] bytes, bits above the fourth [1 or 2][4 * rows] bytes
  *
  * Vector v of 8 holds elements 4 v ... 4 v + 3 of row 0, then of row 1 ... With 4 to 6 bits u is unsigned, vectors v and v + 4 share bytes, and what is above
  * the fourth bit is bit v of a byte (5 bits), or bits 2 (v % 4) and the next of vector v / 4 (6 bits). With 8 bits u is signed. */

@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VW 8
-#define MR 5 /* 6 leave no register for a product */
+#define VW            8
+#define MR            5 /* 6 leave no register for a product */
+#define GROUP_VECTORS 1
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -57,10 +58,10 @@ static inline vi vi_splat64(const void *p) {
 static inline vi vi_load8(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
 static inline vi vi_add_pairs(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8); }
 static inline vi vi_narrow8(vi a, vi b) { return _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xd8); }
-static inline vf vf_from_f16(const void *p) {
+static inline vi vi_held32(uint32_t x) { return _mm256_set1_epi32((int32_t)x); }
+static inline vf vf_from_f16(const void *p, vi mask, vf scale) {
   const vi h = _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p));
-  const vi bits = _mm256_and_si256(_mm256_slli_epi32(h, 13), _mm256_set1_epi32((int32_t)0x8fffe000));
-  return _mm256_mul_ps(_mm256_castsi256_ps(bits), _mm256_set1_ps(0x1p112f));
+  return _mm256_mul_ps(_mm256_castsi256_ps(_mm256_and_si256(_mm256_slli_epi32(h, 13), mask)), scale);
 }
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)); }
 static inline vi vf_round(vf a) { return _mm256_cvtps_epi32(a); }

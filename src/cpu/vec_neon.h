@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VW 4
-#define MR 6
+#define VW            4
+#define MR            6
+#define GROUP_VECTORS 2
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;
@@ -68,10 +69,10 @@ static inline vi vi_add_pairs(vi a, vi b) { return vpaddq_s32(a, b); }
 static inline vi vi_narrow8(vi a, vi b) {
   return vreinterpretq_s32_s8(vcombine_s8(vqmovn_s16(vreinterpretq_s16_s32(a)), vqmovn_s16(vreinterpretq_s16_s32(b))));
 }
-static inline vf vf_from_f16(const void *p) {
+static inline vi vi_held32(uint32_t x) { return vdupq_n_s32((int32_t)x); }
+static inline vf vf_from_f16(const void *p, vi mask, vf scale) {
   const int16x4_t h = vreinterpret_s16_u8(vld1_u8((const uint8_t *)p));
-  const vi bits = vandq_s32(vshlq_n_s32(vmovl_s16(h), 13), vdupq_n_s32((int32_t)0x8fffe000));
-  return vmulq_n_f32(vreinterpretq_f32_s32(bits), 0x1p112f);
+  return vmulq_f32(vreinterpretq_f32_s32(vandq_s32(vshlq_n_s32(vmovl_s16(h), 13), mask)), scale);
 }
 static inline vi vi_dot16_add(vi acc, vi a, vi b) {
   int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);

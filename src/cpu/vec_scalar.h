@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VW 4 /* f32 lanes; twice as many int16, four times as many int8 */
-#define MR 4 /* rows of a tile of the matrix product */
+#define VW            4 /* f32 lanes; twice as many int16, four times as many int8 */
+#define MR            4 /* rows of a tile of the matrix product */
+#define GROUP_VECTORS 2 /* vectors of rows that lie beside each other in a packed weight */
 
 typedef struct vf {
   float f[VW];
@@ -124,15 +125,17 @@ static inline vi vi_narrow8(vi a, vi b) { /* int16 in [-128, 127] to int8: those
   memcpy(&a, out, 16);
   return a;
 }
-/* VW half floats; an infinity becomes a large number. */
-static inline vf vf_from_f16(const void *p) {
+static inline vi vi_held32(uint32_t x) { VEC_LANES(vi, .i[l] = (int32_t)x); }
+/* VW half floats; an infinity becomes a large number. mask: 0x8fffe000, scale: 2^112, both held: the sign and the other bits
+ * in the places of an f32's, whose exponent is 112 larger. */
+static inline vf vf_from_f16(const void *p, vi mask, vf scale) {
   vf r;
   for (int l = 0; l < VW; l++) {
-    uint16_t h;
+    int16_t h;
     memcpy(&h, (const char *)p + 2 * l, 2);
-    const uint32_t bits = (uint32_t)(h & 0x7fff) << 13 | (uint32_t)(h & 0x8000) << 16;
+    const uint32_t bits = (uint32_t)(int32_t)h << 13 & (uint32_t)mask.i[l];
     memcpy(&r.f[l], &bits, 4);
-    r.f[l] *= 0x1p112f;
+    r.f[l] *= scale.f[l];
   }
   return r;
 }

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <wasm_simd128.h>
 
-#define VW 4
-#define MR 5
+#define VW            4
+#define MR            5
+#define GROUP_VECTORS 2
 
 typedef v128_t vf;
 typedef v128_t vi;
@@ -77,10 +78,13 @@ static inline vi vi_add_pairs(vi a, vi b) {
 static inline vi vi_narrow8(vi a, vi b) { return wasm_i8x16_narrow_i16x8(a, b); }
 static inline vi vi_low8(vi a) { return wasm_u16x8_extend_low_u8x16(a); }
 static inline vi vi_high8(vi a) { return wasm_u16x8_extend_high_u8x16(a); }
-static inline vf vf_from_f16(const void *p) {
-  const vi bits =
-      wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_load16x4(p), 13), wasm_i32x4_const_splat((int32_t)0x8fffe000));
-  return wasm_f32x4_mul(bits, wasm_f32x4_const_splat(0x1p112f));
+static inline vi vi_held32(uint32_t x) {
+  vi v = wasm_u32x4_splat(x);
+  __asm__("" : "+r"(v));
+  return v;
+}
+static inline vf vf_from_f16(const void *p, vi mask, vf scale) {
+  return wasm_f32x4_mul(wasm_v128_and(wasm_i32x4_shl(wasm_i32x4_load16x4(p), 13), mask), scale);
 }
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b)); }
 

@@ -190,7 +190,7 @@ sotto_status spm_vocab_add(spm_vocab *v, const char *text, size_t bytes, float s
   } else if (type == SPM_NORMAL || type == SPM_USER_DEFINED) {
     e->bytes = (uint32_t)unmark(text, bytes, stored);
   } else {
-    memcpy(stored, text, bytes);
+    if (bytes > 0) memcpy(stored, text, bytes); /* text of none may be NULL */
     e->bytes = (uint32_t)bytes;
   }
   stored[e->bytes] = 0;

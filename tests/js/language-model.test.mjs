@@ -1,10 +1,10 @@
-// LanguageModel and `sotto generate` in Node, on the model that comes with the project.
+// LanguageModel in Node, on the model that comes with the project.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 import { pathToFileURL } from 'node:url';
 import path from 'node:path';
-import { BUILT, MODEL, needs, root, runProgram, sotto, WASM } from './support.mjs';
+import { BUILT, MODEL, needs, root, sotto, WASM } from './support.mjs';
 import { create, generate, greedy, PROMPT, ready, shared, TELLER, vectors } from './teller.mjs';
 
 /** q8_0 moves logits by less. */
@@ -225,54 +225,4 @@ test('calls that make no sense', ready, async (t) => {
   await assert.rejects(running, { name: 'AbortError' });
   await assert.rejects(m.prompt(PROMPT), { code: 'closed' });
   assert.ok(await (await fresh(t)).prompt(PROMPT, { maxTokens: 3 }), 'the others go on');
-});
-
-// ---- the command ----
-
-const command = (...args) => runProgram(process.execPath, ['js/bin/sotto.js', 'generate', ...args]);
-const commandReady = needs(TELLER, 'js/dist/cli.js', ...BUILT);
-
-test('sotto generate --chat --json', commandReady, async () => {
-  const { code, stdout, stderr } = await command(
-    ...['-m', TELLER, '-p', PROMPT, '--chat', '-n', '10', '--temperature', '0', '--json'],
-  );
-  assert.equal(code, 0, stderr);
-  const out = JSON.parse(stdout);
-  assert.deepEqual(Object.keys(out), ['text', 'prompt_tokens', 'tokens', 'stop_reason', 'timings', 'peak_memory_bytes']);
-  assert.deepEqual(Object.keys(out.timings), ['load_ms', 'prefill_ms', 'n_prefill', 'decode_ms', 'n_decode']);
-  assert.deepEqual(out.prompt_tokens, vectors[0].prompt_ids);
-  assert.deepEqual(out.tokens, vectors[0].greedy.slice(0, 10));
-  assert.equal(out.stop_reason, 'length');
-});
-
-test('sotto generate goes on with a text, and takes what it is given', commandReady, async () => {
-  const args = ['-m', TELLER, '-n', '12', '--temperature=0.8', '--top-k', '20', '--top-p', '0.9', '--min-p', '0.05'];
-  const first = await command(...args, '--seed', '3', '--ctx', '64', '--threads', '1', '-p', 'Once upon a time');
-  assert.equal(first.code, 0, first.stderr);
-  assert.match(first.stdout, /^[^\n].*\n$/s);
-  const again = await runProgram(
-    process.execPath,
-    ['js/bin/sotto.js', 'generate', ...args, '--seed', '3', '--ctx', '64', '--threads', '1'],
-    { input: 'Once upon a time\n' },
-  );
-  assert.equal(again.stdout, first.stdout);
-  const told = await command('-m', TELLER, '--timings', '--chat', '--system', 'Be short.', '-p', PROMPT, '-n', '5', '--json');
-  assert.match(told.stderr, /^load \d+ ms; prompt \d+ tokens, .* written 5 tokens, .*; length; peak memory .* MB\n$/);
-  assert.ok(JSON.parse(told.stdout).prompt_tokens.length > vectors[0].prompt_ids.length);
-});
-
-test('sotto generate used wrongly', commandReady, async () => {
-  for (const [code, args, message] of [
-    [2, [], /no model/],
-    [2, ['-m', TELLER, '--system', 'x'], /--system goes with --chat/],
-    [2, ['-m', TELLER, 'text'], /unexpected argument 'text'/],
-    [2, ['-m', TELLER, '--top-p', '2'], /'--top-p' needs a number/],
-    [1, ['-m', 'no-such.gguf', '-p', 'a'], /No such file/],
-    [1, ['-m', TELLER, '-p', PROMPT, '--ctx', '4'], /The context of 4 tokens is full/],
-  ]) {
-    const r = await command(...args);
-    assert.equal(r.code, code, r.stderr);
-    assert.match(r.stderr, message);
-    assert.match(r.stderr, /^sotto: [^\n]+\n$/);
-  }
 });

@@ -252,6 +252,38 @@ static void test_bytes(backend *be, kv_type type, int32_t n_head, int32_t d) {
   drop(be, k), drop(be, v), drop(be, q), drop(be, y), drop(be, z);
 }
 
+/* The same bits with any number of threads: a token after many, and a batch. */
+static void test_threads(kv_type type) {
+  enum { PLACES = 1000, D = 64, N_HEAD = 4, N = 20 };
+  static float results[3][2][N * N_HEAD * D];
+  random_state same = {5};
+  static float values[(PLACES + N * N_HEAD) * D];
+  random_fill(&same, values, sizeof values / sizeof *values, -1, 1);
+  for (int32_t n_threads = 1; n_threads <= 3; n_threads++) {
+    pool *threads = pool_open(n_threads);
+    backend *be = cpu_backend_open(threads);
+    tensor k = new_tensor(be, PLACES, D, 0, 0), q = new_tensor(be, N, N_HEAD * D, 0, 0),
+           y = new_tensor(be, N, N_HEAD * D, 0, 0);
+    kv *a = be->ops->kv_open(be, KV_SLOTS, type, PLACES, 1, D);
+    int32_t order[PLACES], length[N];
+    be->ops->upload(be, k, values), be->ops->upload(be, q, values + PLACES * D);
+    for (int32_t i = 0; i < PLACES; i++) order[i] = i;
+    be->ops->kv_store(be, a, k, k, order);
+    for (int32_t n = N, i = 0; i < 2; n = 1, i++) {
+      for (int32_t r = 0; r < n; r++) length[r] = PLACES - n + 1 + r;
+      be->ops->attention(be, tensor_rows(y, 0, n), tensor_rows(q, 0, n), a, 0.3f,
+                         &(kv_view){.slots = order, .length = length});
+      memcpy(results[n_threads - 1][i], y.buf->data, (size_t)(n * N_HEAD * D) * sizeof(float));
+    }
+    be->ops->kv_close(be, a);
+    drop(be, k), drop(be, q), drop(be, y);
+    cpu_backend_close(be);
+    pool_close(threads);
+  }
+  CHECK(memcmp(results[0], results[1], sizeof results[0]) == 0);
+  CHECK(memcmp(results[0], results[2], sizeof results[0]) == 0);
+}
+
 int main(void) {
   pool *threads = pool_open(2);
   for (int32_t i = 0; kernels_available(i); i++) {
@@ -269,5 +301,7 @@ int main(void) {
     cpu_backend_close(be);
   }
   pool_close(threads);
+  test_threads(KV_16);
+  test_threads(KV_Q8_0);
   return check_end();
 }

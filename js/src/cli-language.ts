@@ -1,0 +1,141 @@
+// What the commands on language models share: the options that say which model and how, and the model, loaded.
+//
+//   -m MODEL ─> a path, an address, or a name of the manifest ─> LanguageModel, with its progress on a terminal
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { integer, UsageError, type OptionSpec } from './args.js';
+import { mb, problemOf, ProgressLine } from './cli-common.js';
+import { QuotaExceededError, SottoError } from './errors.js';
+import { LanguageModel } from './language-model.js';
+import { findModel } from './models.js';
+import type { LanguageModelCreateOptions } from './prompt.js';
+
+// ---- options ----
+
+export interface LanguageOptions {
+  model?: string;
+  ctx?: number;
+  threads?: number;
+  kv?: 'f16' | 'q8_0';
+}
+
+export const MODEL_SPEC: OptionSpec = { letter: 'm', value: true };
+export const THREADS_SPEC: OptionSpec = { letter: 't', value: true };
+export const CONTEXT_SPEC: OptionSpec = { value: true };
+export const KV_SPEC: OptionSpec = { value: true };
+export const HELP_SPEC: OptionSpec = { letter: 'h' };
+
+export const MODEL_HELP = `  -m, --model MODEL       GGUF file (of a split one, any part), folder as on Hugging Face, address, or name
+                          such as gemma-3-270m-q4_0 (sotto models lists them); by default what
+                          SOTTO_LANGUAGE_MODEL says, else the small story teller that comes with sotto`;
+export const THREADS_HELP = '  -t, --threads N         threads to use (default: one for each core, at most 8)';
+export const KV_HELP =
+  '      --kv TYPE           of the stored keys and values: f16 (default), or q8_0: about half the memory';
+
+/** Tokens that can be asked for. */
+export const MOST_TOKENS = 2 ** 31 - 1;
+
+/** Takes an option that is one of these. */
+export function languageOption(o: LanguageOptions, name: string, shown: string, value: string): boolean {
+  switch (name) {
+    case 'model':
+      o.model = value;
+      return true;
+    case 'ctx':
+      o.ctx = integer(shown, value, 1, MOST_TOKENS);
+      return true;
+    case 'threads':
+      o.threads = integer(shown, value, 1, 64);
+      return true;
+    case 'kv':
+      if (value !== 'f16' && value !== 'q8_0')
+        throw new UsageError(`option '${shown}' needs f16 or q8_0, not '${value}'`);
+      o.kv = value;
+      return true;
+    default:
+      return false;
+  }
+}
+
+const MOST_STOPS = 64;
+const MOST_STOP_BYTES = 1024;
+
+/** A stop string as an option. */
+export function stopOption(stops: string[], shown: string, value: string): void {
+  if (value === '') throw new UsageError(`option '${shown}' needs a string that is not empty`);
+  if (Buffer.byteLength(value) > MOST_STOP_BYTES || stops.length === MOST_STOPS)
+    throw new UsageError(`at most ${MOST_STOPS} stop strings of ${MOST_STOP_BYTES} bytes each can be given`);
+  stops.push(value);
+}
+
+// ---- which model ----
+
+/** A model that was named, or that counts where none was. */
+export function namedModel({ model }: LanguageOptions): string {
+  if (model !== undefined) return model;
+  const said = process.env['SOTTO_LANGUAGE_MODEL'];
+  if (said) return said;
+  return fileURLToPath(new URL(`./${findModel('default', 'language')!.file}`, import.meta.url));
+}
+
+/** For commands that check a model: it has to be named. */
+export function requiredModel({ model }: LanguageOptions): string {
+  if (model === undefined) throw new UsageError('no model: give one with --model');
+  return model;
+}
+
+/** A path where there is one; else an address, or a name of the manifest. */
+export function findModelFile(given: string): string | URL {
+  if (existsSync(given)) return pathToFileURL(path.resolve(given));
+  if (/^https?:/.test(given) || findModel(given)) return given;
+  throw new SottoError('argument', 'No such file or directory');
+}
+
+/** What went wrong with a model, by its name; what could not be fetched is named already. */
+export function modelError(model: string, error: unknown): unknown {
+  if (!(error instanceof SottoError) || error.code === 'network') return error;
+  return new Error(`${model}: ${problemOf(error).replace(/\.$/, '')}`, { cause: error });
+}
+
+/** What went wrong with a prompt, in the commands' words. */
+export function explained(error: unknown): unknown {
+  if (!(error instanceof QuotaExceededError)) return error;
+  const { requested, quota } = error;
+  return new SottoError(
+    'context',
+    `${requested} tokens do not fit in a context of ${quota}: shorten the text, or take a larger one`,
+  );
+}
+
+// ---- the model ----
+
+/** How far a model is: what is here loads, anything else may be fetched. */
+export function showLoading(line: ProgressLine, model: string | URL, loaded: number, total: number): void {
+  if (model instanceof URL) line.percent('loading', loaded, total);
+  else line.percent(`${model}, ${mb(total, 0)} MB`, loaded, total);
+}
+
+export type OpenOptions = Pick<LanguageModelCreateOptions, 'signal' | 'onOverflow'>;
+
+/** Loads the model; its download is shown on a terminal. */
+export async function openLanguage(o: LanguageOptions, more: OpenOptions): Promise<LanguageModel> {
+  const name = namedModel(o);
+  const line = new ProgressLine();
+  try {
+    const model = findModelFile(name);
+    return await LanguageModel.create({
+      ...more,
+      model,
+      contextWindow: o.ctx,
+      kvType: o.kv,
+      threads: o.threads,
+      monitor: (m) =>
+        m.addEventListener('downloadprogress', ({ loaded, total }) => showLoading(line, model, loaded, total)),
+    });
+  } catch (error) {
+    throw modelError(name, error);
+  } finally {
+    line.hide();
+  }
+}
