@@ -1,11 +1,12 @@
 // sotto chat: conversations through a pipe, commands, files; and on a terminal (a pseudo-terminal of the program `script`): the line
 // editor, the history, Ctrl-C.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import { done, env, fails, model, noCommand, run, scratchFolder, sotto } from './command.mjs';
+import { noTerminal, onPseudoTerminal } from '../terminal.mjs';
 
 const scratch = scratchFolder('chat');
 const file = (name) => path.join(scratch, name);
@@ -126,50 +127,11 @@ test('an interrupt ends a conversation through a pipe', { skip: noCommand }, asy
 
 /* ---- on a terminal ---- */
 
-const noScript = noCommand || (/util-linux/.test(String(spawnSync('script', ['--version']).stdout)) ? false : 'skip: the program script of util-linux is missing');
-
-const open = [];
-after(() => open.forEach((child) => child.kill())); // those that a failed test left
-
-/** The command on a pseudo-terminal: what is typed, and what appears. */
-function terminal(args) {
-  const quoted = [sotto, 'chat', '-m', model, '--seed', '1', ...args].map((arg) => `'${arg}'`).join(' ');
-  const child = spawn('script', ['-qfec', `stty rows 24 cols 100; exec ${quoted}`, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...env, TERM: 'xterm', XDG_STATE_HOME: scratch } });
-  open.push(child);
-  let shown = '';
-  let seen = 0; // of what was shown, that was waited for
-  let wake = () => {};
-  child.stdout.on('data', (piece) => {
-    shown += piece;
-    wake();
-  });
-  const code = new Promise((resolve) => child.on('close', resolve));
-  code.then(() => wake());
-  return {
-    code,
-    /** Waits until what appears next matches. */
-    async until(pattern) {
-      for (;;) {
-        const match = pattern.exec(shown.slice(seen));
-        if (match) {
-          seen += match.index + match[0].length;
-          return match[0];
-        }
-        assert.equal(child.exitCode, null, `it ended; shown: ${JSON.stringify(shown.slice(-2000))}`);
-        await new Promise((resolve) => (wake = resolve));
-      }
-    },
-    /** Types, and waits until it is shown. */
-    async type(keys, pattern) {
-      child.stdin.write(keys);
-      if (pattern) await this.until(pattern);
-    },
-    enter: () => child.stdin.write('\r'),
-  };
-}
+const terminal = (args) =>
+  onPseudoTerminal([sotto, 'chat', '-m', model, '--seed', '1', ...args], { env: { ...env, XDG_STATE_HOME: scratch } });
 
 const prompt = /\x1b\[0K> \r\x1b\[2C$/; // an empty line to be edited
-const onTerminal = (name, run_) => test(name, { skip: noScript, timeout: 120_000 }, run_);
+const onTerminal = (name, run_) => test(name, { skip: noCommand || noTerminal, timeout: 120_000 }, run_);
 
 onTerminal('messages are edited, completed and remembered', async () => {
   const t = terminal(['-n', '20']);

@@ -1,8 +1,7 @@
 // What the tests of the package's command share: running it, alone or on a terminal.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { after } from 'node:test';
 import { BUILT, needs, root, runProgram } from './support.mjs';
+import { noTerminal, onPseudoTerminal } from '../terminal.mjs';
 
 export const NATIVE = 'build/sotto';
 export const TELLER = 'assets/teller-q8_0.gguf';
@@ -35,51 +34,8 @@ export async function fails(code, args, pattern, options) {
   assert.match(r.stderr, pattern);
 }
 
-const script = spawnSync('script', ['--version']);
-const skip = 'skip: the program script of util-linux is missing';
-export const onTerminal = { ...(/util-linux/.test(String(script.stdout)) ? ready : { skip }), timeout: 120_000 };
+export const onTerminal = { ...(noTerminal ? { skip: noTerminal } : ready), timeout: 120_000 };
 
-const open = [];
-after(() => open.forEach((child) => child.kill())); // those that a failed test left
-
-/** The command on a pseudo-terminal: what is typed, and what appears. */
-export function terminal(args, more = {}) {
-  const quoted = [process.execPath, 'js/bin/sotto.js', ...args].map((arg) => `'${arg}'`).join(' ');
-  const child = spawn('script', ['-qfec', `stty rows 24 cols 100; exec ${quoted}`, '/dev/null'], {
-    ...{ cwd: root, stdio: ['pipe', 'pipe', 'inherit'], env: { ...env, TERM: 'xterm', ...more } },
-  });
-  open.push(child);
-  let shown = '';
-  let seen = 0; // of what was shown, that was waited for
-  let wake = () => {};
-  child.stdout.on('data', (piece) => {
-    shown += piece;
-    wake();
-  });
-  const code = new Promise((resolve) => child.on('close', resolve));
-  code.then(() => wake());
-  /** Waits until what appears next matches. */
-  const until = async (pattern) => {
-    for (;;) {
-      const match = pattern.exec(shown.slice(seen));
-      if (match) {
-        seen += match.index + match[0].length;
-        return match[0];
-      }
-      assert.equal(child.exitCode, null, `it ended; shown: ${JSON.stringify(shown.slice(-2000))}`);
-      await new Promise((resolve) => (wake = resolve));
-    }
-  };
-  return {
-    code,
-    until,
-    /** Types, and waits until something is shown. */
-    async type(keys, pattern) {
-      child.stdin.write(keys);
-      return pattern && until(pattern);
-    },
-    get shown() {
-      return shown;
-    },
-  };
-}
+/** The command on a pseudo-terminal. */
+export const terminal = (args, more = {}) =>
+  onPseudoTerminal([process.execPath, 'js/bin/sotto.js', ...args], { cwd: root, env: { ...env, ...more } });
