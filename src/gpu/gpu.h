@@ -1,0 +1,146 @@
+/* What the files of the GPU backend share: its memory, and the tape on which operations are recorded.
+ *
+ *     operations ──> gpu_kernel, gpu_param, gpu_bind, gpu_dispatch ──> tape ──play──> the host's WebGPU (js/src/gpu/player.ts)
+ *
+ * A dispatch names its kernel as text, "NAME key=value ...": a file of src/gpu/wgsl and the variant of it. Its bindings, all of group 0:
+ *
+ *     0        the parameters, at most 64 words
+ *     1 act    f32, read and written: the one buffer of a session's activations
+ *     2 vec    f32: the model's vectors
+ *     3 ints   i32: tables that came with the tape
+ *     4 + 2i   quants of weight i, as vec4<u32>;  5 + 2i  its scales, as u32 (weights.wgsl)
+ *     10, 11   keys, values
+ *     12       scratch f32, whose content lives from one dispatch to the next
+ *     13       chosen: u32 [MAX_CHOSEN] */
+#ifndef SOTTO_GPU_H
+#define SOTTO_GPU_H
+
+#include "../ops.h"
+
+enum {
+  BIND_ACT = 1,
+  BIND_VEC = 2,
+  BIND_INTS = 3,
+  BIND_WEIGHT = 4,
+  BIND_KEYS = 10,
+  BIND_VALUES = 11,
+  BIND_SCRATCH = 12,
+  BIND_CHOSEN = 13
+};
+
+/* What the device can do; the host fills it in, word by word (js/src/gpu/device.ts). */
+typedef struct gpu_traits {
+  uint32_t max_binding_bytes; /* of one storage binding; at most 2^32 - 4 */
+  uint32_t max_buffer_bytes;
+  uint32_t max_workgroup_bytes, max_invocations; /* of a workgroup */
+  uint32_t f16;                                  /* shader-f16 */
+  uint32_t subgroup_min, subgroup_max;           /* 0: no subgroups */
+  uint32_t matrix;                               /* subgroup matrices: f16 16x16x16 with f32 sums (0: none) */
+  uint32_t packed_dot;                           /* dot4I8Packed is worth it */
+  uint32_t many_path;                            /* what was measured best for linear_many: 0 f32, 1 f16, 2 subgroup matrices, 3 packed dot */
+  uint32_t reserved[6];
+} gpu_traits;
+
+typedef struct gpu {
+  backend base;
+  gpu_traits traits;
+  uint32_t scratch;      /* buffer id */
+  size_t scratch_bytes;  /* grown while opening */
+  uint32_t chosen;       /* buffer id */
+  struct gpu_tape *tape;
+} gpu;
+
+struct buffer {
+  uint32_t id; /* of the host's buffer; 0: none */
+  size_t n;    /* f32 elements */
+};
+
+enum { MAX_PARTS = 64 };
+
+/* Rows [first, first + n) of a weight: quants from the buffer's start, scales from scales_at on, both multiples of 256 bytes long. */
+typedef struct weight_part {
+  uint32_t id;
+  int32_t first, n;
+  size_t quant_bytes, scales_at, scale_bytes;
+} weight_part;
+
+struct weight {
+  uint32_t type; /* dtype as it lies on the GPU: types without a kernel are converted while loading */
+  uint32_t file_type;
+  int32_t out, in;
+  size_t bytes;
+  int32_t n_parts; /* one, where the adapter's limits allow */
+  weight_part parts[MAX_PARTS];
+};
+
+/* f16 elements [n_slots, n_head, head_dim], for keys and for values. */
+struct kv {
+  int kind;
+  kv_type type;
+  int32_t n_slots, n_head, head_dim;
+  uint32_t k, v; /* buffer ids */
+};
+
+/* -- a dispatch: kernel, then parameters in order and bindings, then the grid -- */
+void gpu_kernel(gpu *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void gpu_param(gpu *g, uint32_t word);
+void gpu_param_f32(gpu *g, float value);
+void gpu_bind(gpu *g, uint32_t binding, uint32_t id, size_t offset, size_t bytes); /* offset: a multiple of 256; bytes 0: to its end */
+void gpu_bind_weight(gpu *g, int32_t index, const weight *w, int32_t part);
+/* n workgroups in a row; past the limit of a dimension in a square: index = x + y * num_workgroups.x, which may be n or more. */
+void gpu_dispatch(gpu *g, uint32_t n);
+void gpu_dispatch_3d(gpu *g, uint32_t x, uint32_t y, uint32_t z);
+/* Copies integers onto the tape; returns the index of the first in `ints`. The same integers given again share a place. */
+uint32_t gpu_ints(gpu *g, const int32_t *values, size_t n);
+/* Sends what was recorded to the device. */
+void gpu_flush(gpu *g);
+/* Makes the scratch at least this large; false: no memory. Only while opening. */
+bool gpu_grow_scratch(gpu *g, size_t bytes);
+
+/* gpu_weight.c: the file's rows as they lie on the GPU. */
+weight *gpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in);
+void gpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const void *rows);
+void gpu_weight_seal(backend *be, weight *w);
+void gpu_weight_close(backend *be, weight *w);
+size_t gpu_weight_bytes(const weight *w);
+const char *gpu_weight_type_name(const weight *w); /* the `type` of kernels: "q4_0" ... */
+
+/* gpu_linear.c: products of few rows, and embed; gpu_linear_many.c: of many */
+void gpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                const tensor *residual);
+void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t n_out, activation act);
+void gpu_norm_geglu(backend *be, tensor y, const normed *in, const weight *gate, const weight *up, tensor scratch);
+void gpu_embed(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
+               const int32_t *pos);
+void gpu_linear_many(gpu *g, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                     const tensor *residual);
+
+/* gpu_rows.c */
+void gpu_norm(backend *be, const normed *in);
+void gpu_geglu(gpu *g, tensor y, tensor gate, tensor up);
+void gpu_rope_table(backend *be, tensor y, tensor frequencies, const int32_t *pos);
+void gpu_softcap(backend *be, tensor x, float cap);
+
+/* gpu_attention.c */
+kv *gpu_kv_open(backend *be, int kind, kv_type type, int32_t n_slots, int32_t n_head, int32_t head_dim);
+void gpu_kv_close(backend *be, kv *c);
+void gpu_kv_fill(backend *be, kv *c, tensor k, tensor v);
+size_t gpu_kv_place_bytes(const kv *c);
+bool gpu_kv_get(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
+void gpu_kv_put(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
+void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale);
+void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
+                        const rotation *turn, float scale, const kv_view *view);
+
+/* gpu_choose.c */
+bool gpu_choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
+                int32_t n_history, double draw, int32_t place);
+sotto_status gpu_chosen(backend *be, int32_t place, int32_t *id);
+
+/* gpu_memory.c: buffers of the host. Reads are asynchronous: true once `bytes` are in `to`; the same read is asked for again until then. */
+uint32_t gpu_buffer_new(gpu *g, size_t bytes); /* zeroed; 0: no memory */
+void gpu_buffer_free(gpu *g, uint32_t id);
+void gpu_write(gpu *g, uint32_t id, size_t offset, const void *from, size_t bytes); /* offset and bytes: multiples of 4 */
+bool gpu_read(gpu *g, uint32_t id, size_t offset, void *to, size_t bytes);
+
+#endif
