@@ -1,21 +1,23 @@
-/* sotto make-test-model: a Gemma of a true shape with random weights, for measuring speed and memory.
+/* sotto make-test-model: a Gemma or a Whisper (whisper_bin.c) of a true shape with random weights, for measuring speed and memory.
  *
  *     shape ─> config.json ─> gemma: the list of tensors ─┐
  *     seed ──> a pool of blocks of each tensor's type ────┴─> rows put together from blocks drawn at random ─> GGUF
  *
  * Weights have a variance of 1 / row length, so that activations keep the size that they have in trained models. */
-#include <math.h>
 #include <stdio.h>
 
 #include "args.h"
 #include "commands.h"
 #include "gguf_file.h"
+#include "whisper_bin.h"
 
 static const char help[] =
     "Usage: sotto make-test-model --shape SHAPE -o FILE [OPTION]...\n"
-    "Makes a GGUF file with the sizes of a real model and random weights, for measuring. It writes nonsense.\n"
+    "Makes a model file with the sizes of a real model and random weights, for measuring: GGUF of a Gemma,\n"
+    "ggml .bin of a Whisper. It writes nonsense.\n"
     "\n"
-    "      --shape SHAPE  gemma3-270m, gemma3-1b, tiny\n"
+    "      --shape SHAPE  gemma3-270m, gemma3-1b, tiny,\n"
+    "                     " WHISPER_SHAPE_NAMES "\n"
     GGUF_FILE_HELP("q4_0), mixed as in the files that people have")
     "      --seed N       other weights (default: 0)\n"
     "  -h, --help         this help\n";
@@ -77,45 +79,14 @@ static sotto_status make_vocab(spm_vocab *v, int32_t n, error *err) {
 
 /* ---- weights ---- */
 
-enum { POOL_GROUPS = 1024, MOST_ELEMENTS = 256 };
-
-typedef struct noise {
-  uint64_t state;
-  const gemma_slot *slot;                        /* whose type and scale the pool has */
-  size_t group, group_bytes;                     /* elements: whole blocks, and what divides the rows */
-  uint8_t pool[POOL_GROUPS * MOST_ELEMENTS * 4]; /* [POOL_GROUPS, group_bytes] */
-} noise;
-
-static uint32_t draw(noise *z) { /* splitmix64 */
-  uint64_t x = z->state += 0x9e3779b97f4a7c15u;
-  x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-  return (uint32_t)(x >> 32);
-}
-
-static float uniform(noise *z, float limit) { return limit * ((float)(draw(z) >> 8) * 0x1p-23f - 1.0f); }
-
-static void fill_pool(noise *z, const gemma_slot *s, uint32_t type) {
-  const size_t in = (size_t)s->in, block = dtype_block_elements(type);
-  z->slot = s;
-  z->group = in % 64 == 0 ? max_size(block, 64) : block;
-  z->group_bytes = dtype_row_bytes(type, z->group);
-  const float limit = sqrtf(3.0f / (float)in);
-  for (size_t i = 0; i < POOL_GROUPS; i++) {
-    float x[MOST_ELEMENTS];
-    for (size_t j = 0; j < z->group; j++) x[j] = s->vector != NULL ? 1.0f + uniform(z, 0.1f) : uniform(z, limit);
-    quantize_row(type, x, z->pool + i * z->group_bytes, z->group);
-  }
-}
-
 static sotto_status read_rows(void *context, const gemma_slot *s, uint32_t type, int32_t first, int32_t n, uint8_t *out,
                               error *err) {
-  noise *z = context;
+  const size_t in = (size_t)s->in;
   (void)first, (void)err;
-  if (z->slot != s) fill_pool(z, s, type);
-  const size_t groups = (size_t)n * ((size_t)s->in / z->group);
-  for (size_t i = 0; i < groups; i++, out += z->group_bytes)
-    memcpy(out, z->pool + draw(z) % POOL_GROUPS * z->group_bytes, z->group_bytes);
+  if (s->vector != NULL)
+    noise_rows(context, s, type, in, 1.0f, 0.1f, (size_t)n, out);
+  else
+    noise_rows(context, s, type, in, 0.0f, noise_limit(in), (size_t)n, out);
   return SOTTO_OK;
 }
 
@@ -130,22 +101,30 @@ static sotto_status make(gemma *g, spm_vocab *v, noise *z, const shape *s, const
   return gguf_file_write(path, &file, &rows, err);
 }
 
-static int make_file(const shape *s, uint64_t seed, const gguf_file_options *o) {
-  error err = {""};
+static sotto_status make_gemma(const shape *s, noise *z, const gguf_file_options *o, error *err) {
   gemma *g = gemma_open(NULL); /* no weights are loaded, so no backend is needed */
   spm_vocab *v = spm_vocab_open();
-  noise *z = mem_alloc(1, sizeof *z);
-  sotto_status status = SOTTO_ERR_MEMORY;
-  if (g == NULL || v == NULL || z == NULL) {
-    fail(&err, status, "out of memory");
-  } else {
-    z->state = seed;
-    status = make(g, v, z, s, o->recipe, o->path, &err);
-  }
-  if (status < 0) fprintf(stderr, "sotto: %s: %s\n", o->path, err.text);
-  mem_free(z);
+  const sotto_status status =
+      g == NULL || v == NULL ? fail(err, SOTTO_ERR_MEMORY, "out of memory") : make(g, v, z, s, o->recipe, o->path, err);
   spm_vocab_close(v);
   gemma_close(g);
+  return status;
+}
+
+/* One of the two shapes is NULL. */
+static int make_file(const shape *of_gemma, const whisper_shape *of_whisper, uint64_t seed,
+                     const gguf_file_options *o) {
+  error err = {""};
+  noise *z = noise_open(seed);
+  sotto_status status;
+  if (z == NULL)
+    status = fail(&err, SOTTO_ERR_MEMORY, "out of memory");
+  else if (of_gemma != NULL)
+    status = make_gemma(of_gemma, z, o, &err);
+  else
+    status = whisper_bin_write(o->path, of_whisper, o->recipe, z, &err);
+  if (status < 0) fprintf(stderr, "sotto: %s: %s\n", o->path, err.text);
+  noise_close(z);
   return status < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
@@ -158,7 +137,8 @@ int command_make_test_model(char **argv) {
                                         {NULL, 0, false, 0}};
   args a = {.command = "make-test-model ", .options = options, .argv = argv};
   gguf_file_options o = {.recipe = recipe_find("q4_0")};
-  const shape *s = NULL;
+  const shape *of_gemma = NULL;
+  const whisper_shape *of_whisper = NULL;
   int64_t seed = 0;
   for (int id; (id = args_next(&a)) != ARGS_END;) {
     bool taken;
@@ -169,9 +149,10 @@ int command_make_test_model(char **argv) {
         fputs(help, stdout);
         return EXIT_DONE;
       case SHAPE:
-        s = find_shape(a.value);
-        if (s == NULL) {
-          args_wrong(&a, "unknown shape '%s': gemma3-270m, gemma3-1b or tiny", a.value);
+        of_gemma = find_shape(a.value);
+        of_whisper = whisper_shape_find(a.value);
+        if (of_gemma == NULL && of_whisper == NULL) {
+          args_wrong(&a, "unknown shape '%s': gemma3-270m, gemma3-1b, tiny, " WHISPER_SHAPE_NAMES, a.value);
           return EXIT_USAGE;
         }
         break;
@@ -183,9 +164,10 @@ int command_make_test_model(char **argv) {
         return EXIT_USAGE;
     }
   }
-  if (s == NULL || o.path == NULL) {
-    args_wrong(&a, s == NULL ? "no shape was given" : "no output: name the GGUF file with --output");
+  const bool shaped = of_gemma != NULL || of_whisper != NULL;
+  if (!shaped || o.path == NULL) {
+    args_wrong(&a, shaped ? "no output: name the file with --output" : "no shape was given");
     return EXIT_USAGE;
   }
-  return make_file(s, (uint64_t)seed, &o);
+  return make_file(of_gemma, of_whisper, (uint64_t)seed, &o);
 }
