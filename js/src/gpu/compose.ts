@@ -8,7 +8,7 @@
 //   #include NAME key=value ...             NAME.wgsl, with these keys besides
 //   #let key value                          from here on, in this file and what it includes
 //
-// and $key anywhere is the key's value. In conditions keys stand without $. A key that is not given is 0.
+// and $key anywhere is the key's value; ${key} where letters follow. In conditions keys stand without $. A key that is not given is 0.
 
 /** WGSL by file name, without ".wgsl". */
 export type Sources = Readonly<Record<string, string>>;
@@ -56,7 +56,7 @@ function parseKeys(words: readonly string[], into: Keys, from: Keys): Keys {
 }
 
 const substitute = (text: string, keys: Keys): string =>
-  text.replace(/\$([A-Za-z_]\w*)/g, (_, key: string) => keys.get(key) ?? '0');
+  text.replace(/\$(?:\{(\w+)\}|([A-Za-z_]\w*))/g, (_, braced?: string, key?: string) => keys.get(braced ?? key ?? '') ?? '0');
 
 function expand(name: string, keys: Keys, sources: Sources, out: string[], depth: number): void {
   const text = sources[name];
