@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 // The engine in all its homes: native, Node and Chromium, with one thread and two; Whisper on one clip, Gemma on random weights of true shapes.
 //
-//   node bench/bench.mjs [--only whisper|gemma] [--quick] [--json] [--where native,node,chromium] [--threads 1,2] [--variant simd-single|...]
+//   node bench/bench.mjs [--only whisper|gemma|gpu] [--quick] [--json] [--where native,node,chromium] [--threads 1,2] [--variant simd-single|...]
 //     Whisper: [--model FILE.bin] [--audio FILE] [--beam N] [--repeats 7]
 //     Gemma:   [--model FILE.gguf]... or [--shapes 270m,1b] [--types q4_0,q8_0,q4_K_M], made once in build/bench-models;
 //              [--prefill 128,512] [--decode 64] [--rounds N] [--loads N] (0: leave loading out; default of both: 3, for 1b 1)
 //
 // --model alone also says which of the two runs. --quick: few rounds, and of Gemma only 270m q4_0. Progress goes to standard error. Machines
 // are noisy: compare ratios within one run. What the columns are: whisper.mjs and gemma.mjs.
+//
+// --only gpu: gpu.mjs, with options of its own; it is not part of the rest.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,7 +75,8 @@ async function main() {
 }
 
 try {
-  await main();
+  if (/ --only[ =]gpu\b/.test(process.argv.join(' '))) await import('./gpu.mjs');
+  else await main();
 } catch (error) {
   console.error(`bench: ${error.message}`);
   process.exitCode = 1;
