@@ -7,12 +7,13 @@
  * - `unsupported`: well-formed, but of a kind that is not known here
  * - `network`: a model could not be fetched
  * - `environment`: this browser or Node cannot run the engine
+ * - `gpu`: the GPU cannot be used, was lost, or refused work; the CPU can be used instead
  * - `context`: a conversation does not fit in the context of its LanguageModel
  * - `closed`: the Transcriber or LanguageModel was destroyed
  * - `internal`: the engine stopped; a fresh one is needed
  */
 export type SottoErrorCode =
-  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'context' | 'closed' | 'internal';
+  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'gpu' | 'context' | 'closed' | 'internal';
 
 export class SottoError extends Error {
   override readonly name: string = 'SottoError';

@@ -1,0 +1,123 @@
+// Kernels by the names that the engine gives them, compiled when they are first used.
+//
+//   "linear_few type=q4_0 rows=4" ──compose──> WGSL ──> shader module, layout of its bindings ──> pipeline
+import { SottoError } from '../errors.ts';
+import { bindingsOf, compose, type BindingKind, type Sources } from './compose.ts';
+import { STAGE_COMPUTE } from './flags.ts';
+import { firstLines, type Health } from './health.ts';
+
+/** Bytes of parameters that a kernel sees. */
+export const PARAM_BYTES = 256;
+
+export interface Layout {
+  /** Equal for kernels with equal bindings: their bind groups fit each other. */
+  id: number;
+  bindings: ReadonlyMap<number, BindingKind>;
+  group: GPUBindGroupLayout;
+  pipeline: GPUPipelineLayout;
+}
+
+export interface Kernel {
+  name: string;
+  layout: Layout;
+  pipeline: GPUComputePipeline;
+}
+
+const bufferTypes: Record<BindingKind, GPUBufferBindingType> = {
+  uniform: 'uniform',
+  read: 'read-only-storage',
+  read_write: 'storage',
+};
+
+export class Kernels {
+  readonly #device: GPUDevice;
+  readonly #sources: Sources;
+  readonly #health: Health;
+  readonly #ids = new Map<string, number>();
+  /** By id; an id is 1 or more. */
+  readonly #names: string[] = [''];
+  readonly #made: (Kernel | undefined)[] = [];
+  readonly #layouts = new Map<string, Layout>();
+
+  constructor(device: GPUDevice, sources: Sources, health: Health) {
+    this.#device = device;
+    this.#sources = sources;
+    this.#health = health;
+  }
+
+  /** The id of a name, the same each time. */
+  id(name: string): number {
+    let id = this.#ids.get(name);
+    if (id === undefined) {
+      id = this.#names.push(name) - 1;
+      this.#ids.set(name, id);
+    }
+    return id;
+  }
+
+  /** undefined: there is no such kernel, and the health says so. */
+  get(id: number): Kernel | undefined {
+    return (this.#made[id] ??= this.#make(this.#names[id] ?? `number ${id}`));
+  }
+
+  /** Kernels compiled so far. */
+  get names(): string[] {
+    return this.#made.flatMap((kernel) => kernel?.name ?? []);
+  }
+
+  #make(name: string): Kernel | undefined {
+    let code: string;
+    try {
+      code = compose(name, this.#sources);
+    } catch (error) {
+      this.#health.fail(new SottoError('internal', `The kernel ${name} cannot be made: ${(error as Error).message}.`));
+      return undefined;
+    }
+    const device = this.#device;
+    device.pushErrorScope('validation');
+    const module = device.createShaderModule({ code, label: name });
+    const layout = this.#layout(bindingsOf(code));
+    const pipeline = device.createComputePipeline({
+      label: name,
+      layout: layout.pipeline,
+      compute: { module, entryPoint: 'main' },
+    });
+    void this.#check(name, code, module, device.popErrorScope());
+    return { name, layout, pipeline };
+  }
+
+  async #check(name: string, code: string, module: GPUShaderModule, scope: Promise<GPUError | null>): Promise<void> {
+    const error = await scope.catch(() => null); // a lost device: the health knows
+    if (!error) return;
+    const refused = (why: string): void =>
+      this.#health.fail(new SottoError('gpu', `The GPU does not take the kernel "${name}": ${why}.`));
+    const soon = setTimeout(() => refused(firstLines(error.message)), 1000);
+    const info = await module.getCompilationInfo().catch(() => undefined);
+    clearTimeout(soon);
+    const first = info?.messages.find(({ type }) => type === 'error');
+    const line = first && code.split('\n')[first.lineNum - 1]?.trim();
+    refused(first ? `${first.message}, in "${line}"` : firstLines(error.message));
+  }
+
+  #layout(bindings: ReadonlyMap<number, BindingKind>): Layout {
+    const key = [...bindings].map(([binding, kind]) => `${binding} ${kind}`).sort().join();
+    let layout = this.#layouts.get(key);
+    if (!layout) {
+      const group = this.#device.createBindGroupLayout({
+        entries: [...bindings].map(([binding, kind]) => ({
+          binding,
+          visibility: STAGE_COMPUTE,
+          buffer: {
+            type: bufferTypes[kind],
+            hasDynamicOffset: kind === 'uniform',
+            minBindingSize: kind === 'uniform' ? PARAM_BYTES : 0,
+          },
+        })),
+      });
+      const pipeline = this.#device.createPipelineLayout({ bindGroupLayouts: [group] });
+      layout = { id: this.#layouts.size, bindings, group, pipeline };
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+}
