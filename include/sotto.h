@@ -44,24 +44,36 @@ typedef enum sotto_status {
   SOTTO_ERR_MEMORY = -2,      /* memory ran out */
   SOTTO_ERR_FORMAT = -3,      /* bytes that are not what they should be: foreign, corrupt, truncated */
   SOTTO_ERR_UNSUPPORTED = -4, /* well-formed, but a kind that this build does not know */
+  SOTTO_ERR_DEVICE = -5,      /* the GPU is gone: close the engine and all that was opened on it, and open another one */
 } sotto_status;
 
 /* ---- engine: threads, and the last error ---- */
 
 typedef struct sotto_engine sotto_engine;
 
+/* Where models lie and run. */
+typedef enum sotto_backend {
+  SOTTO_BACKEND_CPU = 0,
+  SOTTO_BACKEND_WEBGPU = 1, /* in WebAssembly, on the device that the host opened. Steps, fork and save answer AGAIN until it has
+                               delivered: let the host's events run before the next call. */
+} sotto_backend;
+
 typedef struct sotto_engine_options {
   int32_t n_threads; /* kernels run on this many, the caller's included; 0: one per core, at most 8 */
+  int32_t backend;   /* sotto_backend */
 } sotto_engine_options;
 
 /* Opens an engine. `options` may be NULL for the defaults.
- * Errors: ARGUMENT, MEMORY. */
+ * Errors: ARGUMENT, MEMORY, UNSUPPORTED (this backend is not here). */
 sotto_status sotto_engine_open(sotto_engine **out, const sotto_engine_options *options);
 void sotto_engine_close(sotto_engine *engine); /* NULL is allowed */
 
 /* The sentence that says what went wrong in the last call that failed on this engine or on anything opened on it,
  * and what to do. "" when nothing did. Valid until the next call. */
 const char *sotto_engine_error(const sotto_engine *engine);
+
+/* "cpu" or "webgpu". */
+const char *sotto_engine_backend(const sotto_engine *engine);
 
 /* Number of threads in use, the caller's included. */
 int32_t sotto_engine_threads(const sotto_engine *engine);

@@ -96,7 +96,8 @@ typedef enum kv_type {
 } kv_type;
 
 typedef struct ops {
-  const char *name; /* "cpu" */
+  const char *name; /* "cpu", "webgpu" */
+  void (*close)(backend *be); /* after all that was opened on it */
 
   /* -- memory: all of it is taken while opening; NULL when it runs out -- */
   buffer *(*buffer_open)(backend *be, size_t n_elements); /* zeroed f32 */
@@ -177,12 +178,15 @@ typedef struct ops {
 
 struct backend {
   const ops *ops;
+  bool lost; /* the device is gone, or there was no memory for what a step needs: what is pending stays so for ever */
 };
 
 /* The CPU backend. `pool` is borrowed. NULL: no memory. */
 struct pool;
 backend *cpu_backend_open(struct pool *pool);
 void cpu_backend_close(backend *be);
+/* The GPU backend, on the device of the host. Errors: UNSUPPORTED (there is none), MEMORY. */
+sotto_status gpu_backend_open(backend **out, error *err);
 const char *cpu_backend_isa(void); /* as sotto_engine_isa */
 
 #endif

@@ -14,27 +14,35 @@ const char *sotto_version(void) { return SOTTO_VERSION; }
 
 /* ---- engine ---- */
 
+static sotto_status open_backend(sotto_engine *e, int32_t which) {
+  if (which == SOTTO_BACKEND_WEBGPU) return gpu_backend_open(&e->be, &e->err);
+  e->be = cpu_backend_open(e->threads);
+  return e->be != NULL ? SOTTO_OK : SOTTO_ERR_MEMORY;
+}
+
 sotto_status sotto_engine_open(sotto_engine **out, const sotto_engine_options *options) {
   if (out == NULL) return SOTTO_ERR_ARGUMENT;
   *out = NULL;
-  int32_t n_threads = options != NULL ? options->n_threads : 0;
+  const sotto_engine_options o = options != NULL ? *options : (sotto_engine_options){0};
+  int32_t n_threads = o.n_threads;
   if (n_threads < 0 || n_threads > POOL_MAX_THREADS) return SOTTO_ERR_ARGUMENT;
-  if (n_threads == 0) n_threads = min_i32(pool_cores(), 8);
+  if (o.backend < SOTTO_BACKEND_CPU || o.backend > SOTTO_BACKEND_WEBGPU) return SOTTO_ERR_ARGUMENT;
+  if (n_threads == 0) n_threads = o.backend == SOTTO_BACKEND_CPU ? min_i32(pool_cores(), 8) : 1;
   sotto_engine *e = mem_alloc(1, sizeof *e);
   if (e == NULL) return SOTTO_ERR_MEMORY;
   e->threads = pool_open(n_threads);
-  if (e->threads != NULL) e->be = cpu_backend_open(e->threads);
-  if (e->be == NULL) {
+  sotto_status status = e->threads != NULL ? SOTTO_OK : SOTTO_ERR_MEMORY;
+  if (status == SOTTO_OK) status = open_backend(e, o.backend);
+  if (status == SOTTO_OK)
+    *out = e;
+  else
     sotto_engine_close(e);
-    return SOTTO_ERR_MEMORY;
-  }
-  *out = e;
-  return SOTTO_OK;
+  return status;
 }
 
 void sotto_engine_close(sotto_engine *e) {
   if (e == NULL) return;
-  if (e->be != NULL) cpu_backend_close(e->be);
+  if (e->be != NULL) e->be->ops->close(e->be);
   if (e->threads != NULL) pool_close(e->threads);
   mem_free(e);
 }
@@ -42,12 +50,19 @@ void sotto_engine_close(sotto_engine *e) {
 const char *sotto_engine_error(const sotto_engine *e) { return e != NULL ? e->err.text : ""; }
 int32_t sotto_engine_threads(const sotto_engine *e) { return e != NULL ? pool_threads(e->threads) : 0; }
 
+const char *sotto_engine_backend(const sotto_engine *e) { return e != NULL ? e->be->ops->name : ""; }
+
 const char *sotto_engine_isa(const sotto_engine *e) {
   (void)e;
   return cpu_backend_isa();
 }
 
 pool *sotto_engine_pool(sotto_engine *e) { return e->threads; }
+
+sotto_status check_device(sotto_engine *e, sotto_status status) {
+  if (status != SOTTO_AGAIN || !e->be->lost) return status;
+  return fail(&e->err, SOTTO_ERR_DEVICE, "the GPU is gone, or its memory ran out: open another engine");
+}
 
 /* ---- model ---- */
 
@@ -201,7 +216,7 @@ void sotto_transcription_end(sotto_transcription *t) {
 }
 
 sotto_status sotto_transcription_step(sotto_transcription *t) {
-  return t != NULL ? transcribe_step(t->t, &t->engine->err) : SOTTO_ERR_ARGUMENT;
+  return t != NULL ? check_device(t->engine, transcribe_step(t->t, &t->engine->err)) : SOTTO_ERR_ARGUMENT;
 }
 
 const sotto_segment *sotto_transcription_segment(sotto_transcription *t) {

@@ -26,6 +26,9 @@ struct sotto_model {
 /* ARGUMENT, with its sentence, where the model is not a language model that has come whole (sotto_text.c). */
 sotto_status check_language(const sotto_model *m);
 
+/* DEVICE, with its sentence, in the place of an AGAIN that would stay for ever (sotto.c). */
+sotto_status check_device(sotto_engine *e, sotto_status status);
+
 /* The pool whose workers the host starts. */
 struct pool *sotto_engine_pool(sotto_engine *engine);
 

@@ -86,7 +86,7 @@ sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
   s->n_tokens = from->n_tokens;
   s->n_logits = from->n_logits;
   memcpy(s->tokens, from->tokens, (size_t)from->n_tokens * sizeof *s->tokens);
-  return hand_over(gemma_state_fork(&s->state, from->state, err), out, s);
+  return hand_over(check_device(from->engine, gemma_state_fork(&s->state, from->state, err)), out, s);
 }
 
 void sotto_session_close(sotto_session *s) {
@@ -139,7 +139,7 @@ sotto_status sotto_session_step(sotto_session *s) {
     }
     if (!last) return SOTTO_AGAIN;
   }
-  return gemma_logits(s->state, s->n_logits - 1) != NULL ? SOTTO_DONE : SOTTO_AGAIN;
+  return gemma_logits(s->state, s->n_logits - 1) != NULL ? SOTTO_DONE : check_device(s->engine, SOTTO_AGAIN);
 }
 
 float *sotto_session_logits(sotto_session *s, int32_t back) {
@@ -156,7 +156,7 @@ sotto_status sotto_session_save(sotto_session *s, void *bytes, size_t capacity, 
   if (capacity < *n)
     return fail(&s->engine->err, SOTTO_ERR_ARGUMENT, "the saved session has %zu bytes, and there is room for %zu", *n,
                 capacity);
-  return gemma_save(s->state, s->tokens, bytes);
+  return check_device(s->engine, gemma_save(s->state, s->tokens, bytes));
 }
 
 sotto_status sotto_session_restore(sotto_session *s, const void *bytes, size_t n) {

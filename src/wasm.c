@@ -27,14 +27,15 @@ void EXPORT(sotto_wasm_free)(void *p) { mem_free(p); }
 
 /* ---- engine and threads ---- */
 
-sotto_engine *EXPORT(sotto_wasm_engine_open)(int32_t n_threads) {
+sotto_engine *EXPORT(sotto_wasm_engine_open)(int32_t n_threads, int32_t backend_) {
   sotto_engine *engine;
-  const sotto_engine_options options = {.n_threads = n_threads};
+  const sotto_engine_options options = {.n_threads = n_threads, .backend = backend_};
   return sotto_engine_open(&engine, &options) == SOTTO_OK ? engine : NULL;
 }
 
 void EXPORT(sotto_wasm_engine_close)(sotto_engine *engine) { sotto_engine_close(engine); }
 int32_t EXPORT(sotto_wasm_engine_threads)(const sotto_engine *engine) { return sotto_engine_threads(engine); }
+const char *EXPORT(sotto_wasm_engine_backend)(const sotto_engine *engine) { return sotto_engine_backend(engine); }
 const char *EXPORT(sotto_wasm_engine_isa)(const sotto_engine *engine) { return sotto_engine_isa(engine); }
 const char *EXPORT(sotto_wasm_error)(const sotto_engine *engine) { return sotto_engine_error(engine); }
 const char *EXPORT(sotto_wasm_version)(void) { return sotto_version(); }

@@ -48,6 +48,8 @@ typedef struct gpu {
   size_t scratch_bytes;  /* grown while opening */
   uint32_t chosen;       /* buffer id */
   struct gpu_tape *tape;
+  struct gpu_reads *reads;
+  double work; /* multiplications recorded since the last flush for it, about */
 } gpu;
 
 struct buffer {
