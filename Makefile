@@ -125,7 +125,7 @@ build/wasm/compiler: FORCE
 
 .PHONY: wasm wasm-files FORCE
 wasm: wasm-files js/dist/index.js ## the npm package in js/, engine included
-js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/*.json js/*.mjs)
+js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/src/gpu/*.ts src/gpu/wgsl/*.wgsl js/*.json js/*.mjs)
 	npm run --silent build -w js
 
 wasm-files: $(WASM_VARIANTS:%=js/dist/sotto-%.wasm) js/dist/audio-decoders.wasm

@@ -1,12 +1,13 @@
 // Builds js/dist from js/src: one self-contained module for each thing that a page, a worker or Node loads, and types.
 //
-//   models.json ──> src/models.gen.ts ─┐
-//   src/*.ts ──────────────────────────┴─ esbuild ──> dist/*.js      tsc ──> dist/types/*.d.ts
+//   models.json ──────────> src/models.gen.ts ──────┐
+//   ../src/gpu/wgsl/*.wgsl ─> src/gpu/kernels.gen.ts ─┤
+//   src/*.ts ─────────────────────────────────────────┴─ esbuild ──> dist/*.js      tsc ──> dist/types/*.d.ts
 //
 // The entry points refer to each other and to the WebAssembly files only as new URL('./NAME', import.meta.url), which
 // browsers, Node and bundlers all understand; esbuild leaves these as they are.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -21,9 +22,30 @@ const generated =
   "import type { Manifest } from './models.js';\n\n" +
   `export const VERSION = ${JSON.stringify(version)};\n` +
   `export const MANIFEST: Manifest = ${JSON.stringify(manifest, null, 1)};\n`;
-if (!existsSync('src/models.gen.ts') || readFileSync('src/models.gen.ts', 'utf8') !== generated) {
-  writeFileSync('src/models.gen.ts', generated);
+/** Leaves a file alone that is as it should be, for those who watch. */
+function generate(file, text) {
+  if (!existsSync(file) || readFileSync(file, 'utf8') !== text) writeFileSync(file, text);
 }
+generate('src/models.gen.ts', generated);
+
+// WGSL has no strings, so that a comment begins wherever // stands.
+const wgsl = '../src/gpu/wgsl';
+const dense = (text) =>
+  text
+    .split('\n')
+    .map((line) => line.replace(/\/\/.*/, '').trim())
+    .filter(Boolean)
+    .join('\n');
+const kernels = readdirSync(wgsl)
+  .filter((file) => file.endsWith('.wgsl'))
+  .sort()
+  .map((file) => [path.basename(file, '.wgsl'), dense(readFileSync(`${wgsl}/${file}`, 'utf8'))]);
+generate(
+  'src/gpu/kernels.gen.ts',
+  '// Made from src/gpu/wgsl/*.wgsl by build.mjs.\n' +
+    "import type { Sources } from './compose.ts';\n\n" +
+    `export const KERNELS: Sources = ${JSON.stringify(Object.fromEntries(kernels), null, 1)};\n`,
+);
 
 // The model that ships with the package, beside the engine.
 const shipped = 'teller-q8_0.gguf';
@@ -47,12 +69,12 @@ const entries = (names, suffix = '') => names.map((name) => ({ in: `src/${name}.
 await build({
   ...options('browser', 'es2022'),
   platform: 'browser',
-  entryPoints: entries(['index', 'worker', 'thread', 'format']),
+  entryPoints: entries(['index', 'worker', 'thread', 'gpu', 'format']),
 });
 await build({
   ...options('node', 'node20'),
   platform: 'node',
-  entryPoints: entries(['index', 'worker', 'thread'], '.node'),
+  entryPoints: entries(['index', 'worker', 'thread', 'gpu'], '.node'),
 });
 await build({
   ...options('node', 'node20'),

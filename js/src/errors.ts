@@ -42,7 +42,8 @@ export class QuotaExceededError extends SottoError {
 
 /** The codes of sotto_status below zero. */
 export function codeOfStatus(status: number): SottoErrorCode {
-  return status === -1 ? 'argument' : status === -2 ? 'memory' : status === -3 ? 'format' : 'unsupported';
+  const codes: Record<number, SottoErrorCode> = { [-1]: 'argument', [-2]: 'memory', [-3]: 'format', [-5]: 'gpu' };
+  return codes[status] ?? 'unsupported';
 }
 
 export const abortError = (): DOMException => new DOMException('The operation was aborted.', 'AbortError');

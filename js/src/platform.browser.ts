@@ -40,6 +40,8 @@ export const platform: Platform = {
     return WebAssembly.compile(await response.arrayBuffer());
   },
 
+  loadGpu: () => import(/* @vite-ignore */ new URL('./gpu.js', import.meta.url).href),
+
   cores: () => navigator.hardwareConcurrency || 1,
 
   startThread(seat) {

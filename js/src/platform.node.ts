@@ -19,6 +19,8 @@ export const platform: Platform = {
     return WebAssembly.compile(await fs.readFile(file));
   },
 
+  loadGpu: () => import(/* @vite-ignore */ new URL('./gpu.node.js', import.meta.url).href),
+
   cores: availableParallelism,
 
   startThread(seat) {

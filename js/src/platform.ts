@@ -9,6 +9,8 @@ export interface Platform {
   post(message: FromWorker, transfer?: ArrayBuffer[]): void;
   /** Compiles one of the four builds. */
   compile(variant: Variant): Promise<WebAssembly.Module>;
+  /** The module that drives GPUs, loaded only when one is wanted. */
+  loadGpu(): Promise<typeof import('./gpu.js')>;
   /** Processors, at least 1. */
   cores(): number;
   /** Starts a worker on a seat. */

@@ -10,7 +10,7 @@ interface Exports {
   __stack_pointer?: WebAssembly.Global<'i32'>;
   sotto_wasm_alloc(size: number): Pointer;
   sotto_wasm_free(p: Pointer): void;
-  sotto_wasm_engine_open(nThreads: number): Pointer;
+  sotto_wasm_engine_open(nThreads: number, backend: number): Pointer;
   sotto_wasm_engine_threads(engine: Pointer): number;
   sotto_wasm_engine_isa(engine: Pointer): Pointer;
   sotto_wasm_error(engine: Pointer): Pointer;
@@ -131,12 +131,34 @@ const STACK_BYTES = 256 << 10;
 /** Doubles that src/wasm.c writes at most in one row. */
 const ROW_DOUBLES = 40;
 
-function importsOf(module: WebAssembly.Module, memory: WebAssembly.Memory | undefined): WebAssembly.Imports {
+/** The GPU as the engine knows it: js/src/gpu/player.ts. */
+export interface GpuHost {
+  /** What it imports for that, by name. */
+  readonly imports: object;
+  /** Why it can be used no more. */
+  readonly error: SottoError | undefined;
+  attach(memory: WebAssembly.Memory): void;
+  /** Resolves when the oldest read that is pending is there. */
+  settled(): Promise<void>;
+  /** Resolves when not too much of what was written is still on its way. Throws what failed. */
+  drained(): Promise<void>;
+}
+
+/** Where there is no GPU: nothing is done, and reads fail. */
+const withoutGpu = (name: string) => (): number => (name === 'gpu_read_take' ? -1 : 0);
+
+function importsOf(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory | undefined,
+  gpu: GpuHost | undefined,
+): WebAssembly.Imports {
   const imports: Record<string, Record<string, WebAssembly.ImportValue>> = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     const group = (imports[from] ??= {});
     if (kind === 'memory') group[name] = memory!;
     else if (name === 'now_ms') group[name] = () => performance.now();
+    else if (name.startsWith('gpu_'))
+      group[name] = (gpu?.imports as Record<string, () => number> | undefined)?.[name] ?? withoutGpu(name);
     else throw new SottoError('internal', `The engine imports ${from}.${name}, which this version does not provide.`);
   }
   return imports;
@@ -153,7 +175,7 @@ export interface ThreadSeat {
 
 /** The life of a thread worker: returns when the engine is closed. */
 export function runThread({ module, memory, engine, index, stackTop }: ThreadSeat): void {
-  const x = new WebAssembly.Instance(module, importsOf(module, memory)).exports as unknown as Exports;
+  const x = new WebAssembly.Instance(module, importsOf(module, memory, undefined)).exports as unknown as Exports;
   x.__stack_pointer!.value = stackTop;
   x.sotto_wasm_thread(engine, index);
 }
@@ -176,10 +198,20 @@ export class Wasm {
   readonly module: WebAssembly.Module;
   /** What the memory can grow to. */
   readonly maxBytes: number;
+  /** Where the engine computes on it. */
+  readonly gpu: GpuHost | undefined;
   readonly #row: Pointer;
   readonly #decoder = new TextDecoder();
 
-  private constructor(module: WebAssembly.Module, memory: WebAssembly.Memory, maxPages: number, x: Exports) {
+  private constructor(
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    maxPages: number,
+    x: Exports,
+    gpu: GpuHost | undefined,
+  ) {
+    gpu?.attach(memory);
+    this.gpu = gpu;
     this.module = module;
     this.maxBytes = maxPages * PAGE_BYTES;
     this.memory = memory;
@@ -188,13 +220,13 @@ export class Wasm {
   }
 
   /** undefined: the module wants a shared memory, and the device gives none. */
-  static async instantiate(module: WebAssembly.Module): Promise<Wasm | undefined> {
+  static async instantiate(module: WebAssembly.Module, gpu?: GpuHost): Promise<Wasm | undefined> {
     const wantsMemory = WebAssembly.Module.imports(module).some((i) => i.kind === 'memory');
     const shared = wantsMemory ? sharedMemory() : undefined;
     if (wantsMemory && !shared) return undefined;
-    const instance = await WebAssembly.instantiate(module, importsOf(module, shared?.memory));
+    const instance = await WebAssembly.instantiate(module, importsOf(module, shared?.memory, gpu));
     const x = instance.exports as unknown as Exports;
-    return new Wasm(module, shared?.memory ?? x.memory!, shared?.maxPages ?? MOST_PAGES[0], x);
+    return new Wasm(module, shared?.memory ?? x.memory!, shared?.maxPages ?? MOST_PAGES[0], x, gpu);
   }
 
   /** Zeroed memory. */
@@ -269,6 +301,7 @@ export class Wasm {
   }
 
   fail(status: number, engine: Pointer): never {
+    if (this.gpu?.error) throw this.gpu.error; // what the engine says then only follows from it
     throw new SottoError(
       codeOfStatus(status),
       this.text(this.x.sotto_wasm_error(engine)) || `The engine failed with status ${status}.`,

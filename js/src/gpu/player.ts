@@ -142,6 +142,11 @@ export class Player {
     this.check();
   }
 
+  /** Why the GPU can be used no more. */
+  get error(): SottoError | undefined {
+    return this.health.error;
+  }
+
   /** Throws what failed. */
   check(): void {
     if (this.health.error) throw this.health.error;
