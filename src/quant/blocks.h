@@ -24,6 +24,9 @@ void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
  * the upper two of bytes 0-7. */
 void q45_k_scale(const uint8_t *s, size_t i, int *scale, int *min);
 
+/* Signed 6-bit scale i of [0, 16) of q3_K: nibbles in bytes 0-7, upper two bits in bytes 8-11. */
+int q3_k_scale(const uint8_t *s, size_t i);
+
 void iq4_nl_unpack(const uint8_t *block, qblock32 *restrict out);
 void iq4_xs_unpack(const uint8_t *block, size_t group, qblock32 *restrict out);
 

@@ -38,8 +38,7 @@ static void q45_k_set_scale(uint8_t *s, size_t i, int scale, int min) {
   }
 }
 
-/* Signed 6-bit scale i of [0, 16) of q3_K: nibbles in bytes 0-7, upper two bits in bytes 8-11. */
-static int q3_k_scale(const uint8_t *s, size_t i) {
+int q3_k_scale(const uint8_t *s, size_t i) {
   int low = i < 8 ? s[i] & 15 : s[i - 8] >> 4;
   int high = s[8 + i % 4] >> 2 * (i / 4) & 3;
   return (low | high << 4) - 32;
