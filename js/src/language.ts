@@ -5,39 +5,90 @@
 //   generate ──────────────> write.ts
 //   score, logits ─────────> measure.ts
 import { Codec } from './codec.js';
-import { measure } from './measure.js';
+import { Measure } from './measure.js';
 import type { Platform } from './platform.js';
 import type { LanguageAnswer, LanguageMessage, ModelInfo } from './protocol.js';
-import { openSession, type LanguageContext, type Task } from './session.js';
-import type { Pointer, Wasm } from './wasm.js';
-import { write } from './write.js';
+import { openSession, untilDone, DONE, type LanguageContext, type SessionContext, type Task } from './session.js';
+import type { Pointer } from './wasm.js';
+import { Writer } from './write.js';
 
 /** Tokens of a prompt that are evaluated in one step: fewer with larger models, so that an abort is heard soon. */
 const MOST_BATCH = 256;
 const LEAST_BATCH = 64;
 /** Weights up to which MOST_BATCH tokens are soon done. */
 const SMALL_MODEL_BYTES = 500e6;
+/** Of sotto.h: a GPU has not delivered yet. */
+const AGAIN = 1;
 /** How long the worker may be deaf between two steps, in ms. */
 const BREATH_MS = 40;
+
+/** A session, and what it takes to make it again. */
+interface Session {
+  p: Pointer;
+  options: [string, number][];
+  /** What it was restored from, until it holds something else. */
+  saved?: Uint8Array | undefined;
+  /** What it holds, after an answer. */
+  ids: readonly number[];
+}
 
 export class Language {
   readonly #c: LanguageContext;
   readonly #nBatch: number;
-  readonly #sessions = new Map<number, Pointer>();
+  readonly #sessions = new Map<number, Session>();
 
-  constructor(wasm: Wasm, engine: Pointer, model: Pointer, platform: Platform, { nVocab, weightBytes }: ModelInfo) {
+  constructor(
+    c: SessionContext & Pick<LanguageContext, 'settled'>,
+    platform: Platform,
+    { nVocab, weightBytes }: ModelInfo,
+  ) {
     let breathed = performance.now();
     const breathe = async (): Promise<void> => {
       if (performance.now() - breathed < BREATH_MS) return;
       await platform.breathe();
       breathed = performance.now();
     };
-    this.#c = { wasm, engine, model, platform, codec: new Codec(wasm, engine, model), nVocab, breathe };
+    this.#c = { ...c, platform, codec: new Codec(c.wasm, c.engine, c.model), nVocab, breathe };
     const wanted = (MOST_BATCH * SMALL_MODEL_BYTES) / Math.max(weightBytes, 1);
     this.#nBatch = Math.max(LEAST_BATCH, Math.min(MOST_BATCH, 2 ** Math.floor(Math.log2(wanted))));
   }
 
-  async run(message: LanguageMessage, task: Task): Promise<LanguageAnswer> {
+  /** Goes on in an engine that was started anew, with sessions that hold nothing yet: their next task evaluates what they need. */
+  move(c: SessionContext): void {
+    Object.assign(this.#c, c, { codec: new Codec(c.wasm, c.engine, c.model) });
+    for (const session of this.#sessions.values()) {
+      session.p = openSession(this.#c, session.options);
+      if (session.saved) this.#restore(session.p, session.saved);
+    }
+  }
+
+  /** What answers a message. After it threw it can be called again, once it was moved. */
+  answer(message: LanguageMessage, task: Task): () => Promise<LanguageAnswer> {
+    switch (message.type) {
+      case 'generate': {
+        const writer = new Writer(this.#c, message, task);
+        return async () => {
+          const session = this.#sessions.get(message.session)!;
+          const generation = await writer.run(session.p);
+          session.ids = [...generation.promptTokens, ...generation.tokens].slice(
+            0,
+            this.#c.wasm.x.sotto_wasm_session_length(session.p),
+          );
+          session.saved = undefined;
+          return generation;
+        };
+      }
+      case 'score':
+      case 'logits': {
+        const measure = new Measure(this.#c, message, task);
+        return () => measure.run();
+      }
+      default:
+        return async () => this.#run(message);
+    }
+  }
+
+  async #run(message: Exclude<LanguageMessage, { type: 'generate' | 'score' | 'logits' }>): Promise<LanguageAnswer> {
     const { codec } = this.#c;
     switch (message.type) {
       case 'open':
@@ -56,16 +107,11 @@ export class Language {
           : codec.prompt(message.prompt).length;
       case 'detokenize':
         return codec.decode(message.ids, message.special);
-      case 'generate':
-        return write(this.#c, this.#sessions.get(message.session)!, message, task);
-      case 'score':
-      case 'logits':
-        return measure(this.#c, message, task);
     }
   }
 
   closeSession(session: number): void {
-    this.#c.wasm.x.sotto_wasm_session_close(this.#sessions.get(session) ?? 0);
+    this.#c.wasm.x.sotto_wasm_session_close(this.#sessions.get(session)?.p ?? 0);
     this.#sessions.delete(session);
   }
 
@@ -73,32 +119,60 @@ export class Language {
     return this.#c.wasm.fail(status, this.#c.engine);
   }
 
-  #open(session: number, options: [string, number][], saved: Uint8Array | undefined): number {
-    const s = openSession(this.#c, [['n_batch', this.#nBatch], ...options]);
-    this.#sessions.set(session, s);
-    if (saved) this.#restore(s, saved);
-    return this.#c.wasm.x.sotto_wasm_session_capacity(s);
+  #open(session: number, given: [string, number][], saved: Uint8Array | undefined): number {
+    const options: [string, number][] = [['n_batch', this.#nBatch], ...given];
+    const p = openSession(this.#c, options);
+    this.#sessions.set(session, { p, options, saved, ids: [] });
+    if (saved) this.#restore(p, saved);
+    return this.#c.wasm.x.sotto_wasm_session_capacity(p);
   }
 
-  #fork(session: number, from: number): undefined {
+  async #fork(session: number, from: number): Promise<undefined> {
     const { wasm } = this.#c;
-    const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_fork(this.#sessions.get(from)!, out));
-    if (result < 0) this.#fail(result);
-    this.#sessions.set(session, values[0]);
+    const before = this.#sessions.get(from)!;
+    let p: Pointer = 0;
+    const status = await untilDone(this.#c, () => {
+      const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_fork(before.p, out));
+      p = values[0];
+      return result;
+    });
+    if (status < 0) this.#fail(status);
+    this.#sessions.set(session, { ...before, p });
   }
 
-  #save(session: number): Uint8Array {
+  async #save(session: number): Promise<Uint8Array> {
     const { wasm } = this.#c;
-    const s = this.#sessions.get(session)!;
+    const { p: s, ids } = this.#sessions.get(session)!;
+    if (wasm.x.sotto_wasm_session_length(s) < ids.length) await this.#evaluate(s, ids);
     const capacity = wasm.x.sotto_wasm_session_save_bytes(s);
     const p = wasm.alloc(capacity);
     try {
-      const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_save(s, p, capacity, out));
-      if (result < 0) this.#fail(result);
-      return wasm.bytes(p, values[0]).slice();
+      let n = 0;
+      const status = await untilDone(this.#c, () => {
+        const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_save(s, p, capacity, out));
+        n = values[0];
+        return result;
+      });
+      if (status < 0) this.#fail(status);
+      return wasm.bytes(p, n).slice();
     } finally {
       wasm.free(p);
     }
+  }
+
+  /** Of a session that was lost with its engine. */
+  async #evaluate(s: Pointer, ids: readonly number[]): Promise<void> {
+    const { wasm, breathe } = this.#c;
+    const p = wasm.alloc(ids.length * 4);
+    new Int32Array(wasm.memory.buffer, p, ids.length).set(ids);
+    let status = wasm.x.sotto_wasm_session_sync(s, p, ids.length);
+    wasm.free(p);
+    while (status >= 0 && status !== DONE) {
+      await breathe();
+      status = wasm.x.sotto_wasm_session_step(s);
+      if (status >= 0 && status !== DONE) await this.#c.settled();
+    }
+    if (status < 0) this.#fail(status);
   }
 
   #restore(s: Pointer, saved: Uint8Array): void {

@@ -75,7 +75,7 @@ const sizeOf = (parts: readonly ModelPart[]): number => parts.reduce((sum, { siz
 
 /** Fails before anything is fetched, where it is known that it will not fit. */
 function checkRoom(bytes: number, { wasm }: LoadContext): void {
-  if (bytes + BESIDE_BYTES <= wasm.maxBytes) return;
+  if (wasm.gpu || bytes + BESIDE_BYTES <= wasm.maxBytes) return; // how much a GPU can hold, no one tells
   const gb = (n: number): string => (n / 1e9).toFixed(1);
   throw new SottoError(
     'memory',
@@ -112,7 +112,7 @@ async function attempt(sources: Source[], c: LoadContext): Promise<Loaded> {
       if (entry && sources.length > 1 && part.sha256) await entry.commit();
       else if (entry) keep.push(entry);
     }
-    const model = feed.finish();
+    const model = await feed.finish();
     for (const entry of keep) await entry.commit();
     return { model, cached };
   } catch (error) {
@@ -126,7 +126,7 @@ async function attempt(sources: Source[], c: LoadContext): Promise<Loaded> {
 
 /** Another source may do better, unless memory ran out or all is at an end. */
 const mayBeSource = (error: unknown): boolean =>
-  !(error instanceof SottoError && ['memory', 'argument'].includes(error.code));
+  !(error instanceof SottoError && ['memory', 'argument', 'gpu'].includes(error.code));
 
 /** Feeds one file. What it returns is to be kept when the model is whole. */
 async function feedFile(source: Source, feed: Feed, c: LoadContext): Promise<CacheEntry | undefined> {
@@ -142,7 +142,7 @@ async function feedFile(source: Source, feed: Feed, c: LoadContext): Promise<Cac
     ({ pieces } = file);
   }
   const check = new Check(part, c);
-  for await (const bytes of pieces) check.feed(feed, bytes);
+  for await (const bytes of pieces) await check.feed(feed, bytes);
   check.done(part.file);
   return undefined;
 }
@@ -173,13 +173,13 @@ async function feedDownload(
   try {
     const begin = feed.bytes;
     const check = new Check(part, c);
-    if (entry && entry.bytes > 0) for await (const bytes of entry.read()) check.feed(feed, bytes, false);
+    if (entry && entry.bytes > 0) for await (const bytes of entry.read()) await check.feed(feed, bytes, false);
     const sized = (total: number): void => {
       feed.expect(part.size ?? 0, total);
       checkRoom(feed.total, c);
     };
     for await (const bytes of fetchPieces(part.urls[source.next], feed.bytes - begin, part.size, c.signal, sized)) {
-      check.feed(feed, bytes);
+      await check.feed(feed, bytes);
       entry?.append(bytes);
     }
     whole = true;
@@ -195,7 +195,7 @@ async function feedDownload(
 async function feedCached(entry: CacheEntry, part: DownloadPart, feed: Feed, c: LoadContext): Promise<void> {
   feed.expect(part.size ?? 0, entry.bytes);
   const check = new Check(entry.checksItself ? { size: part.size } : part, c);
-  for await (const bytes of entry.read()) check.feed(feed, bytes);
+  for await (const bytes of entry.read()) await check.feed(feed, bytes);
   check.done(`The cached model ${part.name}`);
 }
 
@@ -231,7 +231,7 @@ class Feed {
   }
 
   /** Feeds; hashes with the engine's SHA-256 too if asked, while the bytes are there. */
-  add(bytes: Uint8Array, sha256: Pointer): void {
+  async add(bytes: Uint8Array, sha256: Pointer): Promise<void> {
     const { wasm, engine } = this.#c;
     for (let at = 0; at < bytes.length; at += FEED_BYTES) {
       const part = bytes.subarray(at, at + FEED_BYTES);
@@ -240,14 +240,17 @@ class Feed {
       const status = wasm.x.sotto_wasm_model_feed(this.model, this.#buffer, part.length);
       if (status < 0) wasm.fail(status, engine);
       this.#identified ||= this.#c.identify(this.model);
+      await wasm.gpu?.drained();
     }
     this.bytes += bytes.length;
   }
 
-  finish(): Pointer {
-    const status = this.#c.wasm.x.sotto_wasm_model_finish(this.model);
-    if (status < 0) this.#c.wasm.fail(status, this.#c.engine);
-    this.#c.wasm.free(this.#buffer);
+  async finish(): Promise<Pointer> {
+    const { wasm, engine } = this.#c;
+    const status = wasm.x.sotto_wasm_model_finish(this.model);
+    if (status < 0) wasm.fail(status, engine);
+    await wasm.gpu?.finished(); // only now is it known whether its memory was enough
+    wasm.free(this.#buffer);
     return this.model;
   }
 
@@ -275,11 +278,11 @@ class Check {
     if (!this.#platform) this.#own = c.wasm.x.sotto_wasm_sha256_open();
   }
 
-  feed(feed: Feed, bytes: Uint8Array, tell = true): void {
+  async feed(feed: Feed, bytes: Uint8Array, tell = true): Promise<void> {
     if (this.#c.signal.aborted) throw abortError();
     this.#platform?.update(bytes);
     this.#bytes += bytes.length;
-    feed.add(bytes, this.#own);
+    await feed.add(bytes, this.#own);
     if (tell) this.#c.report(feed.bytes, Math.max(feed.total, feed.bytes));
   }
 

@@ -142,6 +142,8 @@ export interface GpuHost {
   settled(): Promise<void>;
   /** Resolves when not too much of what was written is still on its way. Throws what failed. */
   drained(): Promise<void>;
+  /** Resolves when it has done all that it was given. Throws what failed. */
+  finished(): Promise<void>;
 }
 
 /** Where there is no GPU: nothing is done, and reads fail. */
