@@ -17,8 +17,6 @@ const MOST_BATCH = 256;
 const LEAST_BATCH = 64;
 /** Weights up to which MOST_BATCH tokens are soon done. */
 const SMALL_MODEL_BYTES = 500e6;
-/** Of sotto.h: a GPU has not delivered yet. */
-const AGAIN = 1;
 /** How long the worker may be deaf between two steps, in ms. */
 const BREATH_MS = 40;
 
