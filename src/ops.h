@@ -3,7 +3,8 @@
  * A model fills a weight once, allocates its activations at open, and then calls operations in order. The CPU executes each call;
  * a GPU backend records it. A model never looks into a tensor's memory: it uploads and reads.
  *
- * Activations are f32 matrices [rows, cols], row-major, with a stride, so that views cost nothing:
+ * Activations are f32 matrices [rows, cols], row-major, with a stride, so that views cost nothing. Those of one operation lie in one buffer; the
+ * model's own vectors (gains, biases, tables of positions) in another one, which all operations share:
  *   columns [a, b) of x        view(x, ...): offset a, cols b - a, same stride
  *   1-D convolution            rows that overlap: linear over x viewed with cols = k * channels, stride = hop * channels */
 #ifndef SOTTO_OPS_H
@@ -37,18 +38,58 @@ static inline tensor tensor_rows(tensor t, int32_t first, int32_t n) {
 
 typedef enum activation { ACT_NONE = 0, ACT_GELU_ERF = 1 } activation;
 
+/* Rows on their way into products: x, after a sum of its own, normalized.
+ *
+ *     x ──(+ rms(add) * add_gain)──> sum ──norm * gain──> rows
+ *
+ * The sum waits for the norm that follows it, so that one operation reads both. */
+typedef struct normed {
+  tensor x;               /* [n, cols] */
+  const tensor *add;      /* [n, cols], or NULL: there is nothing to add, and sum is not touched */
+  const tensor *add_gain; /* [1, cols] of an RMS norm of add, or NULL: it is added as it is */
+  tensor sum;             /* [n, cols]: gets x + add; apart from x and add */
+  tensor gain;            /* [1, cols] */
+  const tensor *
+      bias; /* [1, cols]: a layer norm, (v - mean) / sqrt(variance + eps) * gain + bias; NULL: an RMS norm, v / sqrt(mean(v²) + eps) * gain */
+  float eps; /* of both norms */
+  tensor
+      rows; /* [n, cols]: room for the normalized rows, apart from all others. norm() leaves them there; after other operations
+                             its content is undefined. */
+} normed;
+
+/* One product of normalized rows: y[n, out] = act(rows · wᵀ + bias). */
+typedef struct product {
+  tensor y;
+  const weight *w;
+  const tensor *bias; /* [1, out], or NULL */
+} product;
+
+enum { MAX_PRODUCTS = 3 };
+
+/* Queries and keys before attention: each head an RMS norm with its gain [1, head_dim] (NULL: none), then rotary positions: the pair of elements
+ * (i, i + head_dim / 2) turns by the angle of table [n, head_dim], which rope_table made. */
+typedef struct rotation {
+  tensor table;
+  const tensor *q_gain, *k_gain;
+  float eps;
+} rotation;
+
 /* Which places a query sees: query i the length[i] places slots[i * slot_stride + first[i] ...], at least one. It is a table, so that sequences share
  * their common past and are reordered without copying, and so that rings need no kernel of their own. With slot_stride 0 the queries look at one row of
  * it, all of whose entries from the least first to the greatest end are places. */
 typedef struct kv_view {
   const int32_t *slots;
   int32_t slot_stride;
+  int32_t ring;         /* not 0: slots[i] is i % ring, for all rows of the table */
   const int32_t *first; /* NULL: 0 for all */
   const int32_t *length;
   float softcap; /* scores become cap * tanh(score / cap); 0: as they are */
 } kv_view;
 
 enum { KV_WHOLE = 0, KV_SLOTS = 1 };
+
+enum { MAX_CHOSEN = 8 };
+#define CHOSEN(place) (-1 - (place)) /* an id for embed: that which choose keeps in this place */
 
 /* How an element of a key or a value is kept; the numbers are those of sotto_kv_type. */
 typedef enum kv_type {
@@ -76,15 +117,19 @@ typedef struct ops {
 
   /* -- operations -- */
 
-  /* y[n, out] = act(x[n, in] · wᵀ + bias) + residual.  bias: [1, out] or NULL; residual: [n, out] or NULL, may be y itself. */
+  /* y[n, out] = act(x[n, in] · wᵀ + bias) + residual.  bias: [1, out] or NULL; residual: [n, out] or NULL, may be y itself, or one of the
+   * model's own vectors. */
   void (*linear)(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
                  const tensor *residual);
 
-  /* y = (x - mean) / sqrt(variance + eps) * gain + bias, by rows.  gain, bias: [1, cols]. y may be x. */
-  void (*layer_norm)(backend *be, tensor y, tensor x, tensor gain, tensor bias, float eps);
+  /* in->rows = the normalized rows. */
+  void (*norm)(backend *be, const normed *in);
 
-  /* y = x / sqrt(mean(x²) + eps) * gain + residual, by rows.  gain: [1, cols]; residual: [n, cols] or NULL, may be y. y may be x. */
-  void (*rms_norm)(backend *be, tensor y, tensor x, tensor gain, float eps, const tensor *residual);
+  /* n_out products, at most MAX_PRODUCTS, of the same normalized rows. */
+  void (*norm_linear)(backend *be, const normed *in, const product *out, int32_t n_out, activation act);
+
+  /* y[n, d_ff] = gelu(rows · gateᵀ) * (rows · upᵀ), gelu in its tanh form. scratch: [n, d_ff], apart from y. */
+  void (*norm_geglu)(backend *be, tensor y, const normed *in, const weight *gate, const weight *up, tensor scratch);
 
   /* y[i] = table[ids[i]] * scale + positions[pos[i]].  table is a weight [n_vocab, cols]; positions a tensor [n_ctx, cols], or NULL. */
   void (*embed)(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
@@ -92,13 +137,6 @@ typedef struct ops {
 
   /* y[i] = cos(pos[i] * frequencies), sin(pos[i] * frequencies).  frequencies: [1, d / 2]; y: [n, d]. */
   void (*rope_table)(backend *be, tensor y, tensor frequencies, const int32_t *pos);
-
-  /* Each head of x [n, n_head * d], in place: RMS norm with gain [1, d] (NULL: none), then rotary positions: the pair of elements
-   * (i, i + d / 2) turns by the angle of table [n, d]. */
-  void (*rotate)(backend *be, tensor x, tensor table, const tensor *gain, float eps);
-
-  /* y = gelu(gate) * up, gelu in its tanh form. y may be gate or up. */
-  void (*geglu)(backend *be, tensor y, tensor gate, tensor up);
 
   /* x = cap * tanh(x / cap), in place. */
   void (*softcap)(backend *be, tensor x, float cap);
@@ -112,8 +150,6 @@ typedef struct ops {
   void (*kv_close)(backend *be, kv *c);
   /* KV_WHOLE: k, v [n_slots, n_head * head_dim] replace everything. */
   void (*kv_fill)(backend *be, kv *c, tensor k, tensor v);
-  /* KV_SLOTS: row i of k and v goes to place slots[i]. */
-  void (*kv_store)(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
   /* KV_SLOTS: the content of places as bytes, to copy or to keep: n * kv_place_bytes, the same on every machine, for a kv of the
    * same type, n_head and head_dim. kv_get returns false while pending: step again. kv_put takes any bytes: those that no kv_get
    * made give wrong results, and nothing worse. */
@@ -122,9 +158,23 @@ typedef struct ops {
   void (*kv_put)(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
 
   /* y[n, n_q_head * head_dim] = softmax(softcap(q kᵀ * scale)) v, by heads; q [n, n_q_head * head_dim]; n_q_head is a multiple of the n_head of c,
-   * and query heads share a key head with their neighbours.
-   * KV_WHOLE: every query sees every place, without softcap; view is NULL. KV_SLOTS: what the view says. */
-  void (*attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const kv_view *view);
+   * and query heads share a key head with their neighbours. y may be neither q, k nor v.
+   * KV_WHOLE: every query sees every place of c. */
+  void (*cross_attention)(backend *be, tensor y, tensor q, const kv *c, float scale);
+  /* KV_SLOTS: first q and k are rotated (NULL: stay as they are), and row i of k and v [n, n_head * head_dim] goes to place slots[i]; then each query
+   * sees what the view says. q, k and v are undefined afterwards. */
+  void (*self_attention)(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
+                         const rotation *turn, float scale, const kv_view *view);
+
+  /* -- choosing tokens where the logits are (NULL: not here; read them) -- */
+
+  /* Chooses from logits [1, n_vocab], which it may change, and keeps the id in place `place` of [0, MAX_CHOSEN): embed takes it from there where
+   * ids[i] is CHOSEN(place). history: the tokens that penalties look at, of which some may be CHOSEN; `draw`: uniform in [0, 1). False: these options
+   * need the logits to be read, and nothing was done. */
+  bool (*choose)(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
+                 int32_t n_history, double draw, int32_t place);
+  /* The id in `place`; AGAIN while pending. Errors: FORMAT: no logit was a number. */
+  sotto_status (*chosen)(backend *be, int32_t place, int32_t *id);
 } ops;
 
 struct backend {
