@@ -42,19 +42,17 @@ typedef enum activation { ACT_NONE = 0, ACT_GELU_ERF = 1 } activation;
  *
  *     x ──(+ rms(add) * add_gain)──> sum ──norm * gain──> rows
  *
- * The sum waits for the norm that follows it, so that one operation reads both. */
+ * The sum waits for the norm that follows it, so that one operation reads both. A layer norm is (v - mean) / sqrt(variance + eps) * gain + bias, an RMS
+ * norm v / sqrt(mean(v²) + eps) * gain. norm() leaves the normalized rows in `rows`; after other operations its content is undefined. */
 typedef struct normed {
   tensor x;               /* [n, cols] */
   const tensor *add;      /* [n, cols], or NULL: there is nothing to add, and sum is not touched */
   const tensor *add_gain; /* [1, cols] of an RMS norm of add, or NULL: it is added as it is */
   tensor sum;             /* [n, cols]: gets x + add; apart from x and add */
   tensor gain;            /* [1, cols] */
-  const tensor *
-      bias; /* [1, cols]: a layer norm, (v - mean) / sqrt(variance + eps) * gain + bias; NULL: an RMS norm, v / sqrt(mean(v²) + eps) * gain */
-  float eps; /* of both norms */
-  tensor
-      rows; /* [n, cols]: room for the normalized rows, apart from all others. norm() leaves them there; after other operations
-                             its content is undefined. */
+  const tensor *bias;     /* [1, cols] of a layer norm, NULL: an RMS norm; below */
+  float eps;              /* of both norms */
+  tensor rows;            /* [n, cols]: room for the normalized rows, apart from all others */
 } normed;
 
 /* One product of normalized rows: y[n, out] = act(rows · wᵀ + bias). */
