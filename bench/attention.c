@@ -1,7 +1,7 @@
 /* Attention over places as the models run it, one layer at a time and each instruction set that runs here: the best of many short runs, which a
  * busy machine disturbs least. Prompts in batches, one token after a long past, Whisper's beams. */
 #include "../src/base/pool.h"
-#include "../src/cpu/cpu.h"
+#include "../src/cpu/cpu_kv.h"
 
 #include <stdio.h>
 
@@ -46,7 +46,7 @@ static double best_us(backend *be, tensor y, tensor q, kv *c, const kv_view *vie
   int32_t calls = 1;
   for (int i = 0; i < N_RUNS; i++) {
     const double start = now_ms();
-    for (int32_t j = 0; j < calls; j++) be->ops->attention(be, y, q, c, 0.05f, view);
+    for (int32_t j = 0; j < calls; j++) cpu_attend(be, y, q, c, 0.05f, view);
     const double ms = now_ms() - start;
     if (ms < RUN_MS / 2) {
       calls *= 2, i = 0;
@@ -68,7 +68,7 @@ static bool measure(backend *be, const shape *s, kv_type type) {
   if (c == NULL || q.buf == NULL || y.buf == NULL || k.buf == NULL) return false;
   fill(q, 1), fill(k, 2);
   for (int32_t i = 0; i < n_slots; i++) slots[i] = i;
-  be->ops->kv_store(be, c, k, k, slots);
+  cpu_place(be, k, k, k, c, slots, NULL);
   double places = 0;
   for (int32_t i = 0; i < s->n; i++) {
     const int32_t end = s->beams ? s->length : s->length - s->n + i + 1;

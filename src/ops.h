@@ -42,17 +42,17 @@ typedef enum activation { ACT_NONE = 0, ACT_GELU_ERF = 1 } activation;
  *
  *     x ──(+ rms(add) * add_gain)──> sum ──norm * gain──> rows
  *
- * The sum waits for the norm that follows it, so that one operation reads both. */
+ * The sum waits for the norm that follows it, so that one operation reads both. A layer norm is (v - mean) / sqrt(variance + eps) * gain + bias, an RMS
+ * norm v / sqrt(mean(v²) + eps) * gain. norm() leaves the normalized rows in `rows`; after other operations its content is undefined. */
 typedef struct normed {
   tensor x;               /* [n, cols] */
   const tensor *add;      /* [n, cols], or NULL: there is nothing to add, and sum is not touched */
   const tensor *add_gain; /* [1, cols] of an RMS norm of add, or NULL: it is added as it is */
   tensor sum;             /* [n, cols]: gets x + add; apart from x and add */
   tensor gain;            /* [1, cols] */
-  const tensor *bias;     /* [1, cols]: a layer norm, (v - mean) / sqrt(variance + eps) * gain + bias; NULL: an RMS norm, v / sqrt(mean(v²) + eps) * gain */
+  const tensor *bias;     /* [1, cols] of a layer norm, NULL: an RMS norm */
   float eps;              /* of both norms */
-  tensor rows;            /* [n, cols]: room for the normalized rows, apart from all others. norm() leaves them there; after other operations
-                             its content is undefined. */
+  tensor rows;            /* [n, cols]: room for the normalized rows, apart from all others */
 } normed;
 
 /* One product of normalized rows: y[n, out] = act(rows · wᵀ + bias). */
@@ -78,7 +78,7 @@ typedef struct rotation {
 typedef struct kv_view {
   const int32_t *slots;
   int32_t slot_stride;
-  int32_t ring; /* not 0: slots[i] is i % ring, for all rows of the table */
+  int32_t ring;         /* not 0: slots[i] is i % ring, for all rows of the table */
   const int32_t *first; /* NULL: 0 for all */
   const int32_t *length;
   float softcap; /* scores become cap * tanh(score / cap); 0: as they are */
@@ -168,7 +168,7 @@ typedef struct ops {
   /* -- choosing tokens where the logits are (NULL: not here; read them) -- */
 
   /* Chooses from logits [1, n_vocab], which it may change, and keeps the id in place `place` of [0, MAX_CHOSEN): embed takes it from there where
-   * ids[i] is CHOSEN(place). history: the tokens that penalties look at, of which some may be CHOSEN; `draw`: uniform in [0, 1). False: these options
+   * ids[i] is CHOSEN(place); what was there is forgotten. history: the tokens that penalties look at, of which some may be CHOSEN; `draw`: uniform in [0, 1). False: these options
    * need the logits to be read, and nothing was done. */
   bool (*choose)(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
                  int32_t n_history, double draw, int32_t place);

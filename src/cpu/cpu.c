@@ -1,6 +1,6 @@
 /* The CPU backend of ops.h: its memory, and the operations that are one loop over rows.
  *
- *     cpu_weight.c     weights in memory            cpu_linear.c   matrix products
+ *     cpu_weight.c     weights in memory            cpu_linear*.c   matrix products
  *     cpu_kv.c         keys and values in memory    cpu_attention.c
  *     kernels*         the inner loops, one table for each instruction set */
 #include "cpu.h"
@@ -73,41 +73,41 @@ static float *read_tensor(backend *be, tensor src) {
 
 /* -- operations by rows -- */
 
+const float *cpu_norm_row(const cpu *c, const normed *in, int32_t i) {
+  const int32_t n = in->x.cols;
+  const float *x = tensor_at(in->x, i), *gain = tensor_at(in->gain, 0);
+  float *row = tensor_at(in->rows, i);
+  if (in->add) {
+    const float *add = tensor_at(*in->add, i);
+    float *sum = tensor_at(in->sum, i);
+    if (in->add_gain)
+      c->k->rms_norm(sum, add, n, tensor_at(*in->add_gain, 0), in->eps, x);
+    else
+      c->k->finish(sum, add, n, NULL, false, x);
+    x = sum;
+  }
+  if (in->bias)
+    c->k->layer_norm(row, x, n, gain, tensor_at(*in->bias, 0), in->eps);
+  else
+    c->k->rms_norm(row, x, n, gain, in->eps, NULL);
+  return row;
+}
+
 typedef struct norm_job {
-  const kernels *k;
-  tensor y, x;
-  const float *gain, *bias;
-  float eps;
-  const tensor *residual;
+  const cpu *c;
+  const normed *in;
 } norm_job;
 
 static void norm_item(void *context, int32_t item, int32_t thread) {
   (void)thread;
   const norm_job *j = context;
-  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->x.rows);
-  for (int32_t i = first; i < end; i++)
-    j->k->layer_norm(tensor_at(j->y, i), tensor_at(j->x, i), j->x.cols, j->gain, j->bias, j->eps);
+  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->in->x.rows);
+  for (int32_t i = first; i < end; i++) cpu_norm_row(j->c, j->in, i);
 }
 
-static void layer_norm(backend *be, tensor y, tensor x, tensor gain, tensor bias, float eps) {
-  const cpu *c = (cpu *)be;
-  norm_job job = {.k = c->k, .y = y, .x = x, .gain = tensor_at(gain, 0), .bias = tensor_at(bias, 0), .eps = eps};
-  cpu_run(c, norm_item, &job, divide_up(x.rows, ROWS_PER_ITEM), (double)x.rows * x.cols);
-}
-
-static void rms_item(void *context, int32_t item, int32_t thread) {
-  (void)thread;
-  const norm_job *j = context;
-  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->x.rows);
-  for (int32_t i = first; i < end; i++)
-    j->k->rms_norm(tensor_at(j->y, i), tensor_at(j->x, i), j->x.cols, j->gain, j->eps,
-                   j->residual ? tensor_at(*j->residual, i) : NULL);
-}
-
-static void rms_norm(backend *be, tensor y, tensor x, tensor gain, float eps, const tensor *residual) {
-  const cpu *c = (cpu *)be;
-  norm_job job = {.k = c->k, .y = y, .x = x, .gain = tensor_at(gain, 0), .eps = eps, .residual = residual};
-  cpu_run(c, rms_item, &job, divide_up(x.rows, ROWS_PER_ITEM), (double)x.rows * x.cols);
+static void norm(backend *be, const normed *in) {
+  norm_job job = {(cpu *)be, in};
+  cpu_run(job.c, norm_item, &job, divide_up(in->x.rows, ROWS_PER_ITEM), (double)in->x.rows * in->x.cols);
 }
 
 static void embed(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
@@ -134,51 +134,6 @@ static void rope_table(backend *be, tensor y, tensor frequencies, const int32_t 
   }
 }
 
-typedef struct rotate_job {
-  const kernels *k;
-  tensor x, table;
-  const float *gain;
-  float eps;
-} rotate_job;
-
-static void rotate_item(void *context, int32_t item, int32_t thread) {
-  (void)thread;
-  const rotate_job *j = context;
-  const int32_t d = j->table.cols, half = d / 2;
-  const float *cosine = tensor_at(j->table, item), *sine = cosine + half;
-  for (float *head = tensor_at(j->x, item), *end = head + j->x.cols; head < end; head += d) {
-    if (j->gain) j->k->rms_norm(head, head, d, j->gain, j->eps, NULL);
-    for (int32_t i = 0; i < half; i++) {
-      const float a = head[i], b = head[i + half];
-      head[i] = a * cosine[i] - b * sine[i];
-      head[i + half] = b * cosine[i] + a * sine[i];
-    }
-  }
-}
-
-static void rotate(backend *be, tensor x, tensor table, const tensor *gain, float eps) {
-  const cpu *c = (cpu *)be;
-  rotate_job job = {c->k, x, table, gain ? tensor_at(*gain, 0) : NULL, eps};
-  cpu_run(c, rotate_item, &job, x.rows, (double)x.rows * x.cols);
-}
-
-typedef struct geglu_job {
-  const kernels *k;
-  tensor y, gate, up;
-} geglu_job;
-
-static void geglu_item(void *context, int32_t item, int32_t thread) {
-  (void)thread;
-  const geglu_job *j = context;
-  j->k->geglu(tensor_at(j->y, item), tensor_at(j->gate, item), tensor_at(j->up, item), j->y.cols);
-}
-
-static void geglu(backend *be, tensor y, tensor gate, tensor up) {
-  const cpu *c = (cpu *)be;
-  geglu_job job = {c->k, y, gate, up};
-  cpu_run(c, geglu_item, &job, y.rows, 2.0 * y.rows * y.cols);
-}
-
 static void softcap(backend *be, tensor x, float cap) {
   const cpu *c = (cpu *)be;
   for (int32_t i = 0; i < x.rows; i++) c->k->softcap(tensor_at(x, i), x.cols, 1.0f, cap);
@@ -189,6 +144,7 @@ static void softcap(backend *be, tensor x, float cap) {
 backend *cpu_backend_open(struct pool *threads) {
   static const ops cpu_ops = {
       .name = "cpu",
+      .close = cpu_backend_close,
       .buffer_open = buffer_open,
       .buffer_close = buffer_close,
       .upload = upload,
@@ -199,21 +155,20 @@ backend *cpu_backend_open(struct pool *threads) {
       .weight_close = cpu_weight_close,
       .weight_bytes = cpu_weight_bytes,
       .linear = cpu_linear,
-      .layer_norm = layer_norm,
-      .rms_norm = rms_norm,
+      .norm = norm,
+      .norm_linear = cpu_norm_linear,
+      .norm_geglu = cpu_norm_geglu,
       .rope_table = rope_table,
-      .rotate = rotate,
-      .geglu = geglu,
       .softcap = softcap,
       .embed = embed,
       .kv_open = cpu_kv_open,
       .kv_close = cpu_kv_close,
       .kv_fill = cpu_kv_fill,
-      .kv_store = cpu_kv_store,
       .kv_place_bytes = cpu_kv_place_bytes,
       .kv_get = cpu_kv_get,
       .kv_put = cpu_kv_put,
-      .attention = cpu_attention,
+      .cross_attention = cpu_cross_attention,
+      .self_attention = cpu_self_attention,
   };
   cpu *c = mem_alloc(1, sizeof *c);
   if (!c) return NULL;

@@ -54,6 +54,9 @@ bool cpu_grow_scratch(cpu *c, size_t bytes);
 /* pool_run, or a plain loop where the work (in multiplications or the like) is too small to wake anybody. */
 void cpu_run(const cpu *c, pool_fn *fn, void *context, int32_t n_items, double work);
 
+/* Row i of in->rows, made. */
+const float *cpu_norm_row(const cpu *c, const normed *in, int32_t i);
+
 /* cpu_weight.c, cpu_linear.c, cpu_kv.c, cpu_attention.c */
 weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in);
 void cpu_weight_rows(backend *be, weight *w, int32_t first, int32_t n, const void *rows);
@@ -62,13 +65,16 @@ void cpu_weight_close(backend *be, weight *w);
 size_t cpu_weight_bytes(const weight *w);
 void cpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
                 const tensor *residual);
+void cpu_norm_linear(backend *be, const normed *in, const product *out, int32_t n_out, activation act);
+void cpu_norm_geglu(backend *be, tensor y, const normed *in, const weight *gate, const weight *up, tensor scratch);
 kv *cpu_kv_open(backend *be, int kind, kv_type type, int32_t n_slots, int32_t n_head, int32_t head_dim);
 void cpu_kv_close(backend *be, kv *c);
 void cpu_kv_fill(backend *be, kv *c, tensor k, tensor v);
-void cpu_kv_store(backend *be, kv *c, tensor k, tensor v, const int32_t *slots);
 size_t cpu_kv_place_bytes(const kv *c);
 bool cpu_kv_get(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
 void cpu_kv_put(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
-void cpu_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const kv_view *view);
+void cpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale);
+void cpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
+                        const rotation *turn, float scale, const kv_view *view);
 
 #endif

@@ -232,31 +232,84 @@ bool cpu_attention_grow(cpu *c, int32_t padded_dim) {
   return c->partial && cpu_grow_scratch(c, KV_ROWS * (d * 6 + KV_BLOCK * 6) + 4 * 64);
 }
 
-static void attend_slots(attend_job *j) {
-  const kv_view *view = j->view;
-  const int32_t group = j->n_head / j->a->n_head;
-  j->heads = min_i32(group, KV_ROWS);
-  j->parts = divide_up(group, j->heads);
-  j->queries = view->slot_stride != 0 ? 1 : min_i32(TILE_QUERIES, KV_ROWS / j->heads);
-  const int32_t items = divide_up(j->q.rows, j->queries) * j->a->n_head * j->parts;
+void cpu_attend(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view) {
+  attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .n_head = q.cols / a->head_dim, .view = view};
+  const int32_t group = j.n_head / a->n_head;
+  j.heads = min_i32(group, KV_ROWS);
+  j.parts = divide_up(group, j.heads);
+  j.queries = view->slot_stride != 0 ? 1 : min_i32(TILE_QUERIES, KV_ROWS / j.heads);
+  const int32_t items = divide_up(q.rows, j.queries) * a->n_head * j.parts;
   double work = 0;
   int32_t blocks = 0;
-  for (int32_t i = 0; i < j->q.rows; i++) {
-    work += 2.0 * j->n_head * j->a->head_dim * view->length[i];
+  for (int32_t i = 0; i < q.rows; i++) {
+    work += 2.0 * j.n_head * a->head_dim * view->length[i];
     blocks = max_i32(blocks, divide_up(view->length[i], KV_BLOCK));
   }
   /* Few items share out the places, too. How many depends on shapes alone: results are the same with any number of threads. */
-  j->runs = max_i32(1, min_i32(min_i32(MAX_RUNS / items, blocks), PARTIAL_ROWS / (j->q.rows * j->n_head)));
-  cpu_run(j->c, slots_item, j, items * j->runs, work);
-  for (int32_t i = 0; j->runs > 1 && i < j->q.rows * j->n_head; i++) join_runs(j, i / j->n_head, i % j->n_head);
+  j.runs = max_i32(1, min_i32(min_i32(MAX_RUNS / items, blocks), PARTIAL_ROWS / (q.rows * j.n_head)));
+  cpu_run(j.c, slots_item, &j, items * j.runs, work);
+  for (int32_t i = 0; j.runs > 1 && i < q.rows * j.n_head; i++) join_runs(&j, i / j.n_head, i % j.n_head);
 }
 
-void cpu_attention(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view) {
-  attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .view = view, .n_head = q.cols / a->head_dim};
-  if (a->kind == KV_SLOTS) {
-    attend_slots(&j);
-    return;
+/* -- rotation, and storing -- */
+
+#define ROWS_PER_ITEM 8
+
+typedef struct place_job {
+  const kernels *k;
+  kv *a;
+  tensor q, keys, values;
+  const int32_t *slots;
+  const rotation *turn;
+} place_job;
+
+/* Heads x [n], each an RMS norm with its gain, if any, then turned by the angles of cosine and sine [d / 2]. */
+static void rotate(const kernels *k, float *x, int32_t n, int32_t d, const tensor *gain, float eps,
+                   const float *cosine) {
+  const int32_t half = d / 2;
+  const float *sine = cosine + half;
+  for (float *head = x; head < x + n; head += d) {
+    if (gain) k->rms_norm(head, head, d, tensor_at(*gain, 0), eps, NULL);
+    for (int32_t i = 0; i < half; i++) {
+      const float a = head[i], b = head[i + half];
+      head[i] = a * cosine[i] - b * sine[i];
+      head[i + half] = b * cosine[i] + a * sine[i];
+    }
   }
+}
+
+static void place_item(void *context, int32_t item, int32_t thread) {
+  (void)thread;
+  const place_job *j = context;
+  const rotation *turn = j->turn;
+  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->keys.rows), d = j->a->head_dim;
+  for (int32_t i = first; i < end; i++) {
+    float *k = tensor_at(j->keys, i);
+    if (turn) {
+      const float *angles = tensor_at(turn->table, i);
+      rotate(j->k, tensor_at(j->q, i), j->q.cols, d, turn->q_gain, turn->eps, angles);
+      rotate(j->k, k, j->keys.cols, d, turn->k_gain, turn->eps, angles);
+    }
+    cpu_kv_store_row(j->k, j->a, k, tensor_at(j->values, i), j->slots[i]);
+  }
+}
+
+void cpu_place(backend *be, tensor q, tensor k, tensor v, kv *a, const int32_t *slots, const rotation *turn) {
+  const cpu *c = (cpu *)be;
+  place_job job = {c->k, a, q, k, v, slots, turn};
+  cpu_run(c, place_item, &job, divide_up(k.rows, ROWS_PER_ITEM), (double)k.rows * (q.cols + 3.0 * k.cols));
+}
+
+/* -- operations -- */
+
+void cpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *a, const int32_t *slots,
+                        const rotation *turn, float scale, const kv_view *view) {
+  cpu_place(be, q, k, v, a, slots, turn);
+  cpu_attend(be, y, q, a, scale, view);
+}
+
+void cpu_cross_attention(backend *be, tensor y, tensor q, const kv *a, float scale) {
+  attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .n_head = q.cols / a->head_dim};
   j.blocks = divide_up(q.rows, KV_BLOCK_PANELS * j.c->k->mr);
   cpu_run(j.c, whole_item, &j, j.n_head * j.blocks, 2.0 * j.n_head * a->head_dim * a->n_slots * q.rows);
 }

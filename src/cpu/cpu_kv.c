@@ -104,39 +104,18 @@ static void quantize_groups(const kernels *k, const float *x, int32_t n, int8_t 
   }
 }
 
-typedef struct store_job {
-  const cpu *c;
-  kv *a;
-  tensor k, v;
-  const int32_t *slots;
-} store_job;
-
-#define ROWS_PER_ITEM 16
-
-static void store_item(void *context, int32_t item, int32_t thread) {
-  (void)thread;
-  const store_job *j = context;
-  const kernels *kernel = j->c->k;
-  kv *a = j->a;
-  const int32_t first = item * ROWS_PER_ITEM, end = min_i32(first + ROWS_PER_ITEM, j->k.rows);
-  for (int32_t i = first; i < end; i++) {
-    for (int32_t head = 0; head < a->n_head; head++) {
-      const kv_row r = kv_row_at(a, head, j->slots[i]);
-      const float *k = tensor_at(j->k, i) + head * a->head_dim, *v = tensor_at(j->v, i) + head * a->head_dim;
-      if (a->type == KV_Q8_0) {
-        quantize_groups(kernel, k, a->head_dim, r.k, r.k_scale, 1);
-        quantize_groups(kernel, v, a->head_dim, r.v, r.v_scale, (size_t)a->n_slots);
-      } else {
-        *r.k_scale = kv_quantize(kernel, k, a->head_dim, FIXED_NORM_B, r.k);
-        *r.v_scale = quantize_by_largest(kernel, v, a->head_dim, r.v);
-      }
+void cpu_kv_store_row(const kernels *kernel, kv *a, const float *k, const float *v, int32_t slot) {
+  const int32_t d = a->head_dim;
+  for (int32_t head = 0; head < a->n_head; head++, k += d, v += d) {
+    const kv_row r = kv_row_at(a, head, slot);
+    if (a->type == KV_Q8_0) {
+      quantize_groups(kernel, k, d, r.k, r.k_scale, 1);
+      quantize_groups(kernel, v, d, r.v, r.v_scale, (size_t)a->n_slots);
+    } else {
+      *r.k_scale = kv_quantize(kernel, k, d, FIXED_NORM_B, r.k);
+      *r.v_scale = quantize_by_largest(kernel, v, d, r.v);
     }
   }
-}
-
-void cpu_kv_store(backend *be, kv *a, tensor k, tensor v, const int32_t *slots) {
-  store_job job = {(cpu *)be, a, k, v, slots};
-  cpu_run(job.c, store_item, &job, divide_up(k.rows, ROWS_PER_ITEM), 2.0 * k.rows * k.cols);
 }
 
 /* -- places as bytes: of each head the key's scales and elements, then the value's; no padding -- */

@@ -49,6 +49,13 @@ static inline float kv_quantize(const kernels *k, const float *x, int32_t n, flo
   return unit;
 }
 
+/* KV_SLOTS: k and v [n_head * head_dim] go to a place. */
+void cpu_kv_store_row(const kernels *kernel, kv *a, const float *k, const float *v, int32_t slot);
+
+/* The two parts of self attention (ops.h): q and k are rotated, and k and v stored; then queries see places. */
+void cpu_place(backend *be, tensor q, tensor k, tensor v, kv *a, const int32_t *slots, const rotation *turn);
+void cpu_attend(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view);
+
 /* Memory that attention over places of rows of padded_dim needs; false: there is none. Only while opening. */
 bool cpu_attention_grow(cpu *c, int32_t padded_dim);
 

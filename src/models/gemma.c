@@ -3,71 +3,105 @@
  *     ids [n]
  *       │ embedding * scale
  *     x [n, d]
- *       │ n_layer x { x += post_norm(attention(rotate(norm(x)))),   rotate: q/k norm by heads (Gemma 3), rotary positions
- *       │             x += post_norm(down(gelu(gate) * up)) }       post norms: Gemma 2 and 3
+ *       │ n_layer x { x += post_norm(out(attention(norm(x)))),    attention: q/k norm by heads (Gemma 3), rotary positions
+ *       │             x += post_norm(down(gelu(gate) * up)) }     post norms: Gemma 2 and 3
  *       │ norm, · embeddingᵀ, soft cap
  *     logits [n_logits, n_vocab]
  *
  * A local layer sees the last `window` tokens, a global layer all. Where their keys and values lie says gemma_state.c. */
 #include "gemma_state.h"
 
-/* x += f(x), where `out` [n, d] is what f gave: through a norm of its own, where the family has one. */
-static void add_residual(gemma_state *s, tensor x, tensor in, const weight *w, tensor scratch,
-                         const tensor *post_norm) {
-  const ops *o = s->be->ops;
-  if (post_norm->buf == NULL) {
-    o->linear(s->be, x, in, w, NULL, ACT_NONE, &x);
-    return;
-  }
-  o->linear(s->be, scratch, in, w, NULL, ACT_NONE, NULL);
-  o->rms_norm(s->be, x, scratch, *post_norm, s->g->c.norm_eps, &x);
+/* The residual stream of n tokens. What a part of a layer gave, `branch`, waits for the norm that reads the stream next: x + norm(branch) becomes sum,
+ * and the two change places. Families without post norms add at once, and nothing waits. */
+typedef struct stream {
+  tensor x, sum, branch; /* [n, d_model] */
+  const tensor *gain;    /* of the norm of branch; NULL: nothing waits */
+} stream;
+
+/* The stream on its way into products. */
+static normed read_stream(const gemma_state *s, const stream *t, tensor gain) {
+  return (normed){.x = t->x,
+                  .add = t->gain != NULL ? &t->branch : NULL,
+                  .add_gain = t->gain,
+                  .sum = t->sum,
+                  .gain = gain,
+                  .eps = s->g->c.norm_eps,
+                  .rows = tensor_rows(s->work.rows, 0, t->x.rows)};
 }
 
-static void attention(gemma_state *s, int32_t layer, tensor x, tensor norm) {
+/* After an operation that read the stream. */
+static void take_sum(stream *t) {
+  if (t->gain == NULL) return;
+  const tensor x = t->x;
+  t->x = t->sum;
+  t->sum = x;
+  t->gain = NULL;
+}
+
+/* x += y · wᵀ, through a norm with this gain where the family has one. */
+static void add_branch(gemma_state *s, stream *t, tensor y, const weight *w, const tensor *gain) {
+  const bool waits = s->g->c.post_norms;
+  s->be->ops->linear(s->be, waits ? t->branch : t->x, y, w, NULL, ACT_NONE, waits ? NULL : &t->x);
+  t->gain = waits ? gain : NULL;
+}
+
+static void attention(gemma_state *s, int32_t layer, stream *t) {
   const gemma_config *c = &s->g->c;
   const gemma_layer *l = &s->g->layers[layer];
   const ops *o = s->be->ops;
+  const int32_t n = t->x.rows;
   const bool global = gemma_layer_is_global(c, layer);
-  const int32_t n = x.rows, d_q = c->n_head * c->head_dim, d_kv = c->n_kv_head * c->head_dim;
-  const size_t n_rows = (size_t)s->n_batch;
-  tensor q = tensor_matrix(s->work_buf, 0, n, d_q);                         /* [n, n_head * head_dim] */
-  tensor a = tensor_matrix(s->work_buf, n_rows * (size_t)d_q, n, d_q);      /* the same */
-  tensor k = tensor_matrix(s->work_buf, n_rows * 2 * (size_t)d_q, n, d_kv); /* [n, n_kv_head * head_dim] */
-  tensor v = tensor_matrix(s->work_buf, n_rows * (2 * (size_t)d_q + (size_t)d_kv), n, d_kv); /* the same */
-  tensor rope = tensor_matrix(s->rope_buf, global ? 0 : n_rows * (size_t)c->head_dim, n, c->head_dim);
-  const tensor *q_gain = c->qk_norm ? &l->query_norm : NULL, *k_gain = c->qk_norm ? &l->key_norm : NULL;
+  const tensor q = tensor_rows(s->work.q, 0, n), a = tensor_rows(s->work.attended, 0, n); /* [n, n_head * head_dim] */
+  const tensor k = tensor_rows(s->work.k, 0, n), v = tensor_rows(s->work.v, 0, n); /* [n, n_kv_head * head_dim] */
+  const normed in = read_stream(s, t, l->attention_norm);                          /* [n, d_model] */
+  const product products[] = {{q, l->query, NULL}, {k, l->key, NULL}, {v, l->value, NULL}};
+  const rotation turn = {.table = tensor_rows(global ? s->work.global_rope : s->work.local_rope, 0, n),
+                         .q_gain = c->qk_norm ? &l->query_norm : NULL,
+                         .k_gain = c->qk_norm ? &l->key_norm : NULL,
+                         .eps = c->norm_eps};
   const kv_view view = {.slots = global ? s->global_slots : s->local_slots,
+                        .ring = global ? s->n_ctx : s->ring,
                         .first = global ? NULL : s->first,
                         .length = global ? s->global_length : s->local_length,
                         .softcap = c->attention_cap};
 
-  o->rms_norm(s->be, norm, x, l->attention_norm, c->norm_eps, NULL);
-  o->linear(s->be, q, norm, l->query, NULL, ACT_NONE, NULL);
-  o->linear(s->be, k, norm, l->key, NULL, ACT_NONE, NULL);
-  o->linear(s->be, v, norm, l->value, NULL, ACT_NONE, NULL);
-  o->rotate(s->be, q, rope, q_gain, c->norm_eps);
-  o->rotate(s->be, k, rope, k_gain, c->norm_eps);
-  for (int32_t i = 0; i < n; i++) s->slots[i] = view.slots[s->positions[i]];
-  o->kv_store(s->be, s->past[layer], k, v, s->slots);
-  o->attention(s->be, a, q, s->past[layer], c->attention_scale, &view);
-  add_residual(s, x, a, l->out, norm, &l->post_attention_norm);
+  o->norm_linear(s->be, &in, products, 3, ACT_NONE);
+  take_sum(t);
+  o->self_attention(s->be, a, q, k, v, s->past[layer], view.slots + s->length, &turn, c->attention_scale, &view);
+  add_branch(s, t, a, l->out, &l->post_attention_norm);
 }
 
-static void mlp(gemma_state *s, int32_t layer, tensor x, tensor norm) {
-  const gemma_config *c = &s->g->c;
+static void mlp(gemma_state *s, int32_t layer, stream *t) {
   const gemma_layer *l = &s->g->layers[layer];
-  const ops *o = s->be->ops;
-  tensor gate = tensor_matrix(s->hidden_buf, 0, x.rows, c->d_ff);                                  /* [n, d_ff] */
-  tensor up = tensor_matrix(s->hidden_buf, (size_t)s->n_batch * (size_t)c->d_ff, x.rows, c->d_ff); /* [n, d_ff] */
-  o->rms_norm(s->be, norm, x, l->mlp_norm, c->norm_eps, NULL);
-  o->linear(s->be, gate, norm, l->gate, NULL, ACT_NONE, NULL);
-  o->linear(s->be, up, norm, l->up, NULL, ACT_NONE, NULL);
-  o->geglu(s->be, gate, gate, up);
-  add_residual(s, x, gate, l->down, norm, &l->post_mlp_norm);
+  const tensor hidden = tensor_rows(s->work.hidden, 0, t->x.rows); /* [n, d_ff] */
+  const normed in = read_stream(s, t, l->mlp_norm);                /* [n, d_model] */
+  s->be->ops->norm_geglu(s->be, hidden, &in, l->gate, l->up, tensor_rows(s->work.scratch, 0, t->x.rows));
+  take_sum(t);
+  add_branch(s, t, hidden, l->down, &l->post_mlp_norm);
 }
 
-static void watch(gemma_state *s, int32_t i, tensor x) {
-  if (s->watch != NULL) s->watch(s->watch_context, i, s->be->ops->read(s->be, x), x.rows, x.cols);
+/* Shows the stream before a layer. A sum that waits is made for it, and once more by whoever reads the stream. */
+static void watch(gemma_state *s, int32_t layer, const stream *t) {
+  if (s->watch == NULL) return;
+  const normed in = read_stream(s, t, s->g->layers[layer].attention_norm);
+  s->be->ops->norm(s->be, &in);
+  s->watch(s->watch_context, layer, s->be->ops->read(s->be, t->gain != NULL ? t->sum : t->x), t->x.rows, t->x.cols);
+}
+
+/* Logits of the last rows of the stream. */
+static void make_logits(gemma_state *s, const stream *all) {
+  const gemma *g = s->g;
+  const ops *o = s->be->ops;
+  const int32_t n = s->logits.rows, first = all->x.rows - n;
+  const stream last = {.x = tensor_rows(all->x, first, n),
+                       .sum = tensor_rows(all->sum, first, n),
+                       .branch = tensor_rows(all->branch, first, n),
+                       .gain = all->gain};
+  const normed in = read_stream(s, &last, g->output_norm); /* [n_logits, d_model] */
+  o->norm(s->be, &in);
+  if (s->watch != NULL) s->watch(s->watch_context, g->c.n_layer, o->read(s->be, in.rows), n, g->c.d_model);
+  o->linear(s->be, s->logits, in.rows, g->embedding, NULL, ACT_NONE, NULL);
+  if (g->c.logit_cap > 0) o->softcap(s->be, s->logits, g->c.logit_cap);
 }
 
 sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_t n_logits) {
@@ -83,27 +117,20 @@ sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_
     s->local_length[i] = min_i32(position + 1, c->window);
     s->first[i] = position + 1 - s->local_length[i];
   }
-  tensor x = tensor_matrix(s->x_buf, 0, n, c->d_model);
-  tensor norm = tensor_matrix(s->norm_buf, 0, n, c->d_model);
-  tensor global_rope = tensor_matrix(s->rope_buf, 0, n, c->head_dim);
-  tensor local_rope = tensor_matrix(s->rope_buf, (size_t)s->n_batch * (size_t)c->head_dim, n, c->head_dim);
-
-  o->rope_table(s->be, global_rope, s->global_frequencies, s->positions);
-  if (c->window > 0) o->rope_table(s->be, local_rope, s->local_frequencies, s->positions);
-  o->embed(s->be, x, g->embedding, tokens, c->embedding_scale, NULL, NULL);
+  stream t = {.x = tensor_rows(s->work.x, 0, n), /* [n, d_model] each */
+              .sum = tensor_rows(s->work.sum, 0, n),
+              .branch = tensor_rows(s->work.branch, 0, n)};
+  o->rope_table(s->be, tensor_rows(s->work.global_rope, 0, n), s->work.global_frequencies, s->positions);
+  if (c->window > 0)
+    o->rope_table(s->be, tensor_rows(s->work.local_rope, 0, n), s->work.local_frequencies, s->positions);
+  o->embed(s->be, t.x, g->embedding, tokens, c->embedding_scale, NULL, NULL);
   for (int32_t i = 0; i < c->n_layer; i++) {
-    watch(s, i, x);
-    attention(s, i, x, norm);
-    mlp(s, i, x, norm);
+    watch(s, i, &t);
+    attention(s, i, &t);
+    mlp(s, i, &t);
   }
-  s->logits = tensor_matrix(s->logits_buf, 0, n_logits, c->n_vocab);
-  if (n_logits > 0) {
-    tensor last = tensor_rows(norm, 0, n_logits);
-    o->rms_norm(s->be, last, tensor_rows(x, n - n_logits, n_logits), g->output_norm, c->norm_eps, NULL);
-    watch(s, c->n_layer, last);
-    o->linear(s->be, s->logits, last, g->embedding, NULL, ACT_NONE, NULL);
-    if (c->logit_cap > 0) o->softcap(s->be, s->logits, c->logit_cap);
-  }
+  s->logits = tensor_rows(s->work.logits, 0, n_logits); /* [n_logits, n_vocab] */
+  if (n_logits > 0) make_logits(s, &t);
   s->length += n;
   s->kept = max_i32(s->kept, s->length - s->ring);
   return SOTTO_OK;

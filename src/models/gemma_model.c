@@ -6,6 +6,7 @@
  * Matrices are never whole in memory here. */
 #include <stdio.h>
 
+#include "arena.h"
 #include "gemma_model.h"
 
 enum {
@@ -69,6 +70,14 @@ static void list_tensors(gemma *g) {
   }
 }
 
+/* Gives the norms their places in `buf`. */
+static arena lay_out_vectors(gemma *g, buffer *buf) {
+  arena a = {.buf = buf};
+  for (int32_t i = 0; i < g->n_slots; i++)
+    if (g->slots[i].vector != NULL) *g->slots[i].vector = arena_take(&a, 1, g->slots[i].in);
+  return a;
+}
+
 /* Refuses a model that cannot fit before its data are fetched. The tensors of one file, about as they will be in memory: 16 bits for each element
  * of a matrix are the most. */
 static sotto_status check_memory(const gemma *g, error *err) {
@@ -91,6 +100,10 @@ static sotto_status begin_model(gemma *g, error *err) {
   g->slots = mem_alloc((size_t)g->n_slots, sizeof *g->slots);
   if (g->slots == NULL) return no_memory(err, "the model's description");
   list_tensors(g);
+  const arena size = lay_out_vectors(g, NULL);
+  g->vectors = arena_open(&size, g->be);
+  if (g->vectors == NULL) return no_memory(err, "the norms");
+  lay_out_vectors(g, g->vectors);
   return SOTTO_OK;
 }
 
@@ -150,10 +163,6 @@ static sotto_status on_tensor_begin(void *context, const file_tensor *t, error *
   if (s->matrix != NULL) {
     *s->matrix = g->be->ops->weight_open(g->be, t->type, s->out, s->in);
     ok = ok && *s->matrix != NULL;
-  } else {
-    *s->vector =
-        (tensor){.buf = g->be->ops->buffer_open(g->be, (size_t)s->in), .rows = 1, .cols = s->in, .stride = s->in};
-    ok = ok && s->vector->buf != NULL;
   }
   return ok ? SOTTO_OK : no_memory(err, t->name);
 }
@@ -312,8 +321,8 @@ void gemma_close(gemma *g) {
   for (int32_t i = 0; g->slots != NULL && i < g->n_slots; i++) {
     const gemma_slot *s = &g->slots[i];
     if (s->matrix != NULL && *s->matrix != NULL) g->be->ops->weight_close(g->be, *s->matrix);
-    if (s->vector != NULL && s->vector->buf != NULL) g->be->ops->buffer_close(g->be, s->vector->buf);
   }
+  if (g->vectors != NULL) g->be->ops->buffer_close(g->be, g->vectors);
   gguf_close(g->gguf);
   safetensors_close(g->safetensors);
   spm_vocab_close(g->vocab);

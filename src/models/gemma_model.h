@@ -42,6 +42,7 @@ struct gemma {
   spm_vocab *vocab;
 
   weight *embedding; /* [n_vocab, d_model]: also the output head */
+  buffer *vectors;   /* of all norms */
   tensor output_norm;
   gemma_layer *layers; /* [n_layer] */
 

@@ -8,10 +8,34 @@
 
 #include <math.h>
 
+#include "arena.h"
+
 /* ---- open and close ---- */
 
 static int32_t ring_of(const gemma_config *c, int32_t n_ctx, int32_t n_batch) {
   return c->window < n_ctx - n_batch ? c->window + n_batch : n_ctx;
+}
+
+/* Gives the tensors their places in `buf`. */
+static arena lay_out(gemma_work *t, buffer *buf, const gemma_config *c, int32_t n_batch, int32_t n_logits) {
+  arena a = {.buf = buf};
+  const int32_t d_q = c->n_head * c->head_dim, d_kv = c->n_kv_head * c->head_dim;
+  t->x = arena_take(&a, n_batch, c->d_model);
+  t->sum = arena_take(&a, n_batch, c->d_model);
+  t->branch = arena_take(&a, n_batch, c->d_model);
+  t->rows = arena_take(&a, n_batch, c->d_model);
+  t->q = arena_take(&a, n_batch, d_q);
+  t->attended = arena_take(&a, n_batch, d_q);
+  t->k = arena_take(&a, n_batch, d_kv);
+  t->v = arena_take(&a, n_batch, d_kv);
+  t->hidden = arena_take(&a, n_batch, c->d_ff);
+  t->scratch = arena_take(&a, n_batch, c->d_ff);
+  t->global_rope = arena_take(&a, n_batch, c->head_dim);
+  t->local_rope = arena_take(&a, n_batch, c->head_dim);
+  t->global_frequencies = arena_take(&a, 1, c->head_dim / 2);
+  t->local_frequencies = arena_take(&a, 1, c->head_dim / 2);
+  t->logits = arena_take(&a, n_logits, c->n_vocab);
+  return a;
 }
 
 static bool take_frequencies(gemma_state *s) {
@@ -19,14 +43,12 @@ static bool take_frequencies(gemma_state *s) {
   const int32_t half = c->head_dim / 2;
   float *values = mem_alloc((size_t)half, sizeof *values);
   if (values == NULL) return false;
-  s->global_frequencies = tensor_matrix(s->frequency_buf, 0, 1, half);
-  s->local_frequencies = tensor_matrix(s->frequency_buf, (size_t)half, 1, half);
   for (int32_t i = 0; i < half; i++) values[i] = (float)(pow(c->theta_global, -2.0 * i / c->head_dim) / c->rope_factor);
-  s->be->ops->upload(s->be, s->global_frequencies, values);
+  s->be->ops->upload(s->be, s->work.global_frequencies, values);
   /* Gemma 2 has one base for both kinds of layers. */
   const double local = c->qk_norm ? c->theta_local : c->theta_global;
   for (int32_t i = 0; i < half; i++) values[i] = (float)pow(local, -2.0 * i / c->head_dim);
-  s->be->ops->upload(s->be, s->local_frequencies, values);
+  s->be->ops->upload(s->be, s->work.local_frequencies, values);
   mem_free(values);
   return true;
 }
@@ -34,32 +56,25 @@ static bool take_frequencies(gemma_state *s) {
 static bool take_all(gemma_state *s) {
   const gemma_config *c = &s->g->c;
   const ops *o = s->be->ops;
-  const size_t n = (size_t)s->n_batch, d = (size_t)c->d_model, head = (size_t)c->head_dim;
-  const size_t d_q = (size_t)c->n_head * head, d_kv = (size_t)c->n_kv_head * head;
-  s->x_buf = o->buffer_open(s->be, n * d);
-  s->norm_buf = o->buffer_open(s->be, n * d);
-  s->work_buf = o->buffer_open(s->be, n * 2 * (d_q + d_kv));      /* q, attention, k, v */
-  s->hidden_buf = o->buffer_open(s->be, n * 2 * (size_t)c->d_ff); /* gate, up */
-  s->rope_buf = o->buffer_open(s->be, n * 2 * head);
-  s->frequency_buf = o->buffer_open(s->be, head);
-  s->logits_buf = o->buffer_open(s->be, (size_t)s->max_logits * (size_t)c->n_vocab);
+  const size_t n = (size_t)s->n_batch;
+  const arena size = lay_out(&s->work, NULL, c, s->n_batch, s->max_logits);
+  s->memory = arena_open(&size, s->be);
+  lay_out(&s->work, s->memory, c, s->n_batch, s->max_logits);
   s->past = mem_alloc((size_t)c->n_layer, sizeof *s->past);
   s->global_slots = mem_alloc((size_t)s->n_ctx, sizeof *s->global_slots);
   s->local_slots = mem_alloc((size_t)s->n_ctx, sizeof *s->local_slots);
-  s->positions = mem_alloc(5 * n, sizeof *s->positions);
-  bool ok = s->x_buf != NULL && s->norm_buf != NULL && s->work_buf != NULL && s->hidden_buf != NULL &&
-            s->rope_buf != NULL && s->frequency_buf != NULL && s->logits_buf != NULL && s->past != NULL &&
-            s->global_slots != NULL && s->local_slots != NULL && s->positions != NULL && take_frequencies(s);
+  s->positions = mem_alloc(4 * n, sizeof *s->positions);
+  bool ok = s->memory != NULL && s->past != NULL && s->global_slots != NULL && s->local_slots != NULL &&
+            s->positions != NULL && take_frequencies(s);
   for (int32_t i = 0; ok && i < c->n_layer; i++) {
     const int32_t n_slots = gemma_layer_is_global(c, i) ? s->n_ctx : s->ring;
     s->past[i] = o->kv_open(s->be, KV_SLOTS, s->type, n_slots, c->n_kv_head, c->head_dim);
     ok = s->past[i] != NULL;
   }
   if (!ok) return false;
-  s->slots = s->positions + n;
-  s->first = s->positions + 2 * n;
-  s->global_length = s->positions + 3 * n;
-  s->local_length = s->positions + 4 * n;
+  s->first = s->positions + n;
+  s->global_length = s->positions + 2 * n;
+  s->local_length = s->positions + 3 * n;
   for (int32_t i = 0; i < s->n_ctx; i++) {
     s->global_slots[i] = i;
     s->local_slots[i] = i % s->ring;
@@ -78,14 +93,13 @@ static uint64_t place_bytes(const gemma *g, kv_type type) {
 
 uint64_t gemma_state_bytes(const gemma *g, const gemma_plan *plan) {
   const gemma_config *c = &g->c;
-  const uint64_t n = (uint64_t)plan->n_batch, n_ctx = (uint64_t)plan->n_ctx, head = (uint64_t)c->head_dim;
-  const uint64_t activations = n * (2 * (uint64_t)c->d_model + 2 * head * (uint64_t)(c->n_head + c->n_kv_head) +
-                                    2 * (uint64_t)c->d_ff + 2 * head) +
-                               (uint64_t)plan->n_logits * (uint64_t)c->n_vocab;
+  const uint64_t n = (uint64_t)plan->n_batch, n_ctx = (uint64_t)plan->n_ctx;
+  gemma_work work;
+  const uint64_t activations = lay_out(&work, NULL, c, plan->n_batch, plan->n_logits).n;
   uint64_t places = 0;
   for (int32_t i = 0; i < c->n_layer; i++)
     places += gemma_layer_is_global(c, i) ? n_ctx : (uint64_t)ring_of(c, plan->n_ctx, plan->n_batch);
-  return sizeof(float) * activations + places * place_bytes(g, plan->kv) + sizeof(int32_t) * (2 * n_ctx + 5 * n);
+  return sizeof(float) * activations + places * place_bytes(g, plan->kv) + sizeof(int32_t) * (2 * n_ctx + 4 * n);
 }
 
 sotto_status gemma_state_open(gemma_state **out, gemma *g, const gemma_plan *plan, error *err) {
@@ -141,7 +155,7 @@ sotto_status gemma_state_fork(gemma_state **out, gemma_state *s, error *err) {
   mem_free(bytes);
   copy->length = s->length;
   copy->kept = s->kept;
-  copy->logits = tensor_matrix(copy->logits_buf, 0, s->logits.rows, s->g->c.n_vocab);
+  copy->logits = tensor_rows(copy->work.logits, 0, s->logits.rows);
   if (status == SOTTO_OK && s->logits.rows > 0) {
     const float *logits = o->read(s->be, s->logits);
     if (logits != NULL)
@@ -161,9 +175,7 @@ sotto_status gemma_state_fork(gemma_state **out, gemma_state *s, error *err) {
 void gemma_state_close(gemma_state *s) {
   if (s == NULL) return;
   const ops *o = s->be->ops;
-  buffer *buffers[] = {s->x_buf, s->norm_buf, s->work_buf, s->hidden_buf, s->rope_buf, s->frequency_buf, s->logits_buf};
-  for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-    if (buffers[i] != NULL) o->buffer_close(s->be, buffers[i]);
+  if (s->memory != NULL) o->buffer_close(s->be, s->memory);
   for (int32_t i = 0; s->past != NULL && i < s->g->c.n_layer; i++)
     if (s->past[i] != NULL) o->kv_close(s->be, s->past[i]);
   mem_free(s->past);

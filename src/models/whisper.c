@@ -16,25 +16,33 @@
 
 #include <math.h>
 
+#include "arena.h"
+
 enum { HALO = 1 }; /* zero rows before and after a convolution's input */
 
 struct whisper_state {
   whisper *w;
   backend *be;
   int32_t n_seqs;
+  buffer *memory; /* of all tensors here */
 
   /* encoder */
-  buffer *mel_buf, *x_buf, *norm_buf, *work_buf;
-  tensor mel;    /* [1 + 3000 + 1, n_mel], halo rows are zero */
-  tensor x;      /* [1500, d]: residual stream, at the end the output */
-  tensor norm;   /* [1500, d] */
-  kv *self;      /* of the layer in work */
-  kv **cross;    /* [n_text_layer], KV_WHOLE */
-  float *zeros;  /* [d] */
-  int32_t stage; /* next piece of the encoder */
+  tensor mel;        /* [1 + 3000 + 1, n_mel], halo rows are zero */
+  tensor x;          /* [1500, d]: residual stream */
+  tensor rows;       /* [1500, d]: normalized; at the end the output */
+  tensor q, k, v, a; /* [1500, d] */
+  tensor hidden;     /* [1500, 4d], where q, k, v and a are */
+  tensor conv;       /* [1 + 3000 + 1, d], there too; halo rows are zero */
+  kv *self;          /* of the layer in work */
+  kv **cross;        /* [n_text_layer], KV_WHOLE */
+  float *zeros;      /* [d] */
+  int32_t stage;     /* next piece of the encoder */
 
   /* decoder */
-  buffer *tx_buf, *tnorm_buf, *twork_buf, *logits_buf;
+  tensor tx, trows;                     /* [n_text_ctx, d], as in the encoder */
+  tensor tq, tk, tv, ta;                /* [n_text_ctx, d] */
+  tensor thidden;                       /* [n_text_ctx, 4d], where tq ... ta are */
+  tensor all_logits;                    /* [n_seqs, n_vocab] */
   kv **past;                            /* [n_text_layer], KV_SLOTS */
   tensor logits;                        /* [n_rows, n_vocab] of the last call */
   int32_t *places, *new_places;         /* [n_seqs, n_text_ctx] */
@@ -50,12 +58,16 @@ static tensor windows(tensor x, int32_t rows, int32_t taps, int32_t hop) {
   return x;
 }
 
+static const tensor *bias_of(const whisper_linear *l) { return l->bias.buf != NULL ? &l->bias : NULL; }
+
 static void linear(backend *be, tensor y, tensor x, const whisper_linear *l, activation act, const tensor *residual) {
-  be->ops->linear(be, y, x, l->w, l->bias.buf != NULL ? &l->bias : NULL, act, residual);
+  be->ops->linear(be, y, x, l->w, bias_of(l), act, residual);
 }
 
-static void layer_norm(backend *be, tensor y, tensor x, const whisper_norm *n) {
-  be->ops->layer_norm(be, y, x, n->gain, n->bias, 1e-5f);
+static product product_of(tensor y, const whisper_linear *l) { return (product){y, l->w, bias_of(l)}; }
+
+static normed layer_norm(tensor x, const whisper_norm *n, tensor rows) {
+  return (normed){.x = x, .gain = n->gain, .bias = &n->bias, .eps = 1e-5f, .rows = rows};
 }
 
 /* Both of Whisper's stacks scale q and k by head_dim^(-1/4) each. */
@@ -63,48 +75,44 @@ static float attention_scale(int32_t d, int32_t n_head) { return 1.0f / sqrtf((f
 
 /* ---- encoder ---- */
 
-static void mlp(backend *be, tensor x, tensor norm, buffer *work, const whisper_layer *l) {
-  tensor hidden = tensor_matrix(work, 0, x.rows, 4 * x.cols); /* [n, 4d] */
-  layer_norm(be, norm, x, &l->mlp_ln);
-  linear(be, hidden, norm, &l->fc1, ACT_GELU_ERF, NULL);
+static void mlp(backend *be, tensor x, tensor rows, tensor hidden, const whisper_layer *l) {
+  const normed in = layer_norm(x, &l->mlp_ln, rows);        /* [n, d] */
+  const product products[] = {product_of(hidden, &l->fc1)}; /* [n, 4d] */
+  be->ops->norm_linear(be, &in, products, 1, ACT_GELU_ERF);
   linear(be, x, hidden, &l->fc2, ACT_NONE, &x);
 }
 
 static void encode_convolutions(whisper_state *s) {
   const whisper *w = s->w;
-  const int32_t n_ctx = w->h.n_audio_ctx, d = w->h.n_audio_state;
-  tensor hidden = tensor_matrix(s->work_buf, 0, 2 * n_ctx + 2 * HALO, d); /* [3002, d] */
-  s->be->ops->upload(s->be, tensor_rows(hidden, 0, 1), s->zeros);
-  s->be->ops->upload(s->be, tensor_rows(hidden, 2 * n_ctx + HALO, 1), s->zeros);
-  linear(s->be, tensor_rows(hidden, HALO, 2 * n_ctx), windows(s->mel, 2 * n_ctx, 3, 1), &w->conv1, ACT_GELU_ERF, NULL);
-  linear(s->be, s->x, windows(hidden, n_ctx, 3, 2), &w->conv2, ACT_GELU_ERF, &w->audio_positions);
+  const int32_t n_ctx = w->h.n_audio_ctx;
+  s->be->ops->upload(s->be, tensor_rows(s->conv, 0, 1), s->zeros);
+  s->be->ops->upload(s->be, tensor_rows(s->conv, 2 * n_ctx + HALO, 1), s->zeros);
+  linear(s->be, tensor_rows(s->conv, HALO, 2 * n_ctx), windows(s->mel, 2 * n_ctx, 3, 1), &w->conv1, ACT_GELU_ERF, NULL);
+  linear(s->be, s->x, windows(s->conv, n_ctx, 3, 2), &w->conv2, ACT_GELU_ERF, &w->audio_positions);
 }
 
 static void encode_layer(whisper_state *s, const whisper_layer *l) {
-  const int32_t n = s->x.rows, d = s->x.cols;
-  const size_t size = (size_t)n * (size_t)d;
-  tensor q = tensor_matrix(s->work_buf, 0, n, d);        /* [1500, d] */
-  tensor k = tensor_matrix(s->work_buf, size, n, d);     /* [1500, d] */
-  tensor v = tensor_matrix(s->work_buf, 2 * size, n, d); /* [1500, d] */
-  tensor a = tensor_matrix(s->work_buf, 3 * size, n, d); /* [1500, d] */
-  layer_norm(s->be, s->norm, s->x, &l->self.ln);
-  linear(s->be, q, s->norm, &l->self.query, ACT_NONE, NULL);
-  linear(s->be, k, s->norm, &l->self.key, ACT_NONE, NULL);
-  linear(s->be, v, s->norm, &l->self.value, ACT_NONE, NULL);
-  s->be->ops->kv_fill(s->be, s->self, k, v);
-  s->be->ops->attention(s->be, a, q, s->self, attention_scale(d, s->w->h.n_audio_head), NULL);
-  linear(s->be, s->x, a, &l->self.out, ACT_NONE, &s->x);
-  mlp(s->be, s->x, s->norm, s->work_buf, l);
+  const ops *o = s->be->ops;
+  const normed in = layer_norm(s->x, &l->self.ln, s->rows); /* [1500, d] */
+  const product products[] = {product_of(s->q, &l->self.query), product_of(s->k, &l->self.key),
+                              product_of(s->v, &l->self.value)};
+  o->norm_linear(s->be, &in, products, 3, ACT_NONE);
+  o->kv_fill(s->be, s->self, s->k, s->v);
+  o->cross_attention(s->be, s->a, s->q, s->self, attention_scale(s->x.cols, s->w->h.n_audio_head));
+  linear(s->be, s->x, s->a, &l->self.out, ACT_NONE, &s->x);
+  mlp(s->be, s->x, s->rows, s->hidden, l);
+}
+
+static void encode_end(whisper_state *s) {
+  const normed in = layer_norm(s->x, &s->w->ln_post, s->rows);
+  s->be->ops->norm(s->be, &in);
 }
 
 static void encode_cross(whisper_state *s, int32_t layer) {
   const whisper_attention *c = &s->w->decoder[layer].cross;
-  const int32_t n = s->x.rows, d = s->x.cols;
-  tensor k = tensor_matrix(s->work_buf, 0, n, d);                     /* [1500, d] */
-  tensor v = tensor_matrix(s->work_buf, (size_t)n * (size_t)d, n, d); /* [1500, d] */
-  linear(s->be, k, s->x, &c->key, ACT_NONE, NULL);
-  linear(s->be, v, s->x, &c->value, ACT_NONE, NULL);
-  s->be->ops->kv_fill(s->be, s->cross[layer], k, v);
+  linear(s->be, s->k, s->rows, &c->key, ACT_NONE, NULL);
+  linear(s->be, s->v, s->rows, &c->value, ACT_NONE, NULL);
+  s->be->ops->kv_fill(s->be, s->cross[layer], s->k, s->v);
 }
 
 void whisper_encode_begin(whisper_state *s, const float *frames) {
@@ -123,63 +131,59 @@ sotto_status whisper_encode(whisper_state *s, float *fraction) {
     encode_layer(s, &w->encoder[stage - 1]);
   else if (stage < n_stages)
     encode_cross(s, stage - 1 - n_enc);
-  if (stage == n_enc) layer_norm(s->be, s->x, s->x, &w->ln_post);
+  if (stage == n_enc) encode_end(s);
   if (stage < n_stages) s->stage++;
   if (fraction != NULL) *fraction = (float)s->stage / (float)n_stages;
   return s->stage < n_stages ? SOTTO_AGAIN : SOTTO_OK;
 }
 
-const float *whisper_encoder_output(whisper_state *s) { return s->be->ops->read(s->be, s->x); }
+const float *whisper_encoder_output(whisper_state *s) { return s->be->ops->read(s->be, s->rows); }
 
 /* ---- decoder ---- */
 
 /* n tokens at s->positions; their K/V go to s->slots, and query i sees the s->lengths[i] places of row i of the
- * table (row 0 for all when slot_stride is 0). Leaves the residual stream [n, d] in tx_buf. */
+ * table (row 0 for all when slot_stride is 0). Leaves the residual stream [n, d] in tx. */
 static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, int32_t slot_stride) {
   const whisper *w = s->w;
-  const int32_t d = w->h.n_text_state;
-  const float scale = attention_scale(d, w->h.n_text_head);
-  const size_t size = (size_t)n * (size_t)d;
-  backend *be = s->be;
+  const ops *o = s->be->ops;
+  const float scale = attention_scale(w->h.n_text_state, w->h.n_text_head);
   const kv_view view = {.slots = s->places, .slot_stride = slot_stride, .length = s->lengths};
-  tensor x = tensor_matrix(s->tx_buf, 0, n, d);
-  tensor norm = tensor_matrix(s->tnorm_buf, 0, n, d);
-  tensor q = tensor_matrix(s->twork_buf, 0, n, d);
-  tensor k = tensor_matrix(s->twork_buf, size, n, d);
-  tensor v = tensor_matrix(s->twork_buf, 2 * size, n, d);
-  tensor a = tensor_matrix(s->twork_buf, 3 * size, n, d);
+  const tensor x = tensor_rows(s->tx, 0, n), rows = tensor_rows(s->trows, 0, n); /* [n, d] */
+  const tensor q = tensor_rows(s->tq, 0, n), k = tensor_rows(s->tk, 0, n);       /* [n, d] */
+  const tensor v = tensor_rows(s->tv, 0, n), a = tensor_rows(s->ta, 0, n);       /* [n, d] */
+  const tensor hidden = tensor_rows(s->thidden, 0, n);                           /* [n, 4d] */
 
-  be->ops->embed(be, x, w->token_embedding, tokens, 1.0f, &w->text_positions, s->positions);
+  o->embed(s->be, x, w->token_embedding, tokens, 1.0f, &w->text_positions, s->positions);
   for (int32_t i = 0; i < w->h.n_text_layer; i++) {
     const whisper_layer *l = &w->decoder[i];
-    layer_norm(be, norm, x, &l->self.ln);
-    linear(be, q, norm, &l->self.query, ACT_NONE, NULL);
-    linear(be, k, norm, &l->self.key, ACT_NONE, NULL);
-    linear(be, v, norm, &l->self.value, ACT_NONE, NULL);
-    be->ops->kv_store(be, s->past[i], k, v, s->slots);
-    be->ops->attention(be, a, q, s->past[i], scale, &view);
-    linear(be, x, a, &l->self.out, ACT_NONE, &x);
+    const normed self = layer_norm(x, &l->self.ln, rows), cross = layer_norm(x, &l->cross.ln, rows);
+    const product products[] = {product_of(q, &l->self.query), product_of(k, &l->self.key),
+                                product_of(v, &l->self.value)};
+    const product query = product_of(q, &l->cross.query);
+    o->norm_linear(s->be, &self, products, 3, ACT_NONE);
+    o->self_attention(s->be, a, q, k, v, s->past[i], s->slots, NULL, scale, &view);
+    linear(s->be, x, a, &l->self.out, ACT_NONE, &x);
 
-    layer_norm(be, norm, x, &l->cross.ln);
-    linear(be, q, norm, &l->cross.query, ACT_NONE, NULL);
-    be->ops->attention(be, a, q, s->cross[i], scale, NULL);
-    linear(be, x, a, &l->cross.out, ACT_NONE, &x);
+    o->norm_linear(s->be, &cross, &query, 1, ACT_NONE);
+    o->cross_attention(s->be, a, q, s->cross[i], scale);
+    linear(s->be, x, a, &l->cross.out, ACT_NONE, &x);
 
-    mlp(be, x, norm, s->twork_buf, l);
+    mlp(s->be, x, rows, hidden, l);
   }
 }
 
 /* Logits of the rows want[n_want] (NULL: the first n_want) of the residual stream. */
 static void decode_logits(whisper_state *s, const int32_t *want, int32_t n_want) {
   const whisper *w = s->w;
-  const int32_t d = w->h.n_text_state;
-  tensor x = tensor_matrix(s->tx_buf, 0, w->h.n_text_ctx, d);
-  tensor norm = tensor_matrix(s->tnorm_buf, 0, n_want, d);
-  if (want == NULL) layer_norm(s->be, norm, tensor_rows(x, 0, n_want), &w->ln);
-  for (int32_t i = 0; want != NULL && i < n_want; i++)
-    layer_norm(s->be, tensor_rows(norm, i, 1), tensor_rows(x, want[i], 1), &w->ln);
-  s->logits = tensor_matrix(s->logits_buf, 0, n_want, w->h.n_vocab);
-  s->be->ops->linear(s->be, s->logits, norm, w->token_embedding, NULL, ACT_NONE, NULL);
+  const tensor rows = tensor_rows(s->trows, 0, n_want); /* [n_want, d] */
+  const int32_t n_each = want == NULL ? n_want : 1;
+  for (int32_t i = 0; i < n_want; i += n_each) {
+    const normed in =
+        layer_norm(tensor_rows(s->tx, want == NULL ? 0 : want[i], n_each), &w->ln, tensor_rows(rows, i, n_each));
+    s->be->ops->norm(s->be, &in);
+  }
+  s->logits = tensor_rows(s->all_logits, 0, n_want); /* [n_want, n_vocab] */
+  s->be->ops->linear(s->be, s->logits, rows, w->token_embedding, NULL, ACT_NONE, NULL);
 }
 
 void whisper_decode_reset(whisper_state *s) {
@@ -229,35 +233,55 @@ float *whisper_logits(whisper_state *s, int32_t i) {
 
 /* ---- open and close ---- */
 
-static void *take_buffer(whisper_state *s, buffer **buf, size_t rows, size_t cols) {
-  return *buf = s->be->ops->buffer_open(s->be, rows * cols);
+/* Two shapes of one place: four tensors [rows, cols] side by side, or one [rows, 4 * cols]. */
+static tensor take_four(arena *a, int32_t rows, int32_t cols, tensor four[4]) {
+  const tensor whole = arena_take(a, rows, 4 * cols);
+  for (int32_t i = 0; i < 4; i++)
+    four[i] = tensor_matrix(whole.buf, whole.offset + (size_t)i * (size_t)rows * (size_t)cols, rows, cols);
+  return whole;
+}
+
+/* Gives the tensors their places in `buf`. */
+static arena lay_out(whisper_state *s, buffer *buf) {
+  const ggml_bin_header *h = &s->w->h;
+  const int32_t n_ctx = h->n_audio_ctx, n_text = h->n_text_ctx, d = h->n_audio_state, dt = h->n_text_state;
+  arena a = {.buf = buf};
+  tensor four[4];
+  s->mel = arena_take(&a, 2 * n_ctx + 2 * HALO, h->n_mel);
+  s->x = arena_take(&a, n_ctx, d);
+  s->rows = arena_take(&a, n_ctx, d);
+  s->hidden = take_four(&a, n_ctx, d, four);
+  s->conv = tensor_matrix(buf, s->hidden.offset, 2 * n_ctx + 2 * HALO, d);
+  s->q = four[0], s->k = four[1], s->v = four[2], s->a = four[3];
+  s->tx = arena_take(&a, n_text, dt);
+  s->trows = arena_take(&a, n_text, dt);
+  s->thidden = take_four(&a, n_text, dt, four);
+  s->tq = four[0], s->tk = four[1], s->tv = four[2], s->ta = four[3];
+  s->all_logits = arena_take(&a, max_i32(s->n_seqs, 2), h->n_vocab);
+  return a;
 }
 
 static bool take_all(whisper_state *s) {
   const ggml_bin_header *h = &s->w->h;
-  const size_t n_ctx = (size_t)h->n_audio_ctx, d = (size_t)h->n_audio_state;
-  const size_t n_text = (size_t)h->n_text_ctx, dt = (size_t)h->n_text_state, n_seqs = (size_t)s->n_seqs;
-  const size_t n_layer = (size_t)h->n_text_layer;
+  const size_t n_text = (size_t)h->n_text_ctx, n_seqs = (size_t)s->n_seqs, n_layer = (size_t)h->n_text_layer;
   const int32_t head = h->n_audio_state / h->n_audio_head, text_head = h->n_text_state / h->n_text_head;
   const ops *o = s->be->ops;
 
-  bool ok = take_buffer(s, &s->mel_buf, 2 * n_ctx + 2 * HALO, (size_t)h->n_mel) &&
-            take_buffer(s, &s->x_buf, n_ctx, d) && take_buffer(s, &s->norm_buf, n_ctx, d) &&
-            /* q, k, v and attention side by side, or the MLP's hidden layer, or the convolution's */
-            take_buffer(s, &s->work_buf, n_ctx, 4 * d) && take_buffer(s, &s->tx_buf, n_text, dt) &&
-            take_buffer(s, &s->tnorm_buf, n_text, dt) && take_buffer(s, &s->twork_buf, n_text, 4 * dt) &&
-            take_buffer(s, &s->logits_buf, max_size(n_seqs, 2), (size_t)h->n_vocab);
+  const arena size = lay_out(s, NULL);
+  s->memory = arena_open(&size, s->be);
+  lay_out(s, s->memory);
   s->self = o->kv_open(s->be, KV_WHOLE, KV_16, h->n_audio_ctx, h->n_audio_head, head);
   s->cross = mem_alloc(n_layer, sizeof *s->cross);
   s->past = mem_alloc(n_layer, sizeof *s->past);
-  s->zeros = mem_alloc(d, sizeof *s->zeros);
+  s->zeros = mem_alloc((size_t)h->n_audio_state, sizeof *s->zeros);
   s->places = mem_alloc(n_seqs * n_text, sizeof *s->places);
   s->new_places = mem_alloc(n_seqs * n_text, sizeof *s->new_places);
   s->positions = mem_alloc(n_text, sizeof *s->positions);
   s->slots = mem_alloc(n_text, sizeof *s->slots);
   s->lengths = mem_alloc(n_text, sizeof *s->lengths);
-  ok = ok && s->self != NULL && s->cross != NULL && s->past != NULL && s->zeros != NULL && s->places != NULL &&
-       s->new_places != NULL && s->positions != NULL && s->slots != NULL && s->lengths != NULL;
+  bool ok = s->memory != NULL && s->self != NULL && s->cross != NULL && s->past != NULL && s->zeros != NULL &&
+            s->places != NULL && s->new_places != NULL && s->positions != NULL && s->slots != NULL &&
+            s->lengths != NULL;
   for (size_t i = 0; ok && i < n_layer; i++) {
     s->cross[i] = o->kv_open(s->be, KV_WHOLE, KV_16, h->n_audio_ctx, h->n_text_head, text_head);
     s->past[i] = o->kv_open(s->be, KV_SLOTS, KV_16, h->n_text_ctx * s->n_seqs, h->n_text_head, text_head);
@@ -282,9 +306,6 @@ sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs,
     whisper_state_close(s);
     return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription: close others, or use a smaller model");
   }
-  s->mel = tensor_matrix(s->mel_buf, 0, 2 * w->h.n_audio_ctx + 2 * HALO, w->h.n_mel);
-  s->x = tensor_matrix(s->x_buf, 0, w->h.n_audio_ctx, w->h.n_audio_state);
-  s->norm = tensor_matrix(s->norm_buf, 0, w->h.n_audio_ctx, w->h.n_audio_state);
   *out = s;
   return SOTTO_OK;
 }
@@ -292,10 +313,7 @@ sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs,
 void whisper_state_close(whisper_state *s) {
   if (s == NULL) return;
   const ops *o = s->be->ops;
-  buffer *buffers[] = {s->mel_buf, s->x_buf,     s->norm_buf,  s->work_buf,
-                       s->tx_buf,  s->tnorm_buf, s->twork_buf, s->logits_buf};
-  for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
-    if (buffers[i] != NULL) o->buffer_close(s->be, buffers[i]);
+  if (s->memory != NULL) o->buffer_close(s->be, s->memory);
   if (s->self != NULL) o->kv_close(s->be, s->self);
   for (int32_t i = 0; i < s->w->h.n_text_layer; i++) {
     if (s->cross != NULL && s->cross[i] != NULL) o->kv_close(s->be, s->cross[i]);

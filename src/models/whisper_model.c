@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 
+#include "arena.h"
+
 enum {
   AUDIO_CONTEXT = WHISPER_WINDOW_FRAMES / 2,
   /* Beyond any Whisper (1280 wide, 32 layers), so that a header that lies cannot ask for much memory. */
@@ -95,6 +97,14 @@ static void list_tensors(whisper *w) {
   add_norm(w, &w->ln, dt, "decoder.", "ln");
 }
 
+/* Gives vectors and tables their places in `buf`. */
+static arena lay_out_params(whisper *w, buffer *buf) {
+  arena a = {.buf = buf};
+  for (int32_t i = 0; i < w->n_slots; i++)
+    if (w->slots[i].param != NULL) *w->slots[i].param = arena_take(&a, w->slots[i].out, w->slots[i].in);
+  return a;
+}
+
 static whisper_slot *find_slot(whisper *w, const char *name) {
   for (int32_t i = 0; i < w->n_slots; i++)
     if (strcmp(w->slots[i].name, name) == 0) return &w->slots[i];
@@ -128,6 +138,10 @@ static sotto_status on_header(void *context, const ggml_bin_header *h, error *er
   w->slots = mem_alloc((size_t)w->n_slots, sizeof *w->slots);
   if (w->slots == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the model's description");
   list_tensors(w);
+  const arena size = lay_out_params(w, NULL);
+  w->params = arena_open(&size, w->be);
+  if (w->params == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the model's vectors");
+  lay_out_params(w, w->params);
   w->have_header = true;
   return SOTTO_OK;
 }
@@ -189,12 +203,6 @@ static sotto_status on_tensor_begin(void *context, const ggml_bin_tensor *t, err
   } else if (s->kind == KIND_CONV) {
     *s->matrix = w->be->ops->weight_open(w->be, DTYPE_F32, s->out, 3 * s->in);
     if (*s->matrix == NULL) return out_of_memory(err, t);
-  } else {
-    s->param->buf = w->be->ops->buffer_open(w->be, (size_t)s->out * (size_t)s->in);
-    if (s->param->buf == NULL) return out_of_memory(err, t);
-    s->param->rows = s->out;
-    s->param->cols = s->in;
-    s->param->stride = s->in;
   }
   return SOTTO_OK;
 }
@@ -274,8 +282,8 @@ void whisper_close(whisper *w) {
   for (int32_t i = 0; w->slots != NULL && i < w->n_slots; i++) {
     const whisper_slot *s = &w->slots[i];
     if (s->matrix != NULL && *s->matrix != NULL) w->be->ops->weight_close(w->be, *s->matrix);
-    if (s->param != NULL && s->param->buf != NULL) w->be->ops->buffer_close(w->be, s->param->buf);
   }
+  if (w->params != NULL) w->be->ops->buffer_close(w->be, w->params);
   ggml_bin_close(w->reader);
   whisper_vocab_close(w->vocab);
   mem_free(w->filters);

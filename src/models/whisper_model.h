@@ -43,6 +43,7 @@ typedef struct whisper_slot {
 
 struct whisper {
   backend *be;
+  buffer *params; /* of all vectors and tables of positions */
   ggml_bin *reader;
   bool have_header, finished;
   ggml_bin_header h;

@@ -25,6 +25,11 @@ const drivers = {
 /** Software adapters of this machine. */
 export const softwareAdapters = () => Object.keys(drivers).filter((name) => existsSync(drivers[name]));
 
+/** What is opened from here on is on this adapter. */
+export function useAdapter(name) {
+  if (drivers[name]) process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = drivers[name];
+}
+
 const words = (list) => {
   const out = new DataView(new ArrayBuffer(256));
   list.forEach((value, i) =>
@@ -41,7 +46,7 @@ export const f = (value) => ({ f: value });
  * toggles: options of Dawn.
  */
 export async function open({ adapter = process.env.SOTTO_GPU_ADAPTER ?? 'lavapipe', features, limits, toggles = [] } = {}) {
-  if (drivers[adapter]) process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = drivers[adapter];
+  useAdapter(adapter);
   const webgpu = process.env.SOTTO_WEBGPU_MODULE ?? 'webgpu';
   const { create, globals } = await import(webgpu);
   Object.assign(globalThis, globals);
@@ -115,6 +120,18 @@ class Runner {
     return made;
   }
 
+  /** A buffer's words. */
+  async read(buffer) {
+    const staging = this.device.createBuffer({ size: buffer.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const encoder = this.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
+    this.device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    const words = new Uint32Array(staging.getMappedRange().slice(0));
+    staging.destroy();
+    return words;
+  }
+
   /**
    * params: up to 64 words, whole numbers or f(x). bindings: by number { name: TypedArray }, or a GPUBuffer. Returns the arrays of the
    * bindings that are written, by name, as they are afterwards; with `repeat`, also ms: of a dispatch, the median of `repeat`.
@@ -156,15 +173,8 @@ class Runner {
     };
     dispatch(1);
     const out = {};
-    for (const { name, array, buffer } of results) {
-      const staging = device.createBuffer({ size: buffer.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-      const encoder = device.createCommandEncoder();
-      encoder.copyBufferToBuffer(buffer, 0, staging, 0, buffer.size);
-      device.queue.submit([encoder.finish()]);
-      await staging.mapAsync(GPUMapMode.READ);
-      out[name] = new array.constructor(staging.getMappedRange().slice(0, array.byteLength));
-      staging.destroy();
-    }
+    for (const { name, array, buffer } of results)
+      out[name] = new array.constructor((await this.read(buffer)).buffer.slice(0, array.byteLength));
     if (repeat > 0) {
       const times = [];
       for (let i = 0; i < 5; i++) {

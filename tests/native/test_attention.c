@@ -1,7 +1,7 @@
 /* Keys and values in places of either type, and attention over them, of every instruction set, against float64: random, extreme and odd
  * sizes; rings, windows, shared tables and tables of each query, capped scores; places as bytes. */
 #include "../../src/base/pool.h"
-#include "../../src/cpu/cpu.h"
+#include "../../src/cpu/cpu_kv.h"
 #include "check.h"
 
 static random_state rng = {11};
@@ -100,7 +100,7 @@ static void test_case(backend *be, kv_type type, const attention_case *t) {
   double *p = malloc((size_t)table * sizeof *p);
   if (!CHECK(a != NULL)) exit(check_end());
   for (int32_t i = 0; i < n_slots; i++) order[i] = i;
-  be->ops->kv_store(be, a, k, v, order);
+  cpu_place(be, k, k, v, a, order, NULL);
   unpack(be, a, type, n_slots, t->n_kv_head, d, held_k, held_v);
   CHECK(rounding(k, held_k, type, t->n_kv_head, d, true) <= 0.51);
   CHECK(rounding(v, held_v, type, t->n_kv_head, d, false) <= 0.51);
@@ -114,7 +114,7 @@ static void test_case(backend *be, kv_type type, const attention_case *t) {
   }
   const kv_view view = {
       .slots = slots, .slot_stride = t->tables ? table : 0, .first = first, .length = length, .softcap = t->cap};
-  be->ops->attention(be, y, q, a, t->scale, &view);
+  cpu_attend(be, y, q, a, t->scale, &view);
 
   double worst = 0;
   for (int32_t i = 0; i < t->n; i++) {
@@ -206,11 +206,11 @@ static void test_not_numbers(backend *be, kv_type type) {
   for (int32_t i = 0; i < N; i++) order[i] = i, length[i] = i + 1;
   kv *a = be->ops->kv_open(be, KV_SLOTS, type, N, 1, D);
   const kv_view view = {.slots = order, .length = length};
-  be->ops->kv_store(be, a, k, v, order);
-  be->ops->attention(be, y, q, a, 0.1f, &view);
+  cpu_place(be, k, k, v, a, order, NULL);
+  cpu_attend(be, y, q, a, 0.1f, &view);
   tensor_at(k, 5)[3] = NAN, tensor_at(v, 5)[7] = INFINITY;
-  be->ops->kv_store(be, a, k, v, order);
-  be->ops->attention(be, z, q, a, 0.1f, &view);
+  cpu_place(be, k, k, v, a, order, NULL);
+  cpu_attend(be, z, q, a, 0.1f, &view);
   CHECK(memcmp(tensor_at(y, 0), tensor_at(z, 0), 5 * 2 * D * sizeof(float)) == 0);
   CHECK(isnan(tensor_at(z, 5)[7]) && isnan(tensor_at(z, 8)[7]));
   be->ops->kv_close(be, a);
@@ -229,7 +229,7 @@ static void test_bytes(backend *be, kv_type type, int32_t n_head, int32_t d) {
   int32_t here[N], there[N];
   const int32_t length[] = {N, 1, N - 5};
   for (int32_t i = 0; i < N; i++) here[i] = i, there[i] = (i * 7 + 3) % OTHER;
-  be->ops->kv_store(be, a, k, v, here);
+  cpu_place(be, k, k, v, a, here, NULL);
   const size_t size = N * be->ops->kv_place_bytes(a);
   CHECK(be->ops->kv_place_bytes(b) * N == size);
   unsigned char *bytes = malloc(size), *again = malloc(size);
@@ -238,13 +238,13 @@ static void test_bytes(backend *be, kv_type type, int32_t n_head, int32_t d) {
   be->ops->kv_put(be, b, there, N, bytes);
   CHECK(be->ops->kv_get(be, b, there, N, again));
   CHECK(memcmp(bytes, again, size) == 0);
-  be->ops->attention(be, y, q, a, 0.2f, &(kv_view){.slots = here, .length = length});
-  be->ops->attention(be, z, q, b, 0.2f, &(kv_view){.slots = there, .length = length});
+  cpu_attend(be, y, q, a, 0.2f, &(kv_view){.slots = here, .length = length});
+  cpu_attend(be, z, q, b, 0.2f, &(kv_view){.slots = there, .length = length});
   CHECK(memcmp(y.buf->data, z.buf->data, (size_t)(3 * 2 * n_head * d) * sizeof(float)) == 0);
   /* Any bytes are taken. */
   for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)random_u32(&rng);
   be->ops->kv_put(be, b, there, N, bytes);
-  be->ops->attention(be, z, q, b, 0.2f, &(kv_view){.slots = there, .length = length});
+  cpu_attend(be, z, q, b, 0.2f, &(kv_view){.slots = there, .length = length});
   CHECK(be->ops->kv_get(be, b, there, N, again));
   CHECK(memcmp(bytes, again, size) == 0);
   free(bytes), free(again);
@@ -268,11 +268,10 @@ static void test_threads(kv_type type) {
     int32_t order[PLACES], length[N];
     be->ops->upload(be, k, values), be->ops->upload(be, q, values + PLACES * D);
     for (int32_t i = 0; i < PLACES; i++) order[i] = i;
-    be->ops->kv_store(be, a, k, k, order);
+    cpu_place(be, k, k, k, a, order, NULL);
     for (int32_t n = N, i = 0; i < 2; n = 1, i++) {
       for (int32_t r = 0; r < n; r++) length[r] = PLACES - n + 1 + r;
-      be->ops->attention(be, tensor_rows(y, 0, n), tensor_rows(q, 0, n), a, 0.3f,
-                         &(kv_view){.slots = order, .length = length});
+      cpu_attend(be, tensor_rows(y, 0, n), tensor_rows(q, 0, n), a, 0.3f, &(kv_view){.slots = order, .length = length});
       memcpy(results[n_threads - 1][i], y.buf->data, (size_t)(n * N_HEAD * D) * sizeof(float));
     }
     be->ops->kv_close(be, a);

@@ -1,5 +1,5 @@
 /* Every kernel of every instruction set that runs here against float64: sizes that fit no tile, values that are extreme. */
-#include "../../src/cpu/cpu.h"
+#include "../../src/cpu/cpu_kv.h"
 #include "check.h"
 
 static random_state rng = {2026};
@@ -32,10 +32,10 @@ static void test_tile(const kernels *k) {
         for (int32_t j = 0; j < width; j++) {
           double sum = 0, size = 0;
           for (int32_t e = 0; e < 2 * k2; e++) {
-            const double product = (double)a[(e / 2 * m + i) * 2 + e % 2] *
-                                   b[((j / nr * k2 + e / 2) * nr + j % nr) * 2 + e % 2] *
-                                   unit_a[e / UNIT_LENGTH * 9 + i] * unit_b[j];
-            sum += product, size += fabs(product);
+            const double term = (double)a[(e / 2 * m + i) * 2 + e % 2] *
+                                b[((j / nr * k2 + e / 2) * nr + j % nr) * 2 + e % 2] * unit_a[e / UNIT_LENGTH * 9 + i] *
+                                unit_b[j];
+            sum += term, size += fabs(term);
           }
           ok = ok && fabs(c[i * ldc + j] - sum) <= 1e-6 * size;
         }
@@ -388,21 +388,21 @@ static void test_attention(backend *be) {
         kv *c = be->ops->kv_open(be, KV_WHOLE, KV_16, places[p], n_head, d);
         if (!CHECK(c != NULL)) return;
         be->ops->kv_fill(be, c, k, v);
-        be->ops->attention(be, y, q, c, 0.125f, NULL);
+        be->ops->cross_attention(be, y, q, c, 0.125f);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, NULL, 0, NULL), 0, 1.5e-3);
         be->ops->kv_close(be, c);
 
         c = be->ops->kv_open(be, KV_SLOTS, KV_16, places[p], n_head, d);
         int32_t *slots = need((size_t)(queries[n] * places[p]), sizeof *slots), length[64], order[1500];
         for (int32_t i = 0; i < places[p]; i++) order[i] = i;
-        be->ops->kv_store(be, c, k, v, order);
+        cpu_place(be, k, k, v, c, order, NULL);
         for (int32_t i = 0; i < queries[n]; i++) {
           length[i] = 1 + (int32_t)random_below(&rng, (uint32_t)places[p]);
           for (int32_t j = 0; j < places[p]; j++)
             slots[i * places[p] + j] = (int32_t)random_below(&rng, (uint32_t)places[p]);
         }
         const kv_view view = {.slots = slots, .slot_stride = places[p], .length = length};
-        be->ops->attention(be, y, q, c, 0.125f, &view);
+        cpu_attend(be, y, q, c, 0.125f, &view);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, slots, places[p], length), 0, 1.5e-3);
         be->ops->kv_close(be, c);
         mem_free(slots);

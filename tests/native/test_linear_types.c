@@ -131,7 +131,7 @@ static double allowed(const float *x, const float *w, int32_t n, kind k) {
 
 /* ---- products ---- */
 
-typedef struct product {
+typedef struct product_case {
   const type_case *t;
   int32_t out, in;
   kind kind;
@@ -139,9 +139,9 @@ typedef struct product {
   const weight *w;
   tensor x;                 /* [MOST_ROWS, in], with a gap after each row */
   double *expected, *limit; /* [MOST_ROWS, out] */
-} product;
+} product_case;
 
-static void expect(product *p, const float *values, int32_t rows) {
+static void expect(product_case *p, const float *values, int32_t rows) {
   for (int32_t i = 0; i < rows; i++) {
     const float *x = tensor_at(p->x, i);
     for (int32_t j = 0; j < p->out; j++) {
@@ -157,7 +157,7 @@ static void expect(product *p, const float *values, int32_t rows) {
 static double gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2.0))); }
 
 /* The first `rows` rows; with bias, GELU and a residual in place, or without. The columns after the last output stay as they are. */
-static void check_rows(backend *be, const product *p, int32_t rows, bool with) {
+static void check_rows(backend *be, const product_case *p, int32_t rows, bool with) {
   enum { GAP = 3 };
   const int32_t stride = p->out + GAP;
   const float guard = 12345.5f;
@@ -196,7 +196,7 @@ static void check_rows(backend *be, const product *p, int32_t rows, bool with) {
 }
 
 /* Rows of the matrix by index, as for the embedding of tokens. */
-static void check_embed(backend *be, const product *p, const float *values) {
+static void check_embed(backend *be, const product_case *p, const float *values) {
   const int32_t ids[] = {p->out - 1, 0, p->out / 2};
   tensor y = tensor_matrix(be->ops->buffer_open(be, (size_t)(3 * p->in)), 0, 3, p->in);
   if (!CHECK(y.buf != NULL)) exit(check_end());
@@ -217,7 +217,7 @@ static bool check_products(backend *be, const type_case *t, int32_t out, int32_t
                            const int32_t *rows, size_t n_rows) {
   enum { GAP = 5 };
   float *values;
-  product p = {.t = t, .out = out, .in = in, .kind = k, .bits = b};
+  product_case p = {.t = t, .out = out, .in = in, .kind = k, .bits = b};
   weight *w = new_weight(be, t, out, in, b, &values);
   if (w == NULL) return false;
   const int32_t most = rows[n_rows - 1];

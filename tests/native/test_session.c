@@ -253,7 +253,7 @@ static void check_too_large(void) {
   CHECK(bytes > (uint64_t)1 << 34);
   CHECK(sotto_model_feed(m, file.bytes + file.size / 2, file.size - file.size / 2) == SOTTO_OK);
   CHECK(sotto_model_finish(m) == SOTTO_OK && sotto_session_bytes(m, &o) == bytes);
-  CHECK(sotto_session_open(&s, m, &o) == SOTTO_ERR_MEMORY && s == NULL && says("16777216 tokens needs 3"));
+  CHECK(sotto_session_open(&s, m, &o) == SOTTO_ERR_MEMORY && s == NULL && says("16777216 tokens needs 4"));
   o.n_ctx = 100, o.n_batch = 0;
   CHECK(sotto_session_open(&s, m, &o) == SOTTO_OK && sotto_session_capacity(s) == 100);
   sotto_session_close(s);
