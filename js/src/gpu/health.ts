@@ -1,7 +1,13 @@
 // Whether the GPU still works. The first thing that goes wrong is kept, in words; what is asked of it from then on fails softly.
+//
+//   sound ──an error is heard──> not sound: nothing is believed any more ──its words are found──> error
 import { SottoError } from '../errors.ts';
 
+/** How long an error of the whole queue waits for a better explanation, in ms. */
+const EXPLAIN_MS = 200;
+
 export class Health {
+  #sound = true;
   #error: SottoError | undefined;
   #tell!: (error: SottoError) => void;
   /** Resolves, with the reason, when the GPU can be used no more. Never rejects. */
@@ -11,7 +17,18 @@ export class Health {
     return this.#error;
   }
 
+  /** False from the first error on, even before `error` says which. */
+  get sound(): boolean {
+    return this.#sound;
+  }
+
+  /** Something is wrong; fail() will soon say what. */
+  doubt(): void {
+    this.#sound = false;
+  }
+
   fail(error: SottoError): void {
+    this.#sound = false;
     if (this.#error) return;
     this.#error = error;
     this.#tell(error);
@@ -30,12 +47,12 @@ export class Health {
     device.addEventListener('uncapturederror', (event) => {
       event.preventDefault(); // Node and browsers would write it to the console
       const { error } = event;
+      this.doubt();
       const memory = error.constructor.name === 'GPUOutOfMemoryError'; // the class itself is no global in Node
-      this.fail(
-        memory
-          ? new SottoError('memory', 'The memory of the GPU ran out; close other tabs or choose a smaller model.')
-          : new SottoError('gpu', `The GPU refused work (${firstLines(error.message)}).`),
-      );
+      const told = memory
+        ? new SottoError('memory', 'The memory of the GPU ran out; close other tabs or choose a smaller model.')
+        : new SottoError('gpu', `The GPU refused work (${firstLines(error.message)}).`);
+      setTimeout(() => this.fail(told), EXPLAIN_MS);
     });
   }
 }

@@ -89,14 +89,12 @@ export class Kernels {
   async #check(name: string, code: string, module: GPUShaderModule, scope: Promise<GPUError | null>): Promise<void> {
     const error = await scope.catch(() => null); // a lost device: the health knows
     if (!error) return;
-    const refused = (why: string): void =>
-      this.#health.fail(new SottoError('gpu', `The GPU does not take the kernel "${name}": ${why}.`));
-    const soon = setTimeout(() => refused(firstLines(error.message)), 1000);
+    this.#health.doubt();
     const info = await module.getCompilationInfo().catch(() => undefined);
-    clearTimeout(soon);
     const first = info?.messages.find(({ type }) => type === 'error');
     const line = first && code.split('\n')[first.lineNum - 1]?.trim();
-    refused(first ? `${first.message}, in "${line}"` : firstLines(error.message));
+    const why = first ? `${first.message}, in "${line}"` : firstLines(error.message);
+    this.#health.fail(new SottoError('gpu', `The GPU does not take the kernel "${name}": ${why}.`));
   }
 
   #layout(bindings: ReadonlyMap<number, BindingKind>): Layout {

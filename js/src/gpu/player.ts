@@ -15,7 +15,7 @@ import { BUFFER } from './flags.ts';
 import type { Health } from './health.ts';
 import { Kernels, PARAM_BYTES, type Kernel } from './kernels.ts';
 import { Profiler, type Profile } from './profile.ts';
-import { FAILED, Reads } from './reads.ts';
+import { FAILED, PENDING, Reads } from './reads.ts';
 
 /** What the engine imports for the GPU, under "env". */
 export interface GpuImports {
@@ -126,25 +126,29 @@ export class Player {
   }
 
   /** Resolves when the oldest read that is open is ready, or has failed: when a step says AGAIN, await this. */
-  settled(): Promise<void> {
-    return this.#reads.settled();
+  async settled(): Promise<void> {
+    await (this.health.sound ? this.#reads.settled() : this.health.failed);
   }
 
   /** Resolves when not too much of what was written is still on its way: between the pieces of a model that is loaded. Throws what failed. */
   async drained(): Promise<void> {
-    while (this.#ahead > MOST_BYTES_AHEAD && !this.health.error) await Promise.race([this.#went, this.health.failed]);
-    this.check();
+    while (this.#ahead > MOST_BYTES_AHEAD && this.health.sound) await Promise.race([this.#went, this.health.failed]);
+    await this.#verdict();
   }
 
   /** Resolves when the GPU has done all that it was given, and knows of its errors. Throws what failed. */
   async finished(): Promise<void> {
-    if (!this.health.error) await Promise.race([this.#device.queue.onSubmittedWorkDone(), this.health.failed]);
-    this.check();
+    if (this.health.sound) await Promise.race([this.#device.queue.onSubmittedWorkDone(), this.health.failed]);
+    await this.#verdict();
   }
 
   /** Why the GPU can be used no more. */
   get error(): SottoError | undefined {
     return this.health.error;
+  }
+
+  async #verdict(): Promise<void> {
+    if (!this.health.sound) throw await this.health.failed;
   }
 
   /** Throws what failed. */
@@ -200,7 +204,7 @@ export class Player {
   openBuffer(bytes: number): number {
     const device = this.#device;
     const size = Math.max(16, Math.ceil(bytes / 16) * 16);
-    if (this.health.error || size > device.limits.maxBufferSize) return 0;
+    if (!this.health.sound || size > device.limits.maxBufferSize) return 0;
     device.pushErrorScope('out-of-memory');
     const buffer = device.createBuffer({
       size,
@@ -235,7 +239,7 @@ export class Player {
   /** offset and the bytes' number: multiples of 4. */
   writeBuffer(id: number, offset: number, bytes: Uint8Array): void {
     const buffer = this.#buffers[id];
-    if (!buffer || this.health.error) return;
+    if (!buffer || !this.health.sound) return;
     const { queue } = this.#device;
     if (bytes.buffer instanceof ArrayBuffer) queue.writeBuffer(buffer, offset, bytes as Uint8Array<ArrayBuffer>);
     else
@@ -264,18 +268,19 @@ export class Player {
   /** offset: a multiple of 4. Returns a ticket; 0: it failed. */
   openRead(id: number, offset: number, bytes: number): number {
     const buffer = this.#buffers[id];
-    return buffer && !this.health.error ? this.#reads.open(buffer, offset, bytes) : 0;
+    return buffer && this.health.sound ? this.#reads.open(buffer, offset, bytes) : 0;
   }
 
   /** Gives the bytes and returns 1; 0: pending; -1: it failed. */
   takeRead(ticket: number, give: (bytes: Uint8Array) => void): number {
-    return this.health.error ? FAILED : this.#reads.take(ticket, give);
+    if (this.health.error) return FAILED;
+    return this.health.sound ? this.#reads.take(ticket, give) : PENDING;
   }
 
   // ---- tapes ----
 
   play(words: Uint32Array<ArrayBuffer>, ints: Uint32Array<ArrayBuffer>): void {
-    if (this.health.error) return;
+    if (!this.health.sound) return;
     this.#putInts(ints);
     const steps = this.#remembered(words.length);
     const { queue } = this.#device;
