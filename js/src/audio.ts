@@ -35,6 +35,11 @@ export class AudioReader {
     for (const p of [this.#in, this.#frames, this.#out]) this.#wasm.free(p);
   }
 
+  /** A block that stays. */
+  copy([samples, n]: Block): Float32Array {
+    return this.#wasm.floats(samples, n).slice();
+  }
+
   /** Each block is valid until the next is asked for. */
   async *pcm(pieces: AsyncIterable<Float32Array>, rate: number, channels: number): AsyncGenerator<Block> {
     this.#open(rate, channels);

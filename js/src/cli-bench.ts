@@ -5,6 +5,7 @@
 import { integer, parse, UsageError } from './args.js';
 import { attempt, interruptSignal, mb, peakMemoryBytes, rate, thousandths, write } from './cli-common.js';
 import { withLocalModel, type LocalModel } from './cli-engine.js';
+import { GPU_HELP, GPU_SPECS, placeAsJson, placeInWords, profileTable, type Place } from './cli-gpu.js';
 import {
   HELP_SPEC,
   KV_HELP,
@@ -18,7 +19,9 @@ import {
   type LanguageOptions,
 } from './cli-language.js';
 import { abortError } from './errors.js';
-import { openSession, sessionBytes } from './session.js';
+import type { Profile } from './gpu/profile.js';
+import { gpuInfo } from './running.js';
+import { AGAIN, DONE, openSession, sessionBytes, settled } from './session.js';
 import type { Pointer } from './wasm.js';
 
 const HELP = `Usage: sotto bench -m MODEL [OPTION]...
@@ -30,6 +33,8 @@ ${MODEL_HELP}
       --rounds N          rounds after one that warms up (default: 5)
 ${KV_HELP}
 ${THREADS_HELP}
+${GPU_HELP}
+      --profile           with a GPU: where its time goes, of all rounds and the one that warms up
       --json              one line of JSON
   -h, --help              this help
 
@@ -39,7 +44,6 @@ Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.
 
 const MOST_ROUNDS = 1000;
 const MOST_TOKENS = 1 << 24;
-const DONE = 4;
 
 interface Request {
   language: LanguageOptions;
@@ -47,19 +51,22 @@ interface Request {
   decode: number;
   rounds: number;
   json: boolean;
+  profile: boolean;
 }
 
 /** undefined: help is wanted. */
 function readRequest(argv: readonly string[]): Request | undefined {
   const { options, operands } = parse(argv, {
     ...{ help: HELP_SPEC, model: MODEL_SPEC, threads: THREADS_SPEC, kv: KV_SPEC },
+    ...GPU_SPECS,
+    profile: {},
     ...{ prefill: { value: true }, decode: { value: true }, rounds: { value: true }, json: {} },
   });
   if (options.some(({ name }) => name === 'help')) return undefined;
-  const r: Request = { language: {}, prefill: 128, decode: 64, rounds: 5, json: false };
+  const r: Request = { language: { gpu: {} }, prefill: 128, decode: 64, rounds: 5, json: false, profile: false };
   for (const { name, shown, value } of options) {
     if (languageOption(r.language, name, shown, value)) continue;
-    if (name === 'json') r.json = true;
+    if (name === 'json' || name === 'profile') r[name] = true;
     else if (name === 'rounds') r.rounds = integer(shown, value, 1, MOST_ROUNDS);
     else r[name as 'prefill' | 'decode'] = integer(shown, value, 0, MOST_TOKENS);
   }
@@ -112,6 +119,7 @@ class Bench {
       await breathe();
       if (this.#signal.aborted) throw abortError();
       status = wasm.x.sotto_wasm_session_step(this.#session);
+      if (status === AGAIN) await settled(wasm);
     }
     if (status < 0) wasm.fail(status, engine);
   }
@@ -149,7 +157,14 @@ const sessionOptions = ({ prefill, decode, language }: Request): [string, number
 
 const median = (ms: number[]): number => (ms[(ms.length - 1) >> 1] + ms[ms.length >> 1]) / 2;
 
-function asJson(name: string, m: LocalModel, r: Request, times: Times): string {
+const placeOf = ({ started, nThreads }: LocalModel): Place => ({
+  backend: started.gpu ? 'webgpu' : 'cpu',
+  gpu: gpuInfo(started),
+  whyCpu: started.whyCpu,
+  threads: nThreads,
+});
+
+function asJson(name: string, m: LocalModel, r: Request, times: Times, profile: Profile | undefined): string {
   const of = (part: 'prefill' | 'decode'): Record<string, number> => ({
     [`n_${part}`]: r[part],
     [`${part}_ms`]: thousandths(median(times[part])),
@@ -164,6 +179,7 @@ function asJson(name: string, m: LocalModel, r: Request, times: Times): string {
     isa: m.isa,
     kv: r.language.kv ?? 'f16',
     threads: m.nThreads,
+    ...placeAsJson(placeOf(m)),
     rounds: r.rounds,
     n_parameters: m.info.nParameters,
     weight_bytes: m.info.weightBytes,
@@ -172,6 +188,7 @@ function asJson(name: string, m: LocalModel, r: Request, times: Times): string {
     load_ms: thousandths(m.loadMs),
     ...of('prefill'),
     ...of('decode'),
+    ...(profile && { profile: profile.rows }),
   };
   return JSON.stringify(object) + '\n';
 }
@@ -181,17 +198,18 @@ function row(name: string, n: number, ms: number[]): string {
   return n > 0 ? `  ${name.padEnd(10)} ${String(n).padStart(6)} ${cells.join(' ')}\n` : '';
 }
 
-function asTable(name: string, m: LocalModel, r: Request, times: Times): string {
+function asTable(name: string, m: LocalModel, r: Request, times: Times, profile: Profile | undefined): string {
   const { info } = m;
   const heads = ['median ms', 'tokens/s', 'at best'].map((head) => head.padStart(12));
   return (
     `${name}: ${info.architecture}, ${mb(info.nParameters)} M parameters, ${info.weightType}\n` +
-    `  ${m.isa}, ${m.nThreads} threads, keys and values in ${r.language.kv ?? 'f16'}, ${r.rounds} rounds\n\n` +
+    `  ${m.isa}, ${placeInWords(placeOf(m))}, keys and values in ${r.language.kv ?? 'f16'}, ${r.rounds} rounds\n\n` +
     `  ${''.padEnd(10)} ${'tokens'.padStart(6)} ${heads.join(' ')}\n` +
     row('prefill', r.prefill, times.prefill) +
     row('decode', r.decode, times.decode) +
     `\n  load ${m.loadMs.toFixed(1)} ms; weights ${mb(info.weightBytes)} MB, ` +
-    `context ${mb(sessionBytes(m, sessionOptions(r)))} MB, peak memory ${mb(peakMemoryBytes())} MB\n`
+    `context ${mb(sessionBytes(m, sessionOptions(r)))} MB, peak memory ${mb(peakMemoryBytes())} MB\n` +
+    (profile ? `\n${profileTable(profile)}` : '')
   );
 }
 
@@ -204,10 +222,11 @@ export async function bench(argv: readonly string[]): Promise<number> {
   const signal = interruptSignal();
   return attempt(signal, async () => {
     const name = namedModel(r.language);
-    const { threads } = r.language;
-    await withLocalModel(name, { threads, signal }, async (model) => {
+    const { threads, gpu } = r.language;
+    await withLocalModel(name, { threads, ...gpu, profile: r.profile, signal }, async (model) => {
       const times = await new Bench(model, r, signal).run();
-      await write((r.json ? asJson : asTable)(name, model, r, times));
+      const profile = await model.started.gpu?.player.profile();
+      await write((r.json ? asJson : asTable)(name, model, r, times, profile));
     });
   });
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { integer, UsageError } from './args.js';
 import type { Chat, Next } from './cli-chat.js';
 import { Conversation } from './cli-conversation.js';
+import { placeInWords } from './cli-gpu.js';
 import { MOST_TOKENS } from './cli-language.js';
 import { replyTimings } from './cli-reply.js';
 import { findSetting, listSettings, samplingOption } from './cli-sampling.js';
@@ -96,11 +97,11 @@ const load: Run = async (chat, argument) => {
 // ---- settings and numbers ----
 
 const stats: Run = ({ last, model, conversation }) => {
-  const { threads, isa, loadMs } = model.info;
+  const { isa, loadMs } = model.info;
   if (last) process.stderr.write(replyTimings(last, loadMs));
   const hidden = conversation.first > 0 ? `, of which the model no longer sees the first ${conversation.first}` : '';
   process.stderr.write(
-    `context: ${model.contextUsage} of ${model.contextWindow} tokens in use; ${conversation.nTurns} turns${hidden}; ${threads} threads, ${isa}\n`,
+    `context: ${model.contextUsage} of ${model.contextWindow} tokens in use; ${conversation.nTurns} turns${hidden}; ${placeInWords(model.info)}, ${isa}\n`,
   );
   return 'read';
 };

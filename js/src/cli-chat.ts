@@ -6,6 +6,7 @@ import path from 'node:path';
 import { integer, parse, UsageError } from './args.js';
 import { commandNames, runCommand } from './cli-chat-commands.js';
 import { complain, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, mb, ProgressLine, shown, write } from './cli-common.js';
+import { GPU_HELP, GPU_SPECS, placeInWords } from './cli-gpu.js';
 import { Conversation } from './cli-conversation.js';
 import {
   CONTEXT_SPEC,
@@ -51,6 +52,7 @@ ${MODEL_HELP}
                           trained for, if that is less); when it is full, the oldest turns are left out
 ${KV_HELP}
 ${THREADS_HELP}
+${GPU_HELP}
       --json              one line of JSON for each answer, with tokens, timings and memory
       --timings           how long each answer took, on standard error
 
@@ -67,6 +69,7 @@ const SPECS = {
   ctx: CONTEXT_SPEC,
   threads: THREADS_SPEC,
   kv: KV_SPEC,
+  ...GPU_SPECS,
   ...SAMPLING_SPECS,
   prompt: { letter: 'p', value: true },
   system: { value: true },
@@ -100,7 +103,7 @@ function readRequest(argv: readonly string[]): ChatRequest | undefined {
   const { options, operands } = parse(argv, SPECS);
   const has = (wanted: string): boolean => options.some(({ name }) => name === wanted);
   if (has('help')) return undefined;
-  const r: ChatRequest = { language: {}, sampling: {}, history: '', json: false, timings: false, stop: [] };
+  const r: ChatRequest = { language: { gpu: {} }, sampling: {}, history: '', json: false, timings: false, stop: [] };
   for (const { name, shown: as, value } of options) {
     if (languageOption(r.language, name, as, value) || samplingOption(r.sampling, name, as, value)) continue;
     if (name === 'json' || name === 'timings') r[name] = true;
@@ -174,10 +177,10 @@ export class Chat {
 
   #greet(): void {
     if (!this.messages.onTerminal) return;
-    const { model, threads } = this.model.info;
+    const { model } = this.model.info;
     process.stderr.write(
       `${path.basename(this.modelName)}: ${model.architecture}, ${mb(model.nParameters)} M parameters, ${model.weightType}; ` +
-        `context of ${this.model.contextWindow} tokens, ${threads} threads. /help lists commands, Ctrl-D ends.\n\n`,
+        `context of ${this.model.contextWindow} tokens, ${placeInWords(this.model.info)}. /help lists commands, Ctrl-D ends.\n\n`,
     );
   }
 

@@ -4,6 +4,7 @@
 //                   └─> the whole model ─> sessions
 import { platform } from '@platform';
 import { ProgressLine } from './cli-common.js';
+import type { GpuOptions } from './cli-gpu.js';
 import { findModelFile, modelError, showLoading } from './cli-language.js';
 import { Codec } from './codec.js';
 import { startEngine, type StartedEngine } from './engine-start.js';
@@ -13,6 +14,7 @@ import { loadModel } from './loader.js';
 import { describeModel } from './model-info.js';
 import { resolveModel } from './model-input.js';
 import type { ModelInfo, ModelPart, ModelSpec } from './protocol.js';
+import { stopEngine } from './running.js';
 import type { LanguageContext } from './session.js';
 import type { Pointer } from './wasm.js';
 
@@ -22,9 +24,12 @@ export interface LocalModel extends LanguageContext {
   nThreads: number;
   isa: string;
   loadMs: number;
+  started: StartedEngine;
 }
 
-export interface LocalOptions {
+export interface LocalOptions extends GpuOptions {
+  /** Time each kernel of the GPU. */
+  profile?: boolean;
   threads?: number | undefined;
   signal: AbortSignal;
   /** true: what it takes to tokenize is enough. */
@@ -45,8 +50,8 @@ export async function withLocalModel<T>(
   try {
     const source = findModelFile(name);
     const { spec } = await resolveModel(source, {}, 'language', options.signal);
-    const { onlyText = false, threads } = options;
-    started = await startEngine(platform, { threads: onlyText ? 1 : threads });
+    const { onlyText = false, threads, backend, dawn, profile } = options;
+    started = await startEngine(platform, onlyText ? { threads: 1 } : { threads, backend, dawn, profile });
     const { wasm, engine, nThreads } = started;
     const here = spec.parts.every(({ kind }) => kind === 'path');
     const model =
@@ -54,7 +59,7 @@ export async function withLocalModel<T>(
     const info = describeModel(wasm, model);
     let breathed = performance.now();
     return await use({
-      ...{ wasm, engine, model, platform, info, nThreads, nVocab: info.nVocab },
+      ...{ wasm, engine, model, platform, info, nThreads, nVocab: info.nVocab, started },
       codec: new Codec(wasm, engine, model),
       isa: wasm.text(wasm.x.sotto_wasm_engine_isa(engine)),
       loadMs: performance.now() - begin,
@@ -67,7 +72,7 @@ export async function withLocalModel<T>(
   } catch (error) {
     throw modelError(name, error);
   } finally {
-    await Promise.all(started?.threads.map((thread) => thread.stop()) ?? []);
+    if (started) await stopEngine(started);
   }
 }
 

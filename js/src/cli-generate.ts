@@ -2,6 +2,7 @@
 //
 //   text or message ─> LanguageModel ─> standard output, as it is written, or a line of JSON
 import { integer, parse, UsageError } from './args.js';
+import { GPU_HELP, GPU_SPECS } from './cli-gpu.js';
 import { attempt, interruptSignal, ProgressLine, readInput, shown, write } from './cli-common.js';
 import {
   CONTEXT_SPEC,
@@ -41,6 +42,7 @@ ${MODEL_HELP}
                           model was trained for, if that is less)
 ${KV_HELP}
 ${THREADS_HELP}
+${GPU_HELP}
       --json              one line of JSON, with tokens, timings and memory
       --logprobs N        with --json: the log-probability of each token, and of the N likeliest
                           in its place (0 to 20)
@@ -60,6 +62,7 @@ const SPECS = {
   ctx: CONTEXT_SPEC,
   threads: THREADS_SPEC,
   kv: KV_SPEC,
+  ...GPU_SPECS,
   ...SAMPLING_SPECS,
   prompt: { letter: 'p', value: true },
   file: { letter: 'f', value: true },
@@ -117,7 +120,7 @@ function readOption(r: Request, name: string, shown: string, value: string): voi
 function readRequest(argv: readonly string[]): Request | undefined {
   const { options, operands } = parse(argv, SPECS);
   if (options.some(({ name }) => name === 'help')) return undefined;
-  const r: Request = { language: {}, sampling: { seed: 0 }, chat: false, json: false, timings: false, stop: [] };
+  const r: Request = { language: { gpu: {} }, sampling: { seed: 0 }, chat: false, json: false, timings: false, stop: [] };
   for (const { name, shown, value } of options) readOption(r, name, shown, value);
   if (operands.length > 0) throw new UsageError(`unexpected argument '${operands[0]}': text is given with --prompt`);
   if (r.prompt !== undefined && r.file !== undefined) throw new UsageError('--prompt and --file exclude each other');

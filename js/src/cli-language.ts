@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { integer, UsageError, type OptionSpec } from './args.js';
+import { gpuOption, type GpuOptions } from './cli-gpu.js';
 import { mb, problemOf, ProgressLine } from './cli-common.js';
 import { QuotaExceededError, SottoError } from './errors.js';
 import { LanguageModel } from './language-model.js';
@@ -18,6 +19,7 @@ export interface LanguageOptions {
   ctx?: number;
   threads?: number;
   kv?: 'f16' | 'q8_0';
+  gpu: GpuOptions;
 }
 
 export const MODEL_SPEC: OptionSpec = { letter: 'm', value: true };
@@ -54,7 +56,7 @@ export function languageOption(o: LanguageOptions, name: string, shown: string, 
       o.kv = value;
       return true;
     default:
-      return false;
+      return gpuOption(o.gpu, name, shown, value);
   }
 }
 
@@ -72,7 +74,7 @@ export function stopOption(stops: string[], shown: string, value: string): void 
 // ---- which model ----
 
 /** A model that was named, or that counts where none was. */
-export function namedModel({ model }: LanguageOptions): string {
+export function namedModel({ model }: Pick<LanguageOptions, 'model'>): string {
   if (model !== undefined) return model;
   const said = process.env['SOTTO_LANGUAGE_MODEL'];
   if (said) return said;
@@ -80,7 +82,7 @@ export function namedModel({ model }: LanguageOptions): string {
 }
 
 /** For commands that check a model: it has to be named. */
-export function requiredModel({ model }: LanguageOptions): string {
+export function requiredModel({ model }: Pick<LanguageOptions, 'model'>): string {
   if (model === undefined) throw new UsageError('no model: give one with --model');
   return model;
 }
@@ -130,6 +132,7 @@ export async function openLanguage(o: LanguageOptions, more: OpenOptions): Promi
       contextWindow: o.ctx,
       kvType: o.kv,
       threads: o.threads,
+      ...o.gpu,
       monitor: (m) =>
         m.addEventListener('downloadprogress', ({ loaded, total }) => showLoading(line, model, loaded, total)),
     });

@@ -5,6 +5,7 @@
 import { parse, UsageError, type OptionSpec } from './args.js';
 import { attempt, FileError, interruptSignal, millionths, Output, ProgressLine, write } from './cli-common.js';
 import { withLocalModel, type LocalModel } from './cli-engine.js';
+import { GPU_SPECS } from './cli-gpu.js';
 import { readIds } from './cli-ids.js';
 import {
   HELP_SPEC,
@@ -15,11 +16,13 @@ import {
   THREADS_SPEC,
   type LanguageOptions,
 } from './cli-language.js';
-import { measure } from './measure.js';
+import { Measure } from './measure.js';
 import type { FromWorker, LanguageAnswer } from './protocol.js';
 
 const SHARED_HELP = `      --kv TYPE       of the stored keys and values: f16 (default) or q8_0
   -t, --threads N     threads to use (default: one for each core, at most 8)
+      --backend BACKEND  cpu (default), webgpu, or auto; needs the npm package webgpu
+      --dawn OPTION,...  of that package, such as backend=vulkan
   -h, --help          this help
 
 Exit status: 0 done, 1 it could not be done, 2 wrong usage, 130 interrupted.
@@ -55,10 +58,11 @@ interface Request {
 function readRequest(argv: readonly string[], more: Record<string, OptionSpec>, output?: string): Request | undefined {
   const { options, operands } = parse(argv, {
     ...{ help: HELP_SPEC, model: MODEL_SPEC, threads: THREADS_SPEC, kv: KV_SPEC, ids: { value: true } },
+    ...GPU_SPECS,
     ...more,
   });
   if (options.some(({ name }) => name === 'help')) return undefined;
-  const language: LanguageOptions = {};
+  const language: LanguageOptions = { gpu: {} };
   const of: Record<string, string> = {};
   for (const { name, shown, value } of options) if (!languageOption(language, name, shown, value)) of[name] = value;
   if (operands.length > 0) throw new UsageError(`unexpected argument '${operands[0]}': ids are given with --ids`);
@@ -88,7 +92,7 @@ function evaluate(
   const options: [string, number][] = [['kv_type', r.language.kv === 'q8_0' ? 1 : 0]];
   const context = { ...model, platform: { ...model.platform, post: on } };
   const task = { cancelled: () => signal.aborted, room: ready };
-  return measure(context, { type, id: 0, ids: Int32Array.from(ids), options }, task);
+  return new Measure(context, { type, id: 0, ids: Int32Array.from(ids), options }, task).run();
 }
 
 /** The header of a NumPy file of version 1, 64 bytes or a multiple. */
@@ -137,8 +141,8 @@ export async function logits(argv: readonly string[]): Promise<number> {
   return attempt(signal, async () => {
     const [ids, ...others] = await readIds(r.ids, signal);
     if (others.length > 0 || ids.length === 0) throw new FileError(r.ids, 'give the ids of one text');
-    const { threads } = r.language;
-    await withLocalModel(r.model, { threads, signal }, (model) => writeLogits(model, ids, { r, signal }));
+    const { threads, gpu } = r.language;
+    await withLocalModel(r.model, { threads, ...gpu, signal }, (model) => writeLogits(model, ids, { r, signal }));
   });
 }
 
@@ -186,7 +190,7 @@ export async function perplexity(argv: readonly string[]): Promise<number> {
     const short = texts.findIndex((ids) => ids.length < 2);
     if (short >= 0 || texts.length === 0)
       throw new FileError(r.ids, `text ${short + 1} has fewer than two tokens: there is nothing to predict`);
-    const { threads } = r.language;
-    await withLocalModel(r.model, { threads, signal }, (model) => printPerplexity(model, texts, { r, signal }));
+    const { threads, gpu } = r.language;
+    await withLocalModel(r.model, { threads, ...gpu, signal }, (model) => printPerplexity(model, texts, { r, signal }));
   });
 }

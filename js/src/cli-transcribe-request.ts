@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { integer, number, parse, UsageError, type OptionSpec } from './args.js';
+import { GPU_HELP, gpuOption, GPU_SPECS, type GpuOptions } from './cli-gpu.js';
 import { FORMATS, type Format } from './format.js';
 import type { TranscribeOptions } from './transcriber.js';
 
@@ -13,6 +14,7 @@ Writes down what is said in audio files (WAV, MP3, FLAC, Ogg Vorbis; - is standa
   -l, --language LANG     spoken language, such as de or german (default: auto)
       --task TASK         transcribe (default), or translate: into English
   -t, --threads N         threads to use (default: one for each core, at most 8)
+${GPU_HELP}
 
 Output
   -f, --format FORMAT     txt, srt, vtt, tsv, lrc or json; several: -f srt,vtt (default:
@@ -71,6 +73,7 @@ const SPECS: Record<string, OptionSpec> = {
   'no-suppress-symbols': {},
   seed: value,
   threads: { letter: 't', ...value },
+  ...GPU_SPECS,
   format: { letter: 'f', ...value },
   json: {},
   output: { letter: 'o', ...value },
@@ -84,6 +87,7 @@ export type OutputFormat = Format | 'lines' | 'json-line';
 export interface Request {
   model: string;
   threads: number | undefined;
+  gpu: GpuOptions;
   options: TranscribeOptions;
   formats: OutputFormat[];
   /** undefined: standard output. */
@@ -116,6 +120,7 @@ export function readRequest(argv: readonly string[]): Request | undefined {
   const r: Request = {
     model: process.env['SOTTO_MODEL'] ?? '',
     threads: undefined,
+    gpu: {},
     options: o,
     formats: [],
     output: undefined,
@@ -127,6 +132,7 @@ export function readRequest(argv: readonly string[]): Request | undefined {
   const chosen = new Set<OutputFormat>();
   let json = false;
   for (const { name, shown, value: text } of options) {
+    if (gpuOption(r.gpu, name, shown, text)) continue;
     switch (name) {
       case 'help':
         return undefined;

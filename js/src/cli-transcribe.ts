@@ -6,6 +6,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from './args.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED, peakMemoryBytes, problemOf, ProgressLine, write } from './cli-common.js';
+import { placeInWords } from './cli-gpu.js';
 import { SottoError } from './errors.js';
 import { format, toJsonLine, toLine, toLines, type FormatTranscript, type JsonExtras } from './format.js';
 import { HELP, outputPath, readRequest, type OutputFormat, type Request } from './cli-transcribe-request.js';
@@ -153,6 +154,7 @@ export async function transcribe(argv: readonly string[]): Promise<number> {
     transcriber = await Transcriber.create({
       model: findModelFile(r.model),
       threads: r.threads,
+      ...r.gpu,
       signal: interrupt.signal,
       monitor: (m) =>
         m.addEventListener('downloadprogress', ({ loaded, total }) =>
@@ -166,7 +168,7 @@ export async function transcribe(argv: readonly string[]): Promise<number> {
     return EXIT_FAILED;
   }
   line.hide();
-  const { model, variant, threads, loadMs, whySingle } = transcriber.info;
+  const { model, variant, loadMs, whySingle } = transcriber.info;
   if (r.options.language !== undefined && !knows(r.options.language, transcriber)) {
     await transcriber.destroy();
     throw new UsageError(`unknown language '${r.options.language}': give a code such as en, de or ja, or auto`);
@@ -174,7 +176,7 @@ export async function transcribe(argv: readonly string[]): Promise<number> {
   if (r.verbose) {
     const why = whySingle !== undefined ? ` (${whySingle})` : '';
     process.stderr.write(
-      `${model.architecture} ${model.name}, ${model.weightType}, loaded in ${loadMs.toFixed(0)} ms; ${threads} threads${why}, ${variant}\n`,
+      `${model.architecture} ${model.name}, ${model.weightType}, loaded in ${loadMs.toFixed(0)} ms; ${placeInWords(transcriber.info)}${why}, ${variant}\n`,
     );
   }
   let status = 0;

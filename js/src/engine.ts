@@ -5,10 +5,19 @@
 import { host } from '@host';
 import { VARIANTS, type Variant } from './detect.js';
 import { abortError, fromErrorData, SottoError } from './errors.js';
+import type { Profile } from './gpu/profile.js';
 import type { Port } from './host.js';
 import type { ModelKind } from './kind.js';
 import { resolveModel, type ModelInput, type ModelOptions } from './model-input.js';
-import type { EngineInfo, FromWorker, LoadMessage, TensorInfo, ToWorker } from './protocol.js';
+import {
+  BACKENDS,
+  type BackendChoice,
+  type EngineInfo,
+  type FromWorker,
+  type LoadMessage,
+  type TensorInfo,
+  type ToWorker,
+} from './protocol.js';
 import type { Pieces } from './stream.js';
 
 /** Bytes of a model that came so far: an event "downloadprogress", also for models from the cache or the disk. */
@@ -42,6 +51,17 @@ export interface EngineOptions extends ModelOptions {
   threads?: number | undefined;
   /** One of the four builds, for tests; found out by default. */
   variant?: Variant | undefined;
+  /**
+   * What computes. "auto": the GPU, by WebGPU, where there is a real one, else the processor; "webgpu": the GPU, whichever it is, and an
+   * error where there is none. Default: "auto" in browsers, "cpu" in Node.
+   */
+  backend?: BackendChoice | undefined;
+  /** Time each kernel of the GPU, for profile(); slower. */
+  profile?: boolean | undefined;
+  /** Told when a GPU was lost and the engine started anew: `info`, which is the same object, says where it runs now. */
+  onRestart?: ((info: EngineInfo) => void) | undefined;
+  /** Node: options of Dawn, of the npm package `webgpu`, such as "backend=vulkan". */
+  dawn?: readonly string[] | undefined;
 }
 
 /** The model is here, could be fetched, or is not known. */
@@ -104,7 +124,10 @@ export class Engine {
   #loading: { resolve(info: EngineInfo): void; reject(error: unknown): void } | undefined;
   #onDownload: (loaded: number, total: number) => void = () => {};
   #onTensors: ((tensors: TensorInfo[]) => void) | undefined;
+  #onProfile: ((profile: Profile) => void) | undefined;
   #onClosed: (() => void) | undefined;
+  #onRestart: ((info: EngineInfo) => void) | undefined;
+  #info: EngineInfo | undefined;
   #broken: Error | undefined;
   #destroyed: Promise<void> | undefined;
 
@@ -123,19 +146,22 @@ export class Engine {
     model: ModelInput,
     options: EngineOptions,
   ): Promise<{ engine: Engine; info: EngineInfo }> {
-    const { signal, monitor, threads, variant } = options;
+    const { signal, monitor, threads, variant, backend = host.defaultBackend, profile, dawn } = options;
     signal?.throwIfAborted();
     if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
       throw new SottoError('argument', 'threads must be a whole number, 1 or more.');
     }
     if (variant !== undefined && !VARIANTS.includes(variant))
       throw new SottoError('argument', `variant must be one of ${VARIANTS.join(', ')}.`);
+    if (!BACKENDS.includes(backend))
+      throw new SottoError('argument', `backend must be one of ${BACKENDS.join(', ')}.`);
     const { spec, pieces } = await resolveModel(model, options, kind, signal);
     const target = new EventTarget();
     monitor?.(target as unknown as Monitor);
     const engine = new Engine(owner);
+    engine.#onRestart = options.onRestart;
     try {
-      const message: LoadMessage = { type: 'load', kind, model: spec, threads, variant };
+      const message: LoadMessage = { type: 'load', kind, model: spec, threads, variant, backend, profile, dawn };
       const info = await engine.#load(message, pieces, signal, (loaded, total) =>
         target.dispatchEvent(new DownloadProgressEvent(loaded, total)),
       );
@@ -235,6 +261,17 @@ export class Engine {
     });
   }
 
+  /** Where the time of the GPU went, of an engine that was opened with `profile`. */
+  profile(): Promise<Profile> {
+    const gone = this.#gone;
+    if (gone) return Promise.reject(gone);
+    return new Promise((resolve) => {
+      this.#onProfile = resolve;
+      this.#port.hold(true);
+      this.#port.post({ type: 'profile', id: 0 });
+    });
+  }
+
   destroy(): Promise<void> {
     this.#destroyed ??= (async () => {
       for (const id of [...this.#active.keys()]) this.#end(id, (t) => t.reject(abortError()));
@@ -279,7 +316,10 @@ export class Engine {
         this.#onDownload(message.loaded, message.total);
         break;
       case 'ready':
-        this.#loading?.resolve(message.info);
+        this.#loading?.resolve((this.#info = message.info));
+        break;
+      case 'restarted':
+        this.#onRestart?.(Object.assign(this.#info!, message.info));
         break;
       case 'failed': {
         const error = fromErrorData(message.error);
@@ -305,6 +345,10 @@ export class Engine {
         break;
       case 'tensors':
         this.#onTensors?.(message.tensors);
+        this.#hold();
+        break;
+      case 'profile':
+        this.#onProfile?.(message.profile);
         this.#hold();
         break;
       case 'closed':

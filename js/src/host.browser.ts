@@ -33,6 +33,7 @@ async function decode(file: Blob): Promise<AudioBuffer> {
 }
 
 export const host: Host = {
+  defaultBackend: 'auto',
   start(onMessage, onError) {
     const worker = startWorker(
       'worker.js',

@@ -16,6 +16,7 @@ const pathOf = (address: string): string =>
   path.resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
 
 export const host: Host = {
+  defaultBackend: 'cpu', // WebGPU is a package of its own there, with a driver in this process: only where it is asked for
   start(onMessage, onError) {
     const worker = new Worker(new URL('./worker.node.js', import.meta.url), { execArgv: [] }); // the caller's flags are not for it
     worker.on('message', (message: FromWorker) => onMessage(message));

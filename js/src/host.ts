@@ -1,6 +1,6 @@
 // What the page's side of the package needs of the world around it. host.browser.ts and host.node.ts provide it; the
 // build puts the right one in place of '@host'.
-import type { FromWorker, ModelPart, ToWorker } from './protocol.js';
+import type { BackendChoice, FromWorker, ModelPart, ToWorker } from './protocol.js';
 
 export interface Port {
   post(message: ToWorker, transfer?: ArrayBuffer[]): void;
@@ -13,6 +13,8 @@ export interface Port {
 export type Decoded = AudioBuffer | { pieces: AsyncIterable<Float32Array>; rate: number };
 
 export interface Host {
+  /** What computes where nothing is said. */
+  defaultBackend: BackendChoice;
   /** Starts the engine's worker. */
   start(onMessage: (message: FromWorker) => void, onError: (reason: string) => void): Port;
   /** A file of a model by its address, or path. */

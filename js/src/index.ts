@@ -24,6 +24,8 @@ export type { ManifestModel, ManifestSource } from './models.js';
 export type { AudioBufferLike, AudioInput, AudioOptions } from './input.js';
 export type { ModelFile, ModelInput, ModelOptions } from './model-input.js';
 export type { DecodeOptions } from './options.js';
+export type { Profile, ProfileRow } from './gpu/profile.js';
+export type { Backend, BackendChoice, GpuInfo } from './protocol.js';
 export type { EngineInfo, ModelInfo, Outcome, Progress, Segment, TensorInfo, Timings, Token } from './protocol.js';
 export type { Generation, GenerationTimings, LogitRows, Role, TokenLogprob, Turn } from './protocol.js';
 export { VERSION } from './models.gen.js';

@@ -6,6 +6,7 @@
 // The page holds what was said; the worker holds what was evaluated of it, and evaluates only what is new.
 import { availabilityOf, Engine, removeModel, type Availability } from './engine.js';
 import { abortError, SottoError } from './errors.js';
+import type { Profile } from './gpu/profile.js';
 import type { ModelInput, ModelOptions } from './model-input.js';
 import { languageModels, type ManifestModel } from './models.js';
 import {
@@ -420,6 +421,11 @@ export class LanguageModel extends EventTarget {
   /** Names, types and shapes of the model's tensors. */
   tensors(): Promise<TensorInfo[]> {
     return this.#shared.engine.tensors();
+  }
+
+  /** Where the time of the GPU went so far, by kernel, of all clones together; with `profile: true`. */
+  profile(): Promise<Profile> {
+    return this.#shared.engine.profile();
   }
 
   // ---- tasks ----

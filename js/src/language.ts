@@ -8,7 +8,7 @@ import { Codec } from './codec.js';
 import { Measure } from './measure.js';
 import type { Platform } from './platform.js';
 import type { LanguageAnswer, LanguageMessage, ModelInfo } from './protocol.js';
-import { openSession, untilDone, DONE, type LanguageContext, type SessionContext, type Task } from './session.js';
+import { AGAIN, DONE, openSession, settled, untilDone, type LanguageContext, type SessionContext, type Task } from './session.js';
 import type { Pointer } from './wasm.js';
 import { Writer } from './write.js';
 
@@ -36,7 +36,7 @@ export class Language {
   readonly #sessions = new Map<number, Session>();
 
   constructor(
-    c: SessionContext & Pick<LanguageContext, 'settled'>,
+    c: SessionContext,
     platform: Platform,
     { nVocab, weightBytes }: ModelInfo,
   ) {
@@ -46,14 +46,15 @@ export class Language {
       await platform.breathe();
       breathed = performance.now();
     };
-    this.#c = { ...c, platform, codec: new Codec(c.wasm, c.engine, c.model), nVocab, breathe };
+    const { wasm, engine, model } = c;
+    this.#c = { wasm, engine, model, platform, codec: new Codec(wasm, engine, model), nVocab, breathe };
     const wanted = (MOST_BATCH * SMALL_MODEL_BYTES) / Math.max(weightBytes, 1);
     this.#nBatch = Math.max(LEAST_BATCH, Math.min(MOST_BATCH, 2 ** Math.floor(Math.log2(wanted))));
   }
 
   /** Goes on in an engine that was started anew, with sessions that hold nothing yet: their next task evaluates what they need. */
-  move(c: SessionContext): void {
-    Object.assign(this.#c, c, { codec: new Codec(c.wasm, c.engine, c.model) });
+  move({ wasm, engine, model }: SessionContext): void {
+    Object.assign(this.#c, { wasm, engine, model, codec: new Codec(wasm, engine, model) });
     for (const session of this.#sessions.values()) {
       session.p = openSession(this.#c, session.options);
       if (session.saved) this.#restore(session.p, session.saved);
@@ -129,7 +130,7 @@ export class Language {
     const { wasm } = this.#c;
     const before = this.#sessions.get(from)!;
     let p: Pointer = 0;
-    const status = await untilDone(this.#c, () => {
+    const status = await untilDone(wasm, () => {
       const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_fork(before.p, out));
       p = values[0];
       return result;
@@ -146,7 +147,7 @@ export class Language {
     const p = wasm.alloc(capacity);
     try {
       let n = 0;
-      const status = await untilDone(this.#c, () => {
+      const status = await untilDone(wasm, () => {
         const { values, result } = wasm.row(1, (out) => wasm.x.sotto_wasm_session_save(s, p, capacity, out));
         n = values[0];
         return result;
@@ -168,7 +169,7 @@ export class Language {
     while (status >= 0 && status !== DONE) {
       await breathe();
       status = wasm.x.sotto_wasm_session_step(s);
-      if (status >= 0 && status !== DONE) await this.#c.settled();
+      if (status === AGAIN) await settled(wasm);
     }
     if (status < 0) this.#fail(status);
   }

@@ -10,6 +10,7 @@
 //                                <──    segments, progress {id}         0..n
 //   cancel {id}                  ──>
 //                                <──    done {id} | failed {id}
+//                                <──    restarted {info}                the GPU was lost: what is under way goes on
 //   generate {id, session, ...}  ──>                                   language models; the other tasks alike
 //                                <──    evaluated, overflow, text {id}  0..n
 //   cancel {id}                  ──>
@@ -20,6 +21,7 @@
 // Pieces of a model that the page itself reads (streams, buffers) travel the same way, as id 0, one file after the other.
 import type { Variant } from './detect.js';
 import type { ErrorData } from './errors.js';
+import type { Profile } from './gpu/profile.js';
 import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
 
@@ -239,9 +241,31 @@ export interface Language {
   name: string;
 }
 
+/** What computes: the processor, or the GPU by WebGPU. */
+export type Backend = 'cpu' | 'webgpu';
+
+/** "auto": the GPU where there is a real one, else the processor. */
+export type BackendChoice = 'auto' | Backend;
+export const BACKENDS: readonly BackendChoice[] = ['auto', 'webgpu', 'cpu'];
+
+/** The GPU that computes. */
+export interface GpuInfo {
+  /** Who made it and what it is, as far as it is told: "nvidia hopper". */
+  adapter: string;
+  /** No GPU at all: the processor plays one, slowly. */
+  software: boolean;
+  /** What it can do beyond plain WebGPU, of what is used: "shader-f16", "subgroups", ... */
+  features: string[];
+}
+
 export interface EngineInfo {
   /** Which of the four builds runs. */
   variant: Variant;
+  backend: Backend;
+  /** Where the backend is "webgpu". */
+  gpu?: GpuInfo | undefined;
+  /** Why the processor computes, where a GPU was looked for: a sentence. */
+  whyCpu?: string | undefined;
   /** Instruction set of the kernels. */
   isa: string;
   threads: number;
@@ -271,6 +295,11 @@ export interface LoadMessage {
   model: ModelSpec;
   threads?: number | undefined;
   variant?: Variant | undefined;
+  backend: BackendChoice;
+  /** Options of Dawn, which is WebGPU in Node. */
+  dawn?: readonly string[] | undefined;
+  /** Time each kernel of the GPU. */
+  profile?: boolean | undefined;
 }
 
 export type ToWorker =
@@ -283,6 +312,7 @@ export type ToWorker =
   | { type: 'more'; id: number }
   | { type: 'cancel'; id: number }
   | { type: 'tensors'; id: number }
+  | { type: 'profile'; id: number }
   | { type: 'close' };
 
 export interface TensorInfo {
@@ -294,6 +324,8 @@ export interface TensorInfo {
 export type FromWorker =
   | { type: 'download'; loaded: number; total: number }
   | { type: 'ready'; info: EngineInfo }
+  /** A GPU was lost, and the engine started anew. */
+  | { type: 'restarted'; info: EngineInfo }
   | { type: 'failed'; id: number; error: ErrorData }
   | { type: 'pull'; id: number }
   | { type: 'segments'; id: number; segments: Segment[]; language: string; languageProbability: number }
@@ -305,4 +337,5 @@ export type FromWorker =
   | { type: 'rows'; id: number; rows: LogitRows }
   | { type: 'answer'; id: number; answer: LanguageAnswer }
   | { type: 'tensors'; id: number; tensors: TensorInfo[] }
+  | { type: 'profile'; id: number; profile: Profile }
   | { type: 'closed' };

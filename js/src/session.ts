@@ -23,6 +23,10 @@ export interface LanguageContext {
   breathe: () => Promise<void>;
 }
 
+/** Of a step and the like: more is to be done, or a GPU has not delivered yet. */
+export const AGAIN = 1;
+export const DONE = 4;
+
 /** What of a model its sessions need. */
 export type SessionContext = Pick<LanguageContext, 'wasm' | 'engine' | 'model'>;
 
@@ -47,6 +51,31 @@ export function openSession(c: SessionContext, options: [string, number][]): Poi
     if (result < 0) wasm.fail(result, engine);
     return values[0];
   });
+}
+
+/** After AGAIN: resolves when the GPU, where there is one, has what a step waits for. Throws what is wrong with it. */
+export async function settled({ gpu }: Wasm): Promise<void> {
+  if (!gpu) return;
+  await gpu.settled();
+  if (gpu.error) throw gpu.error;
+}
+
+/** Calls until it is no longer AGAIN. */
+export async function untilDone(wasm: Wasm, call: () => number): Promise<number> {
+  for (;;) {
+    const status = call();
+    if (status !== AGAIN) return status;
+    await settled(wasm);
+  }
+}
+
+/** A row of the logits of the last step. */
+export async function logitsOf(wasm: Wasm, session: Pointer, back: number): Promise<Pointer> {
+  for (;;) {
+    const p = wasm.x.sotto_wasm_session_logits(session, back);
+    if (p !== 0) return p >>> 0;
+    await settled(wasm);
+  }
 }
 
 /** Memory that such a session would take, known as soon as the model's sizes are; 0: it cannot be. */

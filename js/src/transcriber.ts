@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 // The public class for speech: an engine with a Whisper model, and recordings handed to it.
 import { availabilityOf, Engine, removeModel, type Availability, type EngineOptions } from './engine.js';
+import type { Profile } from './gpu/profile.js';
 import { resolveAudio, type AudioInput, type AudioOptions } from './input.js';
 import type { ModelInput, ModelOptions } from './model-input.js';
 import { defaultModel } from './models.js';
@@ -71,6 +72,11 @@ export class Transcriber {
   /** Names, types and shapes of the model's tensors. */
   tensors(): Promise<TensorInfo[]> {
     return this.#engine.tensors();
+  }
+
+  /** Where the time of the GPU went so far, by kernel; with `profile: true`. */
+  profile(): Promise<Profile> {
+    return this.#engine.profile();
   }
 
   /** Ends the workers and frees all memory; transcriptions under way fail with an AbortError. */

@@ -5,38 +5,15 @@
 //
 // When tokens come fast, several share a message to the page; the worker listens to the page only every few steps.
 import { abortError, QuotaExceededError, SottoError } from './errors.js';
-import type { LanguageContext, Task } from './session.js';
+import { AGAIN, DONE, settled, type LanguageContext, type Task } from './session.js';
 import type { GenerateMessage, Generation, Prompt, Sampling, TokenLogprob } from './protocol.js';
 import type { Pointer, Wasm } from './wasm.js';
 
-const DONE = 4;
 /** Text is sent at once if so long ago some was sent, else with the next token. In ms. */
 const POST_MS = 16;
 /** Share of the context that is kept for the answer, at most; and the share that is kept when turns are left out. */
 const ROOM = 1 / 8;
 const KEPT = 1 / 2;
-
-export async function write(
-  c: LanguageContext,
-  session: Pointer,
-  message: GenerateMessage,
-  task: Task,
-): Promise<Generation> {
-  const { wasm } = c;
-  const { x } = wasm;
-  const capacity = x.sotto_wasm_session_capacity(session);
-  const fitted = fit(c, message, capacity);
-  const open: [close: (p: Pointer) => void, p: Pointer][] = [];
-  const hold = (close: (p: Pointer) => void, p: Pointer): Pointer => (open.push([close, p]), p);
-  try {
-    const sampler = hold(x.sotto_wasm_sampler_close, openSampler(c, message.sampling));
-    const stream = hold(x.sotto_wasm_text_stream_close, openStream(wasm, message.stop));
-    const ids = hold(x.sotto_wasm_free, wasm.alloc((capacity + 1) * 4)); // what is held, and one more
-    return await new Writer(c, message, task, { session, sampler, stream, ids, capacity }, fitted).run();
-  } finally {
-    for (const [close, p] of open) close(p);
-  }
-}
 
 function openSampler({ wasm, engine, model }: LanguageContext, { options, logitBias = [] }: Sampling): Pointer {
   const { x } = wasm;
@@ -100,66 +77,107 @@ interface Tools {
   stream: Pointer;
   /** [capacity + 1]: prompt and answer. */
   ids: Pointer;
-  capacity: number;
 }
 
-class Writer {
+export class Writer {
   readonly #c: LanguageContext;
   readonly #message: GenerateMessage;
   readonly #task: Task;
-  readonly #t: Tools;
+  #t!: Tools;
+  /** Most tokens of the session; 0 until it is known. */
+  #capacity = 0;
   readonly #tokens: number[] = [];
   readonly #logprobs: TokenLogprob[] = [];
-  #prompt: number[];
-  #dropped: number;
+  #prompt: number[] = [];
+  #dropped = 0;
   #text = '';
   #waiting = '';
   #posted = -Infinity;
   #nReused = 0;
+  #nDecode = 0;
+  readonly #begin = performance.now();
+  /** When the prompt was evaluated. */
+  #prefilled = 0;
 
-  constructor(c: LanguageContext, message: GenerateMessage, task: Task, tools: Tools, { ids, dropped }: Fitting) {
+  constructor(c: LanguageContext, message: GenerateMessage, task: Task) {
     this.#c = c;
     this.#message = message;
     this.#task = task;
-    this.#t = tools;
-    this.#prompt = ids;
-    this.#dropped = dropped;
   }
 
-  async run(): Promise<Generation> {
+  /** After it threw it can be run again, in a session of an engine that was started anew: it goes on where it was. */
+  async run(session: Pointer): Promise<Generation> {
+    const { wasm } = this.#c;
+    const { x } = wasm;
+    if (this.#capacity === 0) this.#fit(session);
+    const open: [close: (p: Pointer) => void, p: Pointer][] = [];
+    const hold = (close: (p: Pointer) => void, p: Pointer): Pointer => (open.push([close, p]), p);
+    try {
+      const sampler = hold(x.sotto_wasm_sampler_close, openSampler(this.#c, this.#message.sampling));
+      const stream = hold(x.sotto_wasm_text_stream_close, openStream(wasm, this.#message.stop));
+      const ids = hold(x.sotto_wasm_free, wasm.alloc((this.#capacity + 1) * 4)); // what is held, and one more
+      this.#t = { session, sampler, stream, ids };
+      return await this.#write();
+    } finally {
+      for (const [close, p] of open) close(p);
+    }
+  }
+
+  #fit(session: Pointer): void {
+    const capacity = this.#c.wasm.x.sotto_wasm_session_capacity(session);
+    ({ ids: this.#prompt, dropped: this.#dropped } = fit(this.#c, this.#message, capacity));
+    this.#capacity = capacity;
+    if (this.#dropped > 0) this.#tellOverflow();
+  }
+
+  async #write(): Promise<Generation> {
     const { x, memory } = this.#c.wasm;
-    const { session, sampler, capacity } = this.#t;
+    const { session, sampler } = this.#t;
     const { maxTokens } = this.#message;
     const tokens = this.#tokens;
-    const begin = performance.now();
-    if (this.#dropped > 0) this.#tellOverflow();
-    this.#hold(0, this.#prompt);
+    this.#hold(0, [...this.#prompt, ...tokens]);
     for (const token of this.#prompt) x.sotto_wasm_sampler_accept(sampler, token);
-    await this.#evaluate(true);
-    const prefilled = performance.now();
-    let nDecode = 0;
+    this.#rewrite();
+    await this.#evaluate(this.#prefilled === 0);
+    this.#prefilled ||= performance.now();
     let stopReason: Generation['stopReason'] | undefined = maxTokens === 0 ? 'length' : undefined;
     while (stopReason === undefined) {
       const token = this.#sample(x.sotto_wasm_session_logits(session, 0));
       if (this.#c.codec.ends(token)) stopReason = 'end';
       else if (this.#push(token)) stopReason = 'stop';
       else if (tokens.length >= maxTokens) stopReason = 'length';
-      else if (this.#prompt.length + tokens.length > capacity && !this.#shorten()) stopReason = 'context';
+      else if (this.#prompt.length + tokens.length > this.#capacity && !this.#shorten()) stopReason = 'context';
       else {
         await this.#evaluate(false);
-        nDecode++;
+        this.#nDecode++;
       }
     }
     this.#finish();
     const timings = {
-      ...{ prefillMs: prefilled - begin, nPrefill: this.#prompt.length, nReused: this.#nReused },
-      ...{ decodeMs: performance.now() - prefilled, nDecode },
+      ...{ prefillMs: this.#prefilled - this.#begin, nPrefill: this.#prompt.length, nReused: this.#nReused },
+      ...{ decodeMs: performance.now() - this.#prefilled, nDecode: this.#nDecode },
     };
     return {
       ...{ text: this.#text, promptTokens: this.#prompt, tokens, stopReason },
       ...(this.#message.logprobs !== undefined && { logprobs: this.#logprobs }),
       ...{ timings, memoryBytes: memory.buffer.byteLength },
     };
+  }
+
+  /** Brings a new sampler and a new stream to where those before were: the page has their text already. */
+  #rewrite(): void {
+    if (this.#tokens.length === 0) return;
+    const { wasm, codec, nVocab } = this.#c;
+    const { sampler, stream } = this.#t;
+    const certain = wasm.alloc(nVocab * 4);
+    wasm.floats(certain, nVocab).fill(-Infinity)[0] = 0;
+    for (const token of this.#tokens) {
+      wasm.x.sotto_wasm_sampler_sample(sampler, certain, 0); // draws, as it did before
+      wasm.x.sotto_wasm_sampler_accept(sampler, token);
+      const { p, size } = codec.piece(token, false);
+      wasm.row(2, (out) => wasm.x.sotto_wasm_text_stream_push(stream, p, size, out));
+    }
+    wasm.free(certain);
   }
 
   /** Writes ids down for sync. */
@@ -183,6 +201,7 @@ class Writer {
         const done = x.sotto_wasm_session_length(session);
         platform.post({ type: 'evaluated', id: this.#message.id, done, total });
       }
+      if (status === AGAIN) await settled(wasm);
     }
     if (status < 0) wasm.fail(status, engine);
   }
@@ -220,7 +239,7 @@ class Writer {
   /** The context is full in the middle of the answer: without more of the oldest turns it may go on. */
   #shorten(): boolean {
     const { prompt, drop } = this.#message;
-    const { capacity } = this.#t;
+    const capacity = this.#capacity;
     if (!drop) return false;
     const upTo = (share: number): Fitting | undefined =>
       refit(this.#c, prompt, capacity, Math.floor(capacity * share) - this.#tokens.length);

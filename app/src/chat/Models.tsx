@@ -3,6 +3,7 @@
 import { useRef } from 'preact/hooks';
 import { Bar } from '../ui/Bar.tsx';
 import { BinIcon, CheckIcon, FolderIcon, ModelIcon, WarnIcon } from '../ui/icons.tsx';
+import { placeInShort } from '../ui/place.ts';
 import { megabytes } from '../ui/words.ts';
 import {
   cancelLoading,
@@ -116,7 +117,7 @@ function ModelRow({ model, busy }: { model: ChatModel; busy: boolean }) {
           ) : (
             model.license
           )}
-          {ready && ` · ${megabytes(mine.weightBytes)} in memory, ${mine.threads === 1 ? 'one thread' : `${mine.threads} threads`}`}
+          {ready && ` · ${megabytes(mine.weightBytes)} in memory, ${placeInShort(mine.place)}`}
         </p>
         {mine?.at === 'failed' && (
           <p class="notice bad" role="alert">

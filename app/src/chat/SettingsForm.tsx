@@ -1,7 +1,8 @@
 /* What the model is told before a conversation, and how it chooses its words. */
 
 import { useId } from 'preact/hooks';
-import { change, chosen, settings } from './model-state.ts';
+import { BackendField } from '../ui/BackendField.tsx';
+import { change, chosen, settings, work } from './model-state.ts';
 import { allowed, DEFAULTS, LIMITS, type NumberName, type Sampling } from './settings.ts';
 import { current, setSystem } from './state.ts';
 
@@ -20,7 +21,7 @@ const SAMPLING = [...FIELDS, ...PENALTIES].map(({ name }) => name);
 
 export function SettingsForm() {
   const now = settings.value;
-  const names: (keyof typeof DEFAULTS)[] = [...SAMPLING, 'seed', 'maxTokens', 'contextWindow', 'chat'];
+  const names: (keyof typeof DEFAULTS)[] = [...SAMPLING, 'seed', 'maxTokens', 'contextWindow', 'chat', 'backend'];
   const changed = names.some((name) => now[name] !== DEFAULTS[name]);
   return (
     <div class="settings">
@@ -69,6 +70,14 @@ export function SettingsForm() {
           label="Context"
           empty="what suits the model"
           hint="Tokens that the model sees at once. More takes more memory; the model is loaded again."
+        />
+      </fieldset>
+      <fieldset>
+        <legend>Engine</legend>
+        <BackendField
+          value={now.backend}
+          place={work.value.at === 'ready' ? work.value.place : null}
+          onChange={(backend) => change({ backend })}
         />
       </fieldset>
       <label class="check">

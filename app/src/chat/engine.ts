@@ -2,7 +2,8 @@
 
 import { ContextOverflowEvent, LanguageModel, SottoError, type Generation, type Message } from 'sotto';
 import type { ChatModel } from './models.ts';
-import type { Sampling } from './settings.ts';
+import type { Sampling, Settings } from './settings.ts';
+import { placeOf, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
 export interface Question {
@@ -29,10 +30,11 @@ export class Writer {
     this.name = name;
   }
 
-  /** Starts an engine with a model. Throws Told with a sentence. `onBytes` is told how much of the model is there. */
+  /** Starts an engine with a model. Throws Told with a sentence. `onBytes` is told how much of the model is there; `onMoved`: its GPU was lost. */
   static async open(
     model: ChatModel,
-    contextWindow: number | null,
+    { contextWindow, backend }: Pick<Settings, 'contextWindow' | 'backend'>,
+    onMoved: (place: Place) => void,
     signal: AbortSignal,
     onBytes: (loaded: number, total: number) => void,
   ): Promise<Writer> {
@@ -41,6 +43,8 @@ export class Writer {
         model: model.input,
         sources: model.sources,
         contextWindow: contextWindow ?? undefined,
+        backend,
+        onRestart: (info) => onMoved(placeOf(info)),
         signal,
         monitor: (m) => m.addEventListener('downloadprogress', ({ loaded, total }) => onBytes(loaded, total)),
       });
@@ -50,8 +54,8 @@ export class Writer {
     }
   }
 
-  get threads(): number {
-    return this.#model.info.threads;
+  get place(): Place {
+    return placeOf(this.#model.info);
   }
 
   get weightBytes(): number {

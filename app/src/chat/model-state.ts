@@ -1,6 +1,7 @@
 /* The model that answers: which one is chosen, whether it is here, and how far it is on its way. */
 
 import { batch, computed, effect, signal } from '@preact/signals';
+import type { Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { megabytes } from '../ui/words.ts';
@@ -35,7 +36,7 @@ export async function refreshStored(): Promise<void> {
 export type ModelWork =
   | { at: 'rest' } // not in memory
   | { at: 'loading'; model: ChatModel; loaded: number; total: number; cached: boolean; from: number } // bytes; from: were here
-  | { at: 'ready'; model: ChatModel; threads: number; weightBytes: number; window: number }
+  | { at: 'ready'; model: ChatModel; place: Place; weightBytes: number; window: number }
   | { at: 'cancelled'; model: ChatModel; loaded: number }
   | { at: 'failed'; model: ChatModel; why: string };
 
@@ -43,14 +44,21 @@ export const work = signal<ModelWork>({ at: 'rest' });
 export const notKept = signal(false); // the browser had no room for the model
 
 let writer: Writer | null = null;
-let opened: [ChatModel, number | null] | null = null; // what `writer` is
-let pending: { promise: Promise<Writer>; abort: AbortController; of: [ChatModel, number | null] } | null = null;
+/** What a writer is opened with. */
+interface Wanted extends Pick<Settings, 'contextWindow' | 'backend'> {
+  model: ChatModel;
+}
 
-const same = (a: [ChatModel, number | null] | null, b: [ChatModel, number | null]) => a?.[0] === b[0] && a[1] === b[1];
+let opened: Wanted | null = null; // what `writer` is
+let pending: { promise: Promise<Writer>; abort: AbortController; of: Wanted } | null = null;
+
+const same = (a: Wanted | null, b: Wanted) =>
+  a?.model === b.model && a.contextWindow === b.contextWindow && a.backend === b.backend;
 
 /** The writer that the settings ask for; loads it where it is not here yet. */
 export async function ready(signal: AbortSignal): Promise<Writer> {
-  const wanted: [ChatModel, number | null] = [chosen.value, settings.value.contextWindow];
+  const { contextWindow, backend } = settings.value;
+  const wanted = { model: chosen.value, contextWindow, backend };
   if (writer && same(opened, wanted)) return writer;
   if (!pending || pending.abort.signal.aborted || !same(pending.of, wanted)) {
     const before = pending;
@@ -78,8 +86,8 @@ export async function ready(signal: AbortSignal): Promise<Writer> {
 
 const RESUMED = 2 << 20; // bytes that never come as the first piece of a download
 
-async function open(wanted: [ChatModel, number | null], signal: AbortSignal): Promise<Writer> {
-  const [model, window] = wanted;
+async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
+  const { model } = wanted;
   const cached = model.id === 'own' || (await isStored(model));
   let from = 0;
   let came = 0;
@@ -88,7 +96,10 @@ async function open(wanted: [ChatModel, number | null], signal: AbortSignal): Pr
   if (!cached) announcement.value = `Fetching ${model.name}, ${megabytes(model.bytes)}.`;
   try {
     signal.throwIfAborted();
-    const made = await Writer.open(model, window, signal, (loaded, total) => {
+    const onMoved = (place: Place) => {
+      if (work.value.at === 'ready') work.value = { ...work.value, place };
+    };
+    const made = await Writer.open(model, wanted, onMoved, signal, (loaded, total) => {
       if (signal.aborted) return;
       if (came === 0 && !cached && loaded > RESUMED && loaded < total) from = loaded;
       came = loaded;
@@ -100,10 +111,10 @@ async function open(wanted: [ChatModel, number | null], signal: AbortSignal): Pr
     }
     writer = made;
     opened = wanted;
-    const { threads, weightBytes, contextWindow } = made;
+    const { place, weightBytes, contextWindow } = made;
     await refreshStored();
     batch(() => {
-      work.value = { at: 'ready', model, threads, weightBytes, window: contextWindow };
+      work.value = { at: 'ready', model, place, weightBytes, window: contextWindow };
       notKept.value = model.id !== 'own' && !stored.value.has(model.id);
     });
     return made;

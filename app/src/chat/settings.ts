@@ -1,5 +1,7 @@
 /* How answers are written, kept over a reload (localStorage). A value of null leaves the choice to the engine. */
 
+import { backendOf, type BackendChoice } from '../ui/place.ts';
+
 export interface Sampling {
   temperature: number;
   topK: number; // 0: all
@@ -16,6 +18,7 @@ export interface Settings extends Sampling {
   maxTokens: number | null; // null: as many as fit
   contextWindow: number | null;
   chat: boolean; // false: the model goes on with the text as it is
+  backend: BackendChoice;
 }
 
 export const DEFAULTS: Settings = {
@@ -31,6 +34,7 @@ export const DEFAULTS: Settings = {
   maxTokens: null,
   contextWindow: null,
   chat: true,
+  backend: 'auto',
 };
 
 /** [lowest, highest, whether whole] */
@@ -73,6 +77,7 @@ export function readSettings(): Settings {
     ...(Object.fromEntries(numbers) as Partial<Settings>),
     model: typeof given.model === 'string' ? given.model : '',
     chat: given.chat !== false,
+    backend: backendOf(given.backend),
   };
 }
 

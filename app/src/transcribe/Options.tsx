@@ -6,6 +6,7 @@ import { languageGroups, languageName } from './languages.ts';
 import {
   busy,
   change,
+  facts,
   forgetModel,
   modelEntry,
   notKept,
@@ -15,6 +16,7 @@ import {
   storedModels,
   transcribe,
 } from './state.ts';
+import { BackendField } from '../ui/BackendField.tsx';
 import { megabytes } from '../ui/words.ts';
 
 export function Options() {
@@ -83,6 +85,11 @@ export function Options() {
             <small>Off: one segment for each half minute.</small>
           </span>
         </label>
+        <BackendField
+          value={now.backend}
+          place={facts.value?.place ?? null}
+          onChange={(backend) => change({ backend })}
+        />
       </details>
       {source.value?.file && (
         <button type="button" class="button wide" disabled={busy.value} onClick={() => void transcribe()}>

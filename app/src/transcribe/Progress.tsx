@@ -1,6 +1,7 @@
 /* What is going on, how far it is, and what went wrong. */
 
 import { cancel, facts, modelEntry, segments, source, summary, transcribe, work } from './state.ts';
+import { placeInShort } from '../ui/place.ts';
 import { elapsed, megabytes } from '../ui/words.ts';
 import { Bar } from '../ui/Bar.tsx';
 import { CheckIcon, WarnIcon } from '../ui/icons.tsx';
@@ -37,7 +38,7 @@ export function Progress() {
       const parts = [
         now.speed > 0 && `${now.speed.toFixed(1)}× real time`,
         now.left > 3 && `about ${elapsed(now.left)} left`,
-        facts.value && `${facts.value.threads} ${facts.value.threads === 1 ? 'thread' : 'threads'}`,
+        facts.value && placeInShort(facts.value.place),
       ];
       return <Step title="Transcribing" detail={parts.filter(Boolean).join(' · ')} fraction={now.fraction} />;
     }

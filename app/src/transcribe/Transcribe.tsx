@@ -7,7 +7,7 @@ import { Options } from './Options.tsx';
 import { Player } from './Player.tsx';
 import { Progress } from './Progress.tsx';
 import { Recording } from './Recording.tsx';
-import { facts, player, recorder, restored, source, takeFile } from './state.ts';
+import { facts, player, recorder, restored, source, takeFile, type EngineFacts } from './state.ts';
 import { Transcript } from './Transcript.tsx';
 
 const takeDropped = (files: File[]) => {
@@ -48,17 +48,21 @@ function Stage({ active }: { active: boolean }) {
   );
 }
 
+function engineInWords({ variant, place: { gpu, threads } }: EngineFacts): string {
+  if (gpu) return `GPU, ${gpu.adapter}`;
+  return `${variant}, ${threads === 1 ? 'single-threaded' : `${threads} threads`}`;
+}
+
 /** Which engine runs, with how many threads, and why not more. */
 function Foot() {
   const engine = facts.value;
-  const threads = engine?.threads ?? 1;
   const isolated = globalThis.crossOriginIsolated;
   return (
     <footer class="foot">
       <p data-testid="engine">
         {engine ? (
           <>
-            <span class="dot" /> Engine ready: {engine.variant}, {threads === 1 ? 'single-threaded' : `${threads} threads`}
+            <span class="dot" /> Engine ready: {engineInWords(engine)}
           </>
         ) : (
           <>

@@ -2,6 +2,7 @@
 
 import { models, SottoError, Transcriber, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
 import { format, type Format, type FormatTranscript } from 'sotto/format';
+import { placeOf, type BackendChoice, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
 export type { Segment };
@@ -70,20 +71,22 @@ export interface Request {
 export class Engine {
   readonly #transcriber: Transcriber;
   readonly variant: string;
-  readonly threads: number;
+  readonly place: Place;
   readonly multilingual: boolean;
 
   private constructor(transcriber: Transcriber) {
-    const { variant, threads, model } = transcriber.info;
+    const { variant, model } = transcriber.info;
     this.#transcriber = transcriber;
     this.variant = VARIANTS[variant];
-    this.threads = threads;
+    this.place = placeOf(transcriber.info);
     this.multilingual = model.multilingual;
   }
 
-  /** Starts an engine with a model of the manifest or a person's own file. Throws Told with a sentence. */
+  /** Starts an engine with a model of the manifest or a person's own file. Throws Told with a sentence. `onMoved`: its GPU was lost. */
   static async open(
     model: ModelEntry | File,
+    backend: BackendChoice,
+    onMoved: (place: Place) => void,
     signal: AbortSignal,
     onBytes: (loaded: number, total: number) => void,
   ): Promise<Engine> {
@@ -91,6 +94,8 @@ export class Engine {
       const transcriber = await Transcriber.create({
         model: model instanceof File ? model : model.id,
         sources: SOURCES,
+        backend,
+        onRestart: (info) => onMoved(placeOf(info)),
         signal,
         monitor: (m) => m.addEventListener('downloadprogress', ({ loaded, total }) => onBytes(loaded, total)),
       });

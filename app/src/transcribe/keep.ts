@@ -2,6 +2,7 @@
  * Nothing here may break the page: a browser that refuses storage only forgets. */
 
 import { del, get, set } from 'idb-keyval';
+import { backendOf, type BackendChoice } from '../ui/place.ts';
 import type { Segment } from './engine.ts';
 
 export interface Settings {
@@ -11,6 +12,7 @@ export interface Settings {
   beamSize: number;
   timestamps: boolean;
   prompt: string;
+  backend: BackendChoice;
 }
 
 export const DEFAULTS: Settings = {
@@ -20,6 +22,7 @@ export const DEFAULTS: Settings = {
   beamSize: 1,
   timestamps: true,
   prompt: '',
+  backend: 'auto',
 };
 
 /** One transcript with all that is needed to show and play it again. */
@@ -40,8 +43,8 @@ const LARGEST_FILE = 512e6; // bytes kept for the player
 
 export function readSettings(): Settings {
   try {
-    const stored: unknown = JSON.parse(localStorage.getItem('settings') ?? '{}');
-    return { ...DEFAULTS, ...(stored as Partial<Settings>) };
+    const stored = JSON.parse(localStorage.getItem('settings') ?? '{}') as Partial<Settings>;
+    return { ...DEFAULTS, ...stored, backend: backendOf(stored.backend) };
   } catch {
     return DEFAULTS;
   }

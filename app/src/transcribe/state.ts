@@ -11,6 +11,7 @@ import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, 
 import { languageName } from './languages.ts';
 import { Recorder } from './recorder.ts';
 import sampleUrl from '../../../tests/fixtures/audio/jfk.wav?url';
+import type { BackendChoice, Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { Told } from '../ui/told.ts';
 import { clock, elapsed, spoken } from '../ui/words.ts';
@@ -37,7 +38,7 @@ export type Work =
 
 export interface EngineFacts {
   variant: string;
-  threads: number;
+  place: Place;
 }
 
 export interface Language {
@@ -173,7 +174,7 @@ export function discardRecording(): void {
 /* ---- transcribing ---- */
 
 let engine: Engine | null = null;
-let engineModel: ModelEntry | File | null = null; // what `engine` was opened with
+let engineIs: [ModelEntry | File, BackendChoice] | null = null; // what `engine` was opened with
 
 /** Transcribes the source with the settings of now. The transcript that it replaces is set aside. */
 export async function transcribe(): Promise<void> {
@@ -211,14 +212,19 @@ async function openModel(signal: AbortSignal): Promise<Engine> {
   const entry = modelEntry();
   const chosen = entry ?? ownModel.value;
   if (!chosen) throw new Told('No model is chosen. Choose one under Model, or your own model file again.');
-  if (engine && engineModel === chosen) return engine;
+  const { backend } = settings.value;
+  if (engine && engineIs?.[0] === chosen && engineIs[1] === backend) return engine;
   engine?.close();
   engine = null;
+  facts.value = null;
   const cached = !entry || (await isStored(entry).catch(() => false));
   const bytes = entry ? entry.bytes : ownModel.value!.size;
   work.value = { at: 'download', loaded: 0, total: bytes, cached };
   if (!cached) announcement.value = `Downloading the ${entry.label} model.`;
-  const opened = await Engine.open(chosen, signal, (loaded, total) => {
+  const onMoved = (place: Place) => {
+    if (facts.value) facts.value = { ...facts.value, place };
+  };
+  const opened = await Engine.open(chosen, backend, onMoved, signal, (loaded, total) => {
     if (!signal.aborted) work.value = { at: 'download', loaded, total: total || bytes, cached };
   });
   if (signal.aborted) {
@@ -226,8 +232,8 @@ async function openModel(signal: AbortSignal): Promise<Engine> {
     throw signal.reason;
   }
   engine = opened;
-  engineModel = chosen;
-  facts.value = { variant: opened.variant, threads: opened.threads };
+  engineIs = [chosen, backend];
+  facts.value = { variant: opened.variant, place: opened.place };
   await refreshStored();
   notKept.value = entry !== null && !storedModels.value.has(entry.id);
   return opened;
