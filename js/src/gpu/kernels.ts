@@ -107,7 +107,6 @@ export class Kernels {
           visibility: STAGE_COMPUTE,
           buffer: {
             type: bufferTypes[kind],
-            hasDynamicOffset: kind === 'uniform',
             minBindingSize: kind === 'uniform' ? PARAM_BYTES : 0,
           },
         })),
