@@ -103,6 +103,7 @@ typedef struct ops {
   buffer *(*buffer_open)(backend *be, size_t n_elements); /* zeroed f32 */
   void (*buffer_close)(backend *be, buffer *buf);
   void (*upload)(backend *be, tensor dst, const float *src); /* src dense [rows, cols] */
+  void (*copy)(backend *be, tensor dst, tensor src);         /* of one shape, in two buffers */
   /* The tensor's elements as dense f32 in CPU memory, the caller's to change, valid until the next operation; NULL while pending: step again. */
   float *(*read)(backend *be, tensor src);
 
@@ -155,6 +156,8 @@ typedef struct ops {
   size_t (*kv_place_bytes)(const kv *c);
   bool (*kv_get)(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
   void (*kv_put)(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
+  /* KV_SLOTS: places of `to` become those of `from`, another one of the same type, n_head and head_dim. */
+  void (*kv_copy)(backend *be, kv *to, const kv *from, const int32_t *slots, int32_t n);
 
   /* y[n, n_q_head * head_dim] = softmax(softcap(q kᵀ * scale)) v, by heads; q [n, n_q_head * head_dim]; n_q_head is a multiple of the n_head of c,
    * and query heads share a key head with their neighbours. y may be neither q, k nor v.

@@ -56,6 +56,12 @@ static void upload(backend *be, tensor dst, const float *src) {
     memcpy(tensor_at(dst, i), src + (size_t)i * (size_t)dst.cols, (size_t)dst.cols * sizeof *src);
 }
 
+static void copy(backend *be, tensor dst, tensor src) {
+  (void)be;
+  for (int32_t i = 0; i < dst.rows; i++)
+    memcpy(tensor_at(dst, i), tensor_at(src, i), (size_t)dst.cols * sizeof(float));
+}
+
 /* The memory itself where rows lie side by side; else a dense copy. */
 static float *read_tensor(backend *be, tensor src) {
   cpu *c = (cpu *)be;
@@ -148,6 +154,7 @@ backend *cpu_backend_open(struct pool *threads) {
       .buffer_open = buffer_open,
       .buffer_close = buffer_close,
       .upload = upload,
+      .copy = copy,
       .read = read_tensor,
       .weight_open = cpu_weight_open,
       .weight_rows = cpu_weight_rows,
@@ -167,6 +174,7 @@ backend *cpu_backend_open(struct pool *threads) {
       .kv_place_bytes = cpu_kv_place_bytes,
       .kv_get = cpu_kv_get,
       .kv_put = cpu_kv_put,
+      .kv_copy = cpu_kv_copy,
       .cross_attention = cpu_cross_attention,
       .self_attention = cpu_self_attention,
   };

@@ -143,6 +143,20 @@ bool cpu_kv_get(backend *be, const kv *a, const int32_t *slots, int32_t n, void 
   return true;
 }
 
+void cpu_kv_copy(backend *be, kv *to, const kv *from, const int32_t *slots, int32_t n) {
+  (void)be;
+  for (int32_t i = 0; i < n; i++) {
+    for (int32_t head = 0; head < to->n_head; head++) {
+      const kv_row a = kv_row_at(to, head, slots[i]), b = kv_row_at(from, head, slots[i]);
+      memcpy(a.k, b.k, used_bytes(to));
+      memcpy(a.v, b.v, used_bytes(to));
+      memcpy(a.k_scale, b.k_scale, (size_t)used_groups(to) * sizeof(float));
+      for (int32_t g = 0; g < used_groups(to); g++)
+        a.v_scale[(size_t)g * (size_t)to->n_slots] = b.v_scale[(size_t)g * (size_t)from->n_slots];
+    }
+  }
+}
+
 void cpu_kv_put(backend *be, kv *a, const int32_t *slots, int32_t n, const void *bytes) {
   (void)be;
   const char *at = bytes;

@@ -81,6 +81,14 @@ static void upload(backend *be, tensor dst, const float *src) {
               n * sizeof(float));
 }
 
+static void copy(backend *be, tensor dst, tensor src) {
+  gpu *g = (gpu *)be;
+  changes(g, dst);
+  for (int32_t i = 0; i < dst.rows; i++)
+    gpu_copy(g, src.buf->id, (src.offset + (size_t)i * (size_t)src.stride) * sizeof(float), dst.buf->id,
+             (dst.offset + (size_t)i * (size_t)dst.stride) * sizeof(float), (size_t)dst.cols * sizeof(float));
+}
+
 static float *read_tensor(backend *be, tensor src) { return gpu_read_tensor((gpu *)be, src); }
 
 /* ---- operations ---- */
@@ -145,6 +153,19 @@ static void kv_put(backend *be, kv *c, const int32_t *slots, int32_t n, const vo
   gpu_kv_put(be, c, slots, n, bytes);
 }
 
+/* Neighbouring places go together. */
+static void kv_copy(backend *be, kv *to, const kv *from, const int32_t *slots, int32_t n) {
+  gpu *g = (gpu *)be;
+  const size_t place = (size_t)to->n_head * (size_t)to->head_dim * sizeof(uint16_t);
+  changes_kv(g, to);
+  for (int32_t i = 0, run; i < n; i += run) {
+    const size_t at = (size_t)slots[i] * place;
+    for (run = 1; i + run < n && slots[i + run] == slots[i] + run;) run++;
+    gpu_copy(g, from->k, at, to->k, at, (size_t)run * place);
+    gpu_copy(g, from->v, at, to->v, at, (size_t)run * place);
+  }
+}
+
 static void cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale) {
   gpu *g = (gpu *)be;
   changes(g, y);
@@ -194,6 +215,7 @@ static const ops gpu_ops = {
     .buffer_open = buffer_open,
     .buffer_close = buffer_close,
     .upload = upload,
+    .copy = copy,
     .read = read_tensor,
     .weight_open = gpu_weight_open,
     .weight_rows = gpu_weight_rows,
@@ -213,6 +235,7 @@ static const ops gpu_ops = {
     .kv_place_bytes = gpu_kv_place_bytes,
     .kv_get = gpu_kv_get,
     .kv_put = kv_put,
+    .kv_copy = kv_copy,
     .cross_attention = cross_attention,
     .self_attention = self_attention,
     .choose = choose,

@@ -112,7 +112,7 @@ sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_
     return SOTTO_ERR_ARGUMENT;
   for (int32_t i = 0; i < n; i++) {
     const int32_t position = s->positions[i] = s->length + i;
-    if (tokens[i] < 0 || tokens[i] >= c->n_vocab) return SOTTO_ERR_ARGUMENT;
+    if (tokens[i] < CHOSEN(MAX_CHOSEN - 1) || tokens[i] >= c->n_vocab) return SOTTO_ERR_ARGUMENT;
     s->global_length[i] = position + 1;
     s->local_length[i] = min_i32(position + 1, c->window);
     s->first[i] = position + 1 - s->local_length[i];
@@ -136,9 +136,16 @@ sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_
   return SOTTO_OK;
 }
 
+bool gemma_choose(gemma_state *s, const sotto_sampler_options *options, const int32_t *history, int32_t n_history,
+                  double draw, int32_t place) {
+  const tensor last = tensor_rows(s->logits, s->logits.rows - 1, 1);
+  return s->be->ops->choose(s->be, last, options, history, n_history, draw, place);
+}
+
 float *gemma_logits(gemma_state *s, int32_t i) {
   if (i < 0 || i >= s->logits.rows) return NULL;
-  return s->be->ops->read(s->be, tensor_rows(s->logits, i, 1));
+  float *all = s->be->ops->read(s->be, s->logits); /* one read for all rows */
+  return all != NULL ? all + (size_t)i * (size_t)s->logits.cols : NULL;
 }
 
 void gemma_watch(gemma_state *s, void (*watch_)(void *context, int32_t i, const float *x, int32_t rows, int32_t cols),

@@ -37,12 +37,14 @@ sotto_status gemma_save(gemma_state *s, const int32_t *tokens, void *bytes) {
   at += HEADER_BYTES;
   if (s->length > 0) memcpy(at, tokens, (size_t)s->length * sizeof *tokens);
   at += (size_t)s->length * sizeof *tokens;
+  bool whole = true; /* all are asked for before any is waited for */
   for (int32_t layer = 0; layer < s->g->c.n_layer; layer++) {
     int32_t n;
     const int32_t *places = gemma_places(s, layer, &n);
-    if (!o->kv_get(s->be, s->past[layer], places, n, at)) return SOTTO_AGAIN;
+    whole &= o->kv_get(s->be, s->past[layer], places, n, at);
     at += (size_t)n * o->kv_place_bytes(s->past[layer]);
   }
+  if (!whole) return SOTTO_AGAIN;
   const uint64_t hash = hash_bytes(HASH_START, bytes, (size_t)(at - (uint8_t *)bytes));
   memcpy(at, &hash, sizeof hash);
   return SOTTO_OK;

@@ -135,41 +135,19 @@ sotto_status gemma_state_open(gemma_state **out, gemma *g, const gemma_plan *pla
 sotto_status gemma_state_fork(gemma_state **out, gemma_state *s, error *err) {
   const ops *o = s->be->ops;
   gemma_state *copy;
+  *out = NULL;
   TRY(gemma_state_open(&copy, s->g, &(gemma_plan){s->n_ctx, s->n_batch, s->max_logits, s->type}, err));
-  /* In pieces of a batch, as bytes. */
-  const size_t place = o->kv_place_bytes(s->past[0]);
-  uint8_t *bytes = mem_alloc((size_t)s->n_batch, place);
-  sotto_status status =
-      bytes != NULL ? SOTTO_OK : fail(err, SOTTO_ERR_MEMORY, "out of memory for a copy of the session");
-  for (int32_t layer = 0; status == SOTTO_OK && layer < s->g->c.n_layer; layer++) {
-    int32_t n, piece;
+  for (int32_t layer = 0; layer < s->g->c.n_layer; layer++) {
+    int32_t n;
     const int32_t *places = gemma_places(s, layer, &n);
-    for (; status == SOTTO_OK && n > 0; places += piece, n -= piece) {
-      piece = min_i32(n, s->n_batch);
-      if (o->kv_get(s->be, s->past[layer], places, piece, bytes))
-        o->kv_put(s->be, copy->past[layer], places, piece, bytes);
-      else
-        status = SOTTO_AGAIN;
-    }
+    o->kv_copy(s->be, copy->past[layer], s->past[layer], places, n);
   }
-  mem_free(bytes);
   copy->length = s->length;
   copy->kept = s->kept;
   copy->logits = tensor_rows(copy->work.logits, 0, s->logits.rows);
-  if (status == SOTTO_OK && s->logits.rows > 0) {
-    const float *logits = o->read(s->be, s->logits);
-    if (logits != NULL)
-      o->upload(s->be, copy->logits, logits);
-    else
-      status = SOTTO_AGAIN;
-  }
-  if (status == SOTTO_OK) {
-    *out = copy;
-    return SOTTO_OK;
-  }
-  *out = NULL;
-  gemma_state_close(copy);
-  return status;
+  o->copy(s->be, copy->logits, s->logits);
+  *out = copy;
+  return SOTTO_OK;
 }
 
 void gemma_state_close(gemma_state *s) {

@@ -228,7 +228,8 @@ sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const 
 
 float *whisper_logits(whisper_state *s, int32_t i) {
   if (i < 0 || i >= s->logits.rows) return NULL;
-  return s->be->ops->read(s->be, tensor_rows(s->logits, i, 1));
+  float *all = s->be->ops->read(s->be, s->logits); /* one read for all rows */
+  return all != NULL ? all + (size_t)i * (size_t)s->logits.cols : NULL;
 }
 
 /* ---- open and close ---- */

@@ -1,0 +1,61 @@
+// Every operation of the engine on the GPU against the CPU, through the player: tests/gpu/ops.c says which.
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { openDevice, TRAIT } from '../../js/src/gpu/device.ts';
+import { Player } from '../../js/src/gpu/player.ts';
+import { readSources, softwareAdapters, useAdapter } from './harness.mjs';
+
+const file = path.join(import.meta.dirname, '../../build/wasm-tests/relaxed-single/gpu_ops.wasm');
+const adapters = process.env.SOTTO_GPU_ADAPTER ? [process.env.SOTTO_GPU_ADAPTER] : softwareAdapters();
+/** Bytes: the tensors of ops.c, and less than the weights of the cases of parts. */
+const SMALL_BINDING = 2 << 20;
+
+/** What a device is asked for, and how it is told to the engine. */
+const variants = [
+  { name: 'all it has', device: {} },
+  { name: 'nothing optional', device: { features: [], limits: 'default' } },
+  { name: 'small bindings', device: {}, maxBindingBytes: SMALL_BINDING, only: /parts|embed|linear q4_0/ },
+];
+
+async function run({ device: options, maxBindingBytes, only = /./ }, report) {
+  const opened = await openDevice(options);
+  if (maxBindingBytes) opened.traits[TRAIT.maxBindingBytes] = maxBindingBytes;
+  const player = new Player(opened, { sources: readSources() });
+  const module = new WebAssembly.Module(readFileSync(file));
+  const { exports: x } = new WebAssembly.Instance(module, { env: { now_ms: () => performance.now(), ...player.imports } });
+  player.attach(x.memory);
+  const text = (p) => Buffer.from(new Uint8Array(x.memory.buffer, p >>> 0, 500)).toString('latin1').split('\0')[0];
+  assert.equal(x.ops_open(), 0, text(x.ops_message()));
+  for (let i = 0; i < x.ops_count(); i++) {
+    const name = text(x.ops_name(i));
+    if (!only.test(name) || (process.env.OPS && !new RegExp(process.env.OPS).test(name))) continue;
+    x.ops_run(i);
+    let result = x.ops_check(i);
+    while (result === 0) {
+      await player.settled();
+      player.check();
+      result = x.ops_check(i);
+    }
+    report(name, result < 0 ? text(x.ops_message()) : '');
+  }
+  x.ops_close();
+  assert.equal(player.bufferBytes, 0, 'closing leaves buffers open');
+  await player.finished();
+  player.close();
+}
+
+if (!existsSync(file)) {
+  test('operations', { skip: 'build/wasm-tests/relaxed-single/gpu_ops.wasm is not made' }, () => {});
+} else if (adapters.length === 0) {
+  test('operations', { skip: 'no Vulkan driver in software' }, () => {});
+}
+for (const adapter of existsSync(file) ? adapters : [])
+  for (const variant of variants)
+    test(`operations on ${adapter}, ${variant.name}`, async () => {
+      useAdapter(adapter);
+      const wrong = [];
+      await run(variant, (name, why) => why && wrong.push(`${name}: ${why}`));
+      assert.deepEqual(wrong, []);
+    });
