@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { BUILT, needs, root, WASM } from './support.mjs';
 
 const LIMIT = 250_000;
+const GPU_LIMIT = 40_000;
 const size = (file) => gzipSync(readFileSync(`${root}/${file}`), { level: 9 }).length;
 
 test('JavaScript and one engine, gzip, stay under 250 KB', needs('js/dist/index.js', ...BUILT), (t) => {
@@ -16,7 +17,18 @@ test('JavaScript and one engine, gzip, stay under 250 KB', needs('js/dist/index.
   assert.ok(script + engine <= LIMIT, `${script} + ${engine} bytes`);
 });
 
-test('the package depends on nothing', () => {
-  const { dependencies, peerDependencies } = JSON.parse(readFileSync(`${root}/js/package.json`, 'utf8'));
-  assert.equal(dependencies ?? peerDependencies, undefined);
+test('what drives a GPU is a module of its own, under 40 KB', needs('js/dist/gpu.js'), (t) => {
+  const bytes = size('js/dist/gpu.js');
+  t.diagnostic(`${bytes} bytes`);
+  assert.ok(bytes <= GPU_LIMIT, `${bytes} bytes`);
+  for (const name of ['index', 'worker', 'thread'])
+    assert.doesNotMatch(readFileSync(`${root}/js/dist/${name}.js`, 'utf8'), /@workgroup_size/, name);
+});
+
+test('the package depends on nothing that one must have', () => {
+  const { dependencies, peerDependencies, peerDependenciesMeta } = JSON.parse(
+    readFileSync(`${root}/js/package.json`, 'utf8'),
+  );
+  assert.equal(dependencies, undefined);
+  for (const name of Object.keys(peerDependencies ?? {})) assert.equal(peerDependenciesMeta?.[name]?.optional, true, name);
 });
