@@ -81,7 +81,7 @@ for (const [n, cols, out] of SHAPES) {
       if (!all && type !== TYPES[0] && best.get(pathOf(variant))?.variant !== variant) continue;
       const label = `${`${n}x${cols}->${out}`.padEnd(17)} ${type.padEnd(5)} ${variant.padEnd(42)}`;
       try {
-        const repeat = Math.max(4, Math.round((6e-3 * 20e12) / flop));
+        const repeat = Math.min(100, Math.max(4, Math.round((6e-3 * 20e12) / flop)));
         const { ms, prepare } = await manyLinear(gpu, variant, { ...options, repeat });
         const got = await readAll(gpu, memory, n * cols, n * out);
         let worst = 0;
