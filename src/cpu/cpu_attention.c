@@ -48,6 +48,7 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
   const kernels *kernel = j->c->k;
   const kv *a = j->a;
   const int32_t mr = kernel->mr, nr = kernel->nr, head = item / j->blocks, column = head * a->head_dim;
+  const size_t kv_head = (size_t)(head / (j->n_head / a->n_head));
   const int32_t first = item % j->blocks * KV_BLOCK_PANELS * mr,
                 rows = min_i32(KV_BLOCK_PANELS * mr, j->q.rows - first);
   const int32_t d_pairs = divide_up(a->head_dim, 2);
@@ -68,8 +69,8 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
           quantize_left(kernel, tensor_at(j->q, first + i) + column + d, min_i32(UNIT_LENGTH, a->head_dim - d),
                         left + (size_t)top * (size_t)d_pairs * 2 + 2 * (i - top) + d * m, (size_t)m);
   }
-  const int16_t *keys = (int16_t *)a->k + (size_t)head * kv_key_size(a);
-  const float *k_scale = a->k_scale + (size_t)head * slots;
+  const int16_t *keys = (int16_t *)a->k + kv_head * kv_key_size(a);
+  const float *k_scale = a->k_scale + kv_head * slots;
   for (int32_t s = 0; s < a->padded_slots; s += KEY_PANELS * nr, keys += KEY_PANELS * nr * 2 * d_pairs) {
     const int32_t n_panels = min_i32(KEY_PANELS, (a->padded_slots - s) / nr);
     for (int32_t top = 0; top < rows; top += mr)
@@ -87,11 +88,11 @@ static void whole_item(void *context, int32_t item, int32_t thread) {
           inverse * quantize_left(kernel, p + s, min_i32(UNIT_LENGTH, a->n_slots - s),
                                   left + (size_t)top * (size_t)pairs * 2 + 2 * (i - top) + s * m, (size_t)m);
   }
-  const int16_t *values = (int16_t *)a->v + (size_t)head * kv_value_size(a);
+  const int16_t *values = (int16_t *)a->v + kv_head * kv_value_size(a);
   for (int32_t d = 0; d < a->padded_dim; d += nr, values += (size_t)pairs * 2 * (size_t)nr) {
     for (int32_t top = 0; top < rows; top += mr)
       kernel->tile[min_i32(mr, rows - top) - 1](left + (size_t)top * (size_t)pairs * 2, unit + top, (size_t)rows,
-                                                values, a->v_scale + (size_t)head * dims + d, a->n_slots, 1,
+                                                values, a->v_scale + kv_head * dims + d, a->n_slots, 1,
                                                 out + (size_t)top * dims + d, dims);
   }
   for (int32_t i = 0; i < rows; i++)
