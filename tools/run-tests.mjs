@@ -4,7 +4,7 @@
 //   build/asan/test_*          native unit tests; their last line has the counts
 //   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS from its seeds; one count each
 //   build/wasm-tests/VARIANT/test_*.wasm   the same tests in WebAssembly, as counted
-//   tests/{js,cli,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
+//   tests/{js,cli,gpu,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
 //
 // node tools/run-tests.mjs [WORD...] runs those whose name contains one of the words. Exits 1 when a test fails.
 import { spawn } from 'node:child_process';
@@ -57,7 +57,7 @@ const side_by_side = [
   ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
 ].filter(selected);
 if (words.includes('build/arm64')) side_by_side.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
-const alone = ['js', 'cli', 'e2e']
+const alone = ['js', 'cli', 'gpu', 'e2e']
   .flatMap((suite) => list(`tests/${suite}`, /\.test\.(mjs|js|ts)$/))
   .map((file) => ({ name: file, command: node, args: ['--test', '--test-reporter=tap', file], counts: countsOfTap }))
   .filter(selected);

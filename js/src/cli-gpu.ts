@@ -36,7 +36,7 @@ export type Place = Pick<EngineInfo, 'backend' | 'gpu' | 'whyCpu' | 'threads'>;
 
 /** What computes, in words. */
 export function placeInWords({ gpu, whyCpu, threads }: Place): string {
-  if (!gpu) return `${threads} threads${whyCpu === undefined ? '' : ` (${whyCpu.replace(/\.$/, '')})`}`;
+  if (!gpu) return `${threads} threads${whyCpu === undefined ? '' : ` (${whyCpu})`}`;
   const { adapter, software, features } = gpu;
   return `WebGPU on ${adapter}${software ? ' (software)' : ''}${features.length > 0 ? `, with ${features.join(', ')}` : ''}`;
 }

@@ -264,7 +264,7 @@ export interface EngineInfo {
   backend: Backend;
   /** Where the backend is "webgpu". */
   gpu?: GpuInfo | undefined;
-  /** Why the processor computes, where a GPU was looked for: a sentence. */
+  /** Why the processor computes, where a GPU was looked for: a sentence without its full stop. */
   whyCpu?: string | undefined;
   /** Instruction set of the kernels. */
   isa: string;

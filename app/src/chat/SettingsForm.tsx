@@ -21,6 +21,7 @@ const SAMPLING = [...FIELDS, ...PENALTIES].map(({ name }) => name);
 
 export function SettingsForm() {
   const now = settings.value;
+  const model = work.value;
   const names: (keyof typeof DEFAULTS)[] = [...SAMPLING, 'seed', 'maxTokens', 'contextWindow', 'chat', 'backend'];
   const changed = names.some((name) => now[name] !== DEFAULTS[name]);
   return (
@@ -76,7 +77,7 @@ export function SettingsForm() {
         <legend>Engine</legend>
         <BackendField
           value={now.backend}
-          place={work.value.at === 'ready' ? work.value.place : null}
+          place={model.at === 'ready' && model.backend === now.backend ? model.place : null}
           onChange={(backend) => change({ backend })}
         />
       </fieldset>

@@ -1,7 +1,7 @@
 /* The model that answers: which one is chosen, whether it is here, and how far it is on its way. */
 
 import { batch, computed, effect, signal } from '@preact/signals';
-import type { Place } from '../ui/place.ts';
+import type { BackendChoice, Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { megabytes } from '../ui/words.ts';
@@ -36,7 +36,7 @@ export async function refreshStored(): Promise<void> {
 export type ModelWork =
   | { at: 'rest' } // not in memory
   | { at: 'loading'; model: ChatModel; loaded: number; total: number; cached: boolean; from: number } // bytes; from: were here
-  | { at: 'ready'; model: ChatModel; place: Place; weightBytes: number; window: number }
+  | { at: 'ready'; model: ChatModel; place: Place; backend: BackendChoice; weightBytes: number; window: number }
   | { at: 'cancelled'; model: ChatModel; loaded: number }
   | { at: 'failed'; model: ChatModel; why: string };
 
@@ -114,7 +114,7 @@ async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
     const { place, weightBytes, contextWindow } = made;
     await refreshStored();
     batch(() => {
-      work.value = { at: 'ready', model, place, weightBytes, window: contextWindow };
+      work.value = { at: 'ready', model, place, backend: wanted.backend, weightBytes, window: contextWindow };
       notKept.value = model.id !== 'own' && !stored.value.has(model.id);
     });
     return made;

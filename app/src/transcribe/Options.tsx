@@ -87,7 +87,7 @@ export function Options() {
         </label>
         <BackendField
           value={now.backend}
-          place={facts.value?.place ?? null}
+          place={facts.value?.backend === now.backend ? facts.value.place : null}
           onChange={(backend) => change({ backend })}
         />
       </details>

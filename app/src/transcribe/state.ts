@@ -39,6 +39,7 @@ export type Work =
 export interface EngineFacts {
   variant: string;
   place: Place;
+  backend: BackendChoice; // that was asked for
 }
 
 export interface Language {
@@ -233,7 +234,7 @@ async function openModel(signal: AbortSignal): Promise<Engine> {
   }
   engine = opened;
   engineIs = [chosen, backend];
-  facts.value = { variant: opened.variant, place: opened.place };
+  facts.value = { variant: opened.variant, place: opened.place, backend };
   await refreshStored();
   notKept.value = entry !== null && !storedModels.value.has(entry.id);
   return opened;

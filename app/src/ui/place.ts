@@ -19,7 +19,7 @@ export const placeInShort = ({ gpu, threads }: Place): string =>
 
 /** A sentence. */
 export function placeInWords({ gpu, whyCpu, threads }: Place): string {
-  if (!gpu) return `Runs on the processor, ${threadsInWords(threads)}. ${whyCpu ?? ''}`.trim();
+  if (!gpu) return `Runs on the processor, ${threadsInWords(threads)}.${whyCpu === undefined ? '' : ` ${whyCpu}.`}`;
   const { adapter, software, features } = gpu;
   const can = features.length > 0 ? `, with ${features.join(', ')}` : '';
   return `Runs on the GPU: ${adapter}${software ? ', played by the processor' : ''}${can}.`;
