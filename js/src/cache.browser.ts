@@ -5,9 +5,10 @@
 //
 // In pieces, a download that broke off at 90% goes on from there, even after the page was closed; and a kept model is
 // checked by the browser's own hash, piece by piece beside the loading, without ever being whole in memory.
-import type { CacheEntry } from './platform.js';
+import type { CacheEntry, Notes } from './platform.js';
 
 const STORE = 'sotto-models';
+const NOTES = 'sotto-notes';
 const PIECE_BYTES = 4 << 20;
 
 interface Index {
@@ -54,6 +55,27 @@ export async function openCache(key: string): Promise<CacheEntry | null> {
   const store = await caches.open(STORE);
   return new BrowserEntry(store, key, await readIndex(store, key));
 }
+
+const noteAddress = (name: string): string => new URL(`/sotto-notes/${encodeURIComponent(name)}`, location.origin).href;
+
+export const notes: Notes = {
+  async read(name) {
+    if (!available()) return undefined;
+    try {
+      return await (await caches.match(noteAddress(name), { cacheName: NOTES }))?.text();
+    } catch {
+      return undefined;
+    }
+  },
+  async write(name, text) {
+    if (!available()) return;
+    try {
+      await (await caches.open(NOTES)).put(noteAddress(name), new Response(text));
+    } catch {
+      // no room: it is measured again the next time
+    }
+  },
+};
 
 class BrowserEntry implements CacheEntry {
   readonly checksItself = true;

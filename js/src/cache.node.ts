@@ -2,10 +2,11 @@
 //
 //   FILE        whole and checked, under the name that the native command looks for
 //   FILE.part   what came so far of a download
+//   notes/NAME  what was measured once
 import fs from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import type { CacheEntry } from './platform.js';
+import type { CacheEntry, Notes } from './platform.js';
 import { readFile } from './read-file.node.js';
 
 /** A part that was written to this lately may still be by another process. */
@@ -37,6 +38,23 @@ export async function openCache(_key: string, name: string): Promise<CacheEntry 
   if (part && Date.now() - part.mtimeMs < BUSY_MS) return null;
   return new FileEntry(file, `${file}.part`, part?.size ?? 0, false);
 }
+
+const noteOf = (name: string): string => path.join(folder(), 'notes', name.replace(/[^\w.-]/g, '_'));
+
+export const notes: Notes = {
+  read: (name) => fs.readFile(noteOf(name), 'utf8').catch(() => undefined),
+  async write(name, text) {
+    const file = noteOf(name);
+    const unfinished = `${file}.${process.pid}`; // others may be reading it
+    try {
+      await fs.mkdir(path.dirname(file), { recursive: true });
+      await fs.writeFile(unfinished, text);
+      await fs.rename(unfinished, file);
+    } catch {
+      // a disk that takes nothing: it is measured again the next time
+    }
+  },
+};
 
 class FileEntry implements CacheEntry {
   readonly checksItself = false;

@@ -49,7 +49,7 @@ export async function startEngine(platform: Platform, options: StartOptions): Pr
   let gpu: StartedGpu | undefined;
   try {
     const { startGpu } = await platform.loadGpu();
-    gpu = await startGpu({ dawn, profile, hardwareOnly: backend === 'auto' });
+    gpu = await startGpu({ dawn, profile, notes: platform.notes, hardwareOnly: backend === 'auto' });
     return await startOn(platform, options, gpu);
   } catch (error) {
     gpu?.player.close();

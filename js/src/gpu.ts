@@ -2,10 +2,15 @@
 import { openDevice, type AdapterAbout, type DeviceOptions } from './gpu/device.ts';
 import { KERNELS } from './gpu/kernels.gen.ts';
 import { Player } from './gpu/player.ts';
+import { tune } from './gpu/tune.ts';
+import { VERSION } from './models.gen.js';
+import type { Notes } from './platform.js';
 
 export interface GpuOptions extends DeviceOptions {
   /** Measures each dispatch; slower. */
   profile?: boolean | undefined;
+  /** Where it is noted what was measured. */
+  notes: Notes;
 }
 
 export interface StartedGpu {
@@ -14,7 +19,8 @@ export interface StartedGpu {
 }
 
 /** Opens a GPU. Throws a SottoError with code `gpu` that says why there is none. */
-export async function startGpu({ profile, ...options }: GpuOptions): Promise<StartedGpu> {
+export async function startGpu({ profile, notes, ...options }: GpuOptions): Promise<StartedGpu> {
   const opened = await openDevice(options);
+  await tune(opened, KERNELS, VERSION, notes);
   return { player: new Player(opened, { sources: KERNELS, profile }), about: opened.about };
 }

@@ -1,7 +1,7 @@
 // The browser around the engine's worker.
 import type { Variant } from './detect.js';
 import { SottoError } from './errors.js';
-import { openCache } from './cache.browser.js';
+import { notes, openCache } from './cache.browser.js';
 import type { Platform } from './platform.js';
 import { startWorker } from './start-worker.js';
 
@@ -63,6 +63,7 @@ export const platform: Platform = {
   },
 
   openCache,
+  notes,
 
   openFile: () => Promise.reject(new SottoError('argument', 'Pages cannot open files by path.')),
 };

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parentPort, Worker } from 'node:worker_threads';
-import { openCache } from './cache.node.js';
+import { notes, openCache } from './cache.node.js';
 import { SottoError } from './errors.js';
 import type { Platform } from './platform.js';
 import { readFile } from './read-file.node.js';
@@ -32,6 +32,7 @@ export const platform: Platform = {
   breathe: () => new Promise((resolve) => void setImmediate(resolve)),
 
   openCache,
+  notes,
 
   async openFile(path) {
     const stat = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {

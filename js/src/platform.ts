@@ -19,10 +19,17 @@ export interface Platform {
   breathe(): Promise<void>;
   /** null: there is nowhere to keep files. */
   openCache(key: string, file: string): Promise<CacheEntry | null>;
+  /** Short texts kept beside the models, by name: what was measured once. Where nothing can be kept, they are not. */
+  notes: Notes;
   /** Reads a local file. */
   openFile(path: string): Promise<{ size: number; pieces: AsyncIterable<Uint8Array> }>;
   /** A hash faster than the engine's own, where there is one. */
   sha256?(): Hash;
+}
+
+export interface Notes {
+  read(name: string): Promise<string | undefined>;
+  write(name: string, text: string): Promise<void>;
 }
 
 export interface Thread {

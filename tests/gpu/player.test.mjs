@@ -290,11 +290,12 @@ for (const adapter of adapters) {
       ...dispatch(scale, [1, 0, 0, float(1)], [[1, act, 0, 0]]),
       ...dispatch(gather, [1, 0], [[1, act, 0, 0], [12, weight, 0, 256]]),
       ...dispatch(scale, [1, 0, 0, float(1)], [[1, act, 0, 0]]),
+      ...dispatch(scale, [1, 0, 0, float(1)], [[1, act, 0, 0]]),
     ];
     for (let i = 0; i < 3; i++) player.play(Uint32Array.from(tape), Uint32Array.of(1));
     await player.finished();
     const { rows, missing } = await player.profile();
-    assert.deepEqual(Object.fromEntries(rows.map(({ kernel, count }) => [kernel, count])), { scale: 6, gather: 3 });
+    assert.deepEqual(Object.fromEntries(rows.map(({ kernel, count }) => [kernel, count])), { scale: 9, gather: 3 });
     if (about.features.includes('timestamp-query')) {
       assert.equal(missing, undefined);
       assert.ok(rows.every(({ ms }) => ms >= 0 && ms < 10_000));

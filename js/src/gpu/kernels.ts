@@ -38,6 +38,7 @@ export class Kernels {
   readonly #names: string[] = [''];
   readonly #made: (Kernel | undefined)[] = [];
   readonly #layouts = new Map<string, Layout>();
+  #checked: Promise<unknown> = Promise.resolve();
 
   constructor(device: GPUDevice, sources: Sources, health: Health) {
     this.#device = device;
@@ -60,9 +61,10 @@ export class Kernels {
     return (this.#made[id] ??= this.#make(this.#names[id] ?? `number ${id}`));
   }
 
-  /** Kernels compiled so far. */
-  get names(): string[] {
-    return this.#made.flatMap((kernel) => kernel?.name ?? []);
+  /** Compiles kernels, and resolves when it is known whether the GPU takes them. */
+  async prepare(names: readonly string[]): Promise<void> {
+    for (const name of names) this.get(this.id(name));
+    await this.#checked;
   }
 
   #make(name: string): Kernel | undefined {
@@ -82,7 +84,7 @@ export class Kernels {
       layout: layout.pipeline,
       compute: { module, entryPoint: 'main' },
     });
-    void this.#check(name, code, module, device.popErrorScope());
+    this.#checked = Promise.all([this.#checked, this.#check(name, code, module, device.popErrorScope())]);
     return { name, layout, pipeline };
   }
 

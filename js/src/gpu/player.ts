@@ -181,6 +181,9 @@ export class Player {
     this.#groups.clear();
     this.#tapes.clear();
     this.#reads.close();
+    this.#profiler?.close();
+    this.#slots.destroy();
+    this.#ints.destroy();
     this.#opened.close();
   }
 
@@ -327,7 +330,7 @@ export class Player {
         steps[index] = step;
       }
       for (let i = 0; i < nParams; i++) slotWords[slot + i] = words[at + HEAD_WORDS + i];
-      if (profiler) {
+      if (profiler && !(pass && profiler.joins(step.kernel.name, step.weightBytes))) {
         endPass();
         pass = encoder.beginComputePass(profiler.pass(step.kernel.name, step.weightBytes));
       }

@@ -1,4 +1,5 @@
-// Where the time of the GPU goes: each dispatch in a pass of its own, between two timestamps, summed by kernel.
+// Where the time of the GPU goes: each dispatch, or several in a row of one kernel, in a pass of its own, between two timestamps; summed by
+// kernel.
 import { BUFFER, MAP_READ } from './flags.ts';
 
 export interface ProfileRow {
@@ -25,7 +26,7 @@ export class Profiler {
   readonly #querySet: GPUQuerySet | undefined;
   readonly #resolved: GPUBuffer | undefined;
   /** Of the dispatches since the last resolve. */
-  #open: { kernel: string; bytes: number }[] = [];
+  #open: ProfileRow[] = [];
   #staging: GPUBuffer | undefined;
   readonly #coming = new Set<Promise<void>>();
 
@@ -44,9 +45,18 @@ export class Profiler {
     return this.#open.length * 2 >= MOST_QUERIES;
   }
 
-  /** The pass of one dispatch. */
+  /** Whether a dispatch belongs to the pass before it. */
+  joins(kernel: string, bytes: number): boolean {
+    const last = this.#open.at(-1);
+    if (last?.kernel !== kernel) return false;
+    last.count++;
+    last.bytes += bytes;
+    return true;
+  }
+
+  /** The pass of a dispatch. */
   pass(kernel: string, bytes: number): GPUComputePassDescriptor {
-    const i = this.#open.push({ kernel, bytes }) * 2 - 2;
+    const i = this.#open.push({ kernel, count: 1, ms: 0, bytes }) * 2 - 2;
     if (!this.#querySet) return {};
     return {
       timestampWrites: { querySet: this.#querySet, beginningOfPassWriteIndex: i, endOfPassWriteIndex: i + 1 },
@@ -69,7 +79,7 @@ export class Profiler {
     this.#open = [];
     this.#staging = undefined;
     if (!staging) {
-      for (const { kernel, bytes } of open) this.#add(kernel, bytes, 0);
+      for (const row of open) this.#add(row);
       return;
     }
     const coming = this.#sum(staging, open).catch(() => {}); // a lost device: the player says so
@@ -77,22 +87,28 @@ export class Profiler {
     void coming.then(() => this.#coming.delete(coming));
   }
 
-  async #sum(staging: GPUBuffer, open: { kernel: string; bytes: number }[]): Promise<void> {
+  async #sum(staging: GPUBuffer, open: ProfileRow[]): Promise<void> {
     await staging.mapAsync(MAP_READ);
     const times = new BigUint64Array(staging.getMappedRange()); // ns
-    open.forEach(({ kernel, bytes }, i) => {
+    open.forEach((row, i) => {
       // Some drivers let a clock step back between two passes.
-      this.#add(kernel, bytes, Math.max(0, Number(times[2 * i + 1] - times[2 * i])) / 1e6);
+      row.ms = Math.max(0, Number(times[2 * i + 1] - times[2 * i])) / 1e6;
+      this.#add(row);
     });
     staging.destroy();
   }
 
-  #add(kernel: string, bytes: number, ms: number): void {
+  #add({ kernel, count, ms, bytes }: ProfileRow): void {
     const row = this.#rows.get(kernel) ?? { kernel, count: 0, ms: 0, bytes: 0 };
     this.#rows.set(kernel, row);
-    row.count++;
+    row.count += count;
     row.ms += ms;
     row.bytes += bytes;
+  }
+
+  close(): void {
+    this.#querySet?.destroy();
+    this.#resolved?.destroy();
   }
 
   async rows(): Promise<Profile> {

@@ -1,0 +1,131 @@
+// Which way of multiplying many rows is best on a GPU: measured once, by one product of middling size, and noted for the next time.
+//
+//   ways that it has ──only one──> that one
+//                    └─noted before? ─> the note
+//                    └─each compiled and played once, then for a few ms ─> the fastest, noted
+import type { Notes } from '../platform.js';
+import type { Sources } from './compose.ts';
+import { MANY_F16, MANY_F32, nameOf, TRAIT, type OpenedDevice } from './device.ts';
+import { Health } from './health.ts';
+import { Player } from './player.ts';
+
+/** A way, as gpu_linear_many.c records it. */
+interface Way {
+  path: number;
+  /** The product's kernel. */
+  kernel: string;
+  /** Rows and columns of results of a workgroup. */
+  tile: [number, number];
+  /** x is made f16 first. */
+  half: boolean;
+}
+
+/** The product that is measured: x [N, IN] by a weight [OUT, IN]. */
+const N = 256;
+const IN = 1024;
+const OUT = 1024;
+/** Of a row that was made f16, in 8 bytes: gpu_linear_many.c. */
+const HALF_STRIDE = IN / 4 + 2;
+/** How long a way is measured, about; products are played at most so often. */
+const MEASURE_MS = 8;
+const MOST_REPEATS = 64;
+
+/** Ways that a device has, the plainest first. */
+function waysOf({ traits }: OpenedDevice): Way[] {
+  const tiled = (name: string): string => `linear_many path=${name} bm=64 bn=64 tm=4 tn=4`;
+  const ways: Way[] = [{ path: MANY_F32, kernel: tiled('f32'), tile: [64, 64], half: false }];
+  if (traits[TRAIT.f16]) ways.push({ path: MANY_F16, kernel: tiled('f16'), tile: [64, 64], half: true });
+  return ways;
+}
+
+/** Sets traits.many_path. */
+export async function tune(opened: OpenedDevice, sources: Sources, version: string, notes: Notes): Promise<void> {
+  const ways = waysOf(opened);
+  const { about, traits } = opened;
+  if (ways.length === 1 || about.software) {
+    traits[TRAIT.manyPath] = ways[0].path;
+    return;
+  }
+  const key = `gpu ${nameOf(about)}`;
+  const made = [version, ...about.features].join(' ');
+  const noted = parse(await notes.read(key));
+  if (noted?.made === made && ways.some(({ path }) => path === noted.path)) {
+    traits[TRAIT.manyPath] = noted.path;
+    return;
+  }
+  const times = await measure(opened, sources, ways);
+  traits[TRAIT.manyPath] = ways[times.indexOf(Math.min(...times))].path;
+  if (opened.health.sound) await notes.write(key, JSON.stringify({ made, path: traits[TRAIT.manyPath], times }));
+}
+
+function parse(note: string | undefined): { made: string; path: number } | undefined {
+  try {
+    return note === undefined ? undefined : JSON.parse(note);
+  } catch {
+    return undefined; // cut off: measured anew
+  }
+}
+
+/** ms of a product, of each way; Infinity where the driver does not take its kernels. */
+async function measure(opened: OpenedDevice, sources: Sources, ways: readonly Way[]): Promise<number[]> {
+  const times: number[] = [];
+  for (const way of ways) {
+    // With a health of its own: a way that is refused says nothing of the others.
+    const player = new Player({ ...opened, health: new Health(), close: () => {} }, { sources, profile: true });
+    await player.kernels.prepare(kernelsOf(way));
+    times.push(player.health.sound ? await timeOf(player, makeProduct(player, way)) : Infinity);
+    player.close();
+  }
+  return times;
+}
+
+async function timeOf(player: Player, product: readonly number[]): Promise<number> {
+  await timed(player, product, 1); // now the GPU is awake
+  const once = await timed(player, product, 1);
+  const repeats = Math.min(MOST_REPEATS, Math.floor(MEASURE_MS / Math.max(once, 1e-3)));
+  return repeats > 1 ? (await timed(player, product, repeats)) / repeats : once;
+}
+
+/** ms of so many products: by the GPU's clock where it can be read, for some browsers are slow to tell that work is done. */
+async function timed(player: Player, product: readonly number[], repeats: number): Promise<number> {
+  const total = async (): Promise<number> => (await player.profile())!.rows.reduce((sum, { ms }) => sum + ms, 0);
+  const before = await total();
+  const start = performance.now();
+  player.play(Uint32Array.from(new Array(repeats).fill(product).flat()), new Uint32Array(0));
+  await player.finished();
+  const wall = performance.now() - start;
+  return (await total()) - before || wall;
+}
+
+/** What prepares x, where something does, and the product. */
+const kernelsOf = ({ kernel, half }: Way): string[] => [
+  ...(half ? ['linear_many_half'] : []),
+  `${kernel} type0=q4_0 bias=0 act=none res=0`,
+];
+
+/** The records of one product, with buffers of its own. */
+function makeProduct(player: Player, way: Way): number[] {
+  const { half } = way;
+  const [rows, cols] = way.tile;
+  const act = player.openBuffer(4 * N * (IN + OUT));
+  const quants = (OUT * IN) / 2; // bytes of q4_0, then of their scales
+  const scales = (OUT * IN) / 16;
+  const weight = player.openBuffer(quants + scales);
+  const prepared = player.openBuffer(8 * N * HALF_STRIDE);
+  const tiles = Math.ceil(N / rows);
+  const record = (name: string, groups: number, params: number[], bindings: number[][]): number[] => [
+    ...[player.kernels.id(name), groups, 1, 1, params.length, bindings.length],
+    ...[...params, ...bindings.flat()],
+  ];
+  const inAct = [1, act, 0, 0];
+  const inHalf = [12, prepared, 0, 0];
+  return [
+    ...(half ? record('linear_many_half', N, [N, IN, 0, IN, HALF_STRIDE], [inAct, inHalf]) : []),
+    ...record(
+      kernelsOf(way).at(-1)!,
+      tiles * Math.ceil(OUT / cols),
+      [N, OUT, IN, 0, IN, N * IN, OUT, 0, 0, 0, tiles, HALF_STRIDE],
+      [inAct, [4, weight, 0, quants], [5, weight, quants / 256, scales], ...(half ? [inHalf] : [])],
+    ),
+  ];
+}
