@@ -229,7 +229,8 @@ void sotto_transcription_timings(const sotto_transcription *t, sotto_timings *ti
 /* ---- text: a language model (Gemma 1, 2, 3) ----
  *
  *     sotto_model_open ─> feed a GGUF file, or sotto_model_file(name), feed ... for the files of a Hugging Face folder ─> finish
- *     sotto_session_open ─> sync(tokens) ─> step until DONE ─> sotto_sampler_sample(logits) ─> sync(tokens + it) ... */
+ *     sotto_session_open ─> sync(tokens) ─> step until DONE ─> sotto_sampler_sample(logits) ─> sync(tokens + it) ...
+ *                                        └> sotto_session_next, sotto_session_next ... */
 
 /* The bytes fed from here on are those of the file `name` (without folders): "model.gguf", "config.json", "tokenizer.model", "tokenizer.json",
  * "model-00001-of-00002.safetensors"... Needed only for models of several files; any order, but config.json before the weights.
@@ -306,7 +307,7 @@ int32_t sotto_session_n_logits(const sotto_session *s);
  * them is synced to goes on as in the session that was saved, bit for bit where the instruction set is the same.
  * The form: "SOTTOKV" and a version, a fingerprint of the model, the storage of keys and values, tokens, keys and values by layer, a checksum. */
 /* The bytes that save would write now. */
-size_t sotto_session_save_bytes(const sotto_session *session);
+size_t sotto_session_save_bytes(sotto_session *session);
 /* Writes them to bytes [capacity]; *n: how many they are. Errors: ARGUMENT (capacity too small; *n says what is needed). AGAIN: a device has
  * not delivered them yet, call again. */
 sotto_status sotto_session_save(sotto_session *session, void *bytes, size_t capacity, size_t *n);
@@ -353,6 +354,14 @@ void sotto_sampler_accept(sotto_sampler *s, int32_t id);
 /* Chooses from logits [n_vocab] (changed and changed back); *logprob (may be NULL): of the choice, under the model itself, before bias,
  * penalties, temperature and filters. Errors: FORMAT: no logit is a number. */
 sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, float *logprob);
+
+/* The next token, of a session and a sampler together: evaluates what the session was synced to, a batch a call; then chooses the token after it, tells
+ * the sampler of it, and adds it to what the session holds. Called again and again it writes a text; the last token may be one more than the
+ * context holds. *logprob (may be NULL) is that of sotto_sampler_sample.
+ * Returns OK with *id, AGAIN while there is none yet. Where `logprob` is NULL, a GPU chooses by itself, some tokens ahead of those that were returned;
+ * everything else is answered as if it had not, and texts are the same up to rounding.
+ * Errors: ARGUMENT (nothing was synced, the context is full), FORMAT (no logit is a number), DEVICE. */
+sotto_status sotto_session_next(sotto_session *s, sotto_sampler *sampler, int32_t *id, float *logprob);
 
 #define SOTTO_MAX_TOP 20
 

@@ -6,11 +6,20 @@
 #include "models/whisper.h"
 
 struct pool;
+struct sampler;
 
 struct sotto_engine {
   struct pool *threads;
   backend *be;
   error err;
+  uint32_t places; /* of the backend's chosen tokens, those in use: bits */
+  uint64_t stamps; /* given out to samplers */
+};
+
+struct sotto_sampler {
+  sotto_engine *engine;
+  struct sampler *s;
+  uint64_t stamp; /* a number that no sampler of the engine had before: anew whenever the caller changes what it will choose */
 };
 
 /* Either of the two, once the first bytes or the name of a file have said which. */

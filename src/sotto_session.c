@@ -1,18 +1,10 @@
 /* The public API of sessions: one sequence of tokens, which is synced to what it is to hold, and stepped until it does.
  *
  *     tokens ─> sync: the common prefix stays ─> step: a batch at a time ─> logits
- *                             └─> fork, save, restore */
-#include "sotto_internal.h"
-
-struct sotto_session {
-  sotto_engine *engine;
-  gemma_state *state;
-  int32_t n_vocab, capacity, n_batch;
-  bool all_logits;
-  int32_t *tokens; /* [capacity], of them n_tokens are wanted, and the first gemma_length are evaluated */
-  int32_t n_tokens;
-  int32_t n_logits; /* rows that the last step made */
-};
+ *                             └─> fork, save, restore
+ *
+ * sotto_next.c goes on from there, and may have run ahead: whoever wants anything else of the session brings it back first. */
+#include "sotto_session.h"
 
 /* The options with their defaults filled in, for a model whose configuration is known. */
 static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options, gemma_plan *plan) {
@@ -39,7 +31,7 @@ uint64_t sotto_session_bytes(const sotto_model *m, const sotto_session_options *
   gemma_plan plan;
   if (m == NULL || m->failed < 0 || m->language == NULL || gemma_configuration(m->language) == NULL) return 0;
   if (plan_session(m, options, &plan) < 0) return 0;
-  return gemma_state_bytes(m->language, &plan) + (uint64_t)plan.n_ctx * sizeof(int32_t);
+  return gemma_state_bytes(m->language, &plan) + ((uint64_t)plan.n_ctx + 1) * sizeof(int32_t);
 }
 
 /* A session without its state. */
@@ -49,7 +41,7 @@ static sotto_session *bare_session(sotto_engine *engine, int32_t n_vocab, int32_
   if (s == NULL) return NULL;
   *s = (sotto_session){
       .engine = engine, .n_vocab = n_vocab, .capacity = n_ctx, .n_batch = n_batch, .all_logits = all_logits};
-  s->tokens = mem_alloc((size_t)n_ctx, sizeof *s->tokens);
+  s->tokens = mem_alloc((size_t)n_ctx + 1, sizeof *s->tokens);
   if (s->tokens != NULL) return s;
   sotto_session_close(s);
   return NULL;
@@ -80,6 +72,7 @@ sotto_status sotto_session_open(sotto_session **out, sotto_model *m, const sotto
 sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
   if (out != NULL) *out = NULL;
   if (out == NULL || from == NULL) return SOTTO_ERR_ARGUMENT;
+  session_come_back(from);
   error *err = &from->engine->err;
   sotto_session *s = bare_session(from->engine, from->n_vocab, from->capacity, from->n_batch, from->all_logits);
   if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a copy of the session");
@@ -91,14 +84,17 @@ sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
 
 void sotto_session_close(sotto_session *s) {
   if (s == NULL) return;
+  session_come_back(s);
   gemma_state_close(s->state);
   mem_free(s->tokens);
   mem_free(s);
 }
 
 int32_t sotto_session_capacity(const sotto_session *s) { return s != NULL ? s->capacity : 0; }
-int32_t sotto_session_length(const sotto_session *s) { return s != NULL ? gemma_length(s->state) : 0; }
-int32_t sotto_session_n_logits(const sotto_session *s) { return s != NULL ? s->n_logits : 0; }
+int32_t sotto_session_length(const sotto_session *s) {
+  return s != NULL ? min_i32(gemma_length(s->state), s->n_tokens) : 0;
+}
+int32_t sotto_session_n_logits(const sotto_session *s) { return s != NULL && s->n_ahead == 0 ? s->n_logits : 0; }
 
 sotto_status sotto_session_sync(sotto_session *s, const int32_t *tokens, size_t n) {
   if (s == NULL) return SOTTO_ERR_ARGUMENT;
@@ -112,6 +108,7 @@ sotto_status sotto_session_sync(sotto_session *s, const int32_t *tokens, size_t 
     if (tokens[i] < 0 || tokens[i] >= s->n_vocab)
       return fail(err, SOTTO_ERR_ARGUMENT, "token %zu is %d, and the model has tokens 0 to %d", i + 1, (int)tokens[i],
                   (int)s->n_vocab - 1);
+  session_come_back(s);
   const int32_t wanted = (int32_t)n, held = gemma_length(s->state);
   int32_t kept = 0;
   while (kept < held && kept < wanted - 1 && s->tokens[kept] == tokens[kept]) kept++;
@@ -125,34 +122,50 @@ sotto_status sotto_session_sync(sotto_session *s, const int32_t *tokens, size_t 
   return SOTTO_OK;
 }
 
+sotto_status session_evaluate(sotto_session *s) {
+  if (s->n_tokens == 0) return fail(&s->engine->err, SOTTO_ERR_ARGUMENT, "the session holds no tokens: sync it first");
+  if (s->n_tokens > s->capacity)
+    return fail(&s->engine->err, SOTTO_ERR_ARGUMENT, "the context of %d tokens is full: sync it to fewer",
+                (int)s->capacity);
+  if (gemma_length(s->state) == s->n_tokens && s->n_logits == 0 && !gemma_truncate(s->state, s->n_tokens - 1))
+    gemma_truncate(s->state, 0);
+  const int32_t at = gemma_length(s->state), n = min_i32(s->n_batch, s->n_tokens - at);
+  if (n == 0) return SOTTO_OK;
+  const bool last = at + n == s->n_tokens;
+  s->n_logits = s->all_logits ? n : last;
+  const sotto_status status = gemma_eval(s->state, s->tokens + at, n, s->n_logits);
+  if (status < 0) {
+    s->n_logits = 0;
+    return fail(&s->engine->err, status, "the model could not take %d tokens: open a new session", (int)n);
+  }
+  return last ? SOTTO_OK : SOTTO_AGAIN;
+}
+
 sotto_status sotto_session_step(sotto_session *s) {
   if (s == NULL) return SOTTO_ERR_ARGUMENT;
-  if (s->n_tokens == 0) return fail(&s->engine->err, SOTTO_ERR_ARGUMENT, "the session holds no tokens: sync it first");
-  const int32_t at = gemma_length(s->state), n = min_i32(s->n_batch, s->n_tokens - at);
-  if (n > 0) {
-    const bool last = at + n == s->n_tokens;
-    s->n_logits = s->all_logits ? n : last;
-    const sotto_status status = gemma_eval(s->state, s->tokens + at, n, s->n_logits);
-    if (status < 0) {
-      s->n_logits = 0;
-      return fail(&s->engine->err, status, "the model could not take %d tokens: open a new session", (int)n);
-    }
-    if (!last) return SOTTO_AGAIN;
-  }
+  session_come_back(s);
+  const sotto_status status = session_evaluate(s);
+  if (status != SOTTO_OK) return status;
   return gemma_logits(s->state, s->n_logits - 1) != NULL ? SOTTO_DONE : check_device(s->engine, SOTTO_AGAIN);
 }
 
 float *sotto_session_logits(sotto_session *s, int32_t back) {
-  return s != NULL && back >= 0 && back < s->n_logits ? gemma_logits(s->state, s->n_logits - 1 - back) : NULL;
+  return s != NULL && s->n_ahead == 0 && back >= 0 && back < s->n_logits
+             ? gemma_logits(s->state, s->n_logits - 1 - back)
+             : NULL;
 }
 
 /* ---- a session as bytes ---- */
 
-size_t sotto_session_save_bytes(const sotto_session *s) { return s != NULL ? gemma_save_bytes(s->state) : 0; }
+size_t sotto_session_save_bytes(sotto_session *s) {
+  if (s == NULL) return 0;
+  session_come_back(s);
+  return gemma_save_bytes(s->state);
+}
 
 sotto_status sotto_session_save(sotto_session *s, void *bytes, size_t capacity, size_t *n) {
   if (s == NULL || n == NULL || (bytes == NULL && capacity > 0)) return SOTTO_ERR_ARGUMENT;
-  *n = gemma_save_bytes(s->state);
+  *n = sotto_session_save_bytes(s);
   if (capacity < *n)
     return fail(&s->engine->err, SOTTO_ERR_ARGUMENT, "the saved session has %zu bytes, and there is room for %zu", *n,
                 capacity);
@@ -161,6 +174,7 @@ sotto_status sotto_session_save(sotto_session *s, void *bytes, size_t capacity, 
 
 sotto_status sotto_session_restore(sotto_session *s, const void *bytes, size_t n) {
   if (s == NULL || (bytes == NULL && n > 0)) return SOTTO_ERR_ARGUMENT;
+  session_come_back(s);
   TRY(gemma_restore(s->state, s->tokens, bytes, n, &s->engine->err));
   s->n_tokens = gemma_length(s->state);
   s->n_logits = 0;

@@ -5,11 +5,6 @@
 #include "text/chat_template.h"
 #include "text/sampler.h"
 
-struct sotto_sampler {
-  sotto_engine *engine;
-  sampler *s;
-};
-
 /* ---- what a call needs of the model ---- */
 
 sotto_status check_language(const sotto_model *m) {
@@ -160,6 +155,7 @@ sotto_status sotto_sampler_open(sotto_sampler **out, sotto_model *m, const sotto
     return status;
   }
   s->engine = m->engine;
+  s->stamp = ++m->engine->stamps;
   *out = s;
   return SOTTO_OK;
 }
@@ -169,7 +165,7 @@ sotto_status sotto_sampler_fork(sotto_sampler **out, const sotto_sampler *from) 
   if (out == NULL || from == NULL) return SOTTO_ERR_ARGUMENT;
   sotto_sampler *s = mem_alloc(1, sizeof *s);
   if (s != NULL) {
-    *s = (sotto_sampler){from->engine, sampler_clone(from->s)};
+    *s = (sotto_sampler){from->engine, sampler_clone(from->s), ++from->engine->stamps};
     *out = s;
     if (s->s != NULL) return SOTTO_OK;
     sotto_sampler_close(s);
@@ -185,7 +181,9 @@ void sotto_sampler_close(sotto_sampler *s) {
 }
 
 void sotto_sampler_accept(sotto_sampler *s, int32_t id) {
-  if (s != NULL) sampler_accept(s->s, id);
+  if (s == NULL) return;
+  s->stamp = ++s->engine->stamps;
+  sampler_accept(s->s, id);
 }
 
 sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, float *logprob) {
@@ -193,6 +191,7 @@ sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, 
   if (logits == NULL)
     return fail(&s->engine->err, SOTTO_ERR_ARGUMENT,
                 "there are no logits to choose by: step the session until it is done");
+  s->stamp = ++s->engine->stamps;
   TRY(sampler_sample(s->s, logits, id, &s->engine->err));
   if (logprob != NULL) *logprob = sampler_logprob(s->s, logits, *id);
   return SOTTO_OK;

@@ -376,7 +376,7 @@ int32_t EXPORT(sotto_wasm_session_fork)(sotto_session *session, double *out) {
   return status;
 }
 
-double EXPORT(sotto_wasm_session_save_bytes)(const sotto_session *s) { return (double)sotto_session_save_bytes(s); }
+double EXPORT(sotto_wasm_session_save_bytes)(sotto_session *s) { return (double)sotto_session_save_bytes(s); }
 
 /* out[0]: bytes written. Returns the status. */
 int32_t EXPORT(sotto_wasm_session_save)(sotto_session *s, void *bytes, size_t capacity, double *out) {
@@ -399,6 +399,15 @@ int32_t EXPORT(sotto_wasm_session_sync)(sotto_session *s, const int32_t *tokens,
 }
 
 int32_t EXPORT(sotto_wasm_session_step)(sotto_session *s) { return sotto_session_step(s); }
+
+/* out[0]: the next token. Returns the status. */
+int32_t EXPORT(sotto_wasm_session_next)(sotto_session *s, sotto_sampler *sampler, double *out) {
+  int32_t id = -1;
+  const sotto_status status = sotto_session_next(s, sampler, &id, NULL);
+  out[0] = id;
+  return status;
+}
+
 int32_t EXPORT(sotto_wasm_session_n_logits)(const sotto_session *s) { return sotto_session_n_logits(s); }
 
 float *EXPORT(sotto_wasm_session_logits)(sotto_session *s, int32_t back) { return sotto_session_logits(s, back); }

@@ -62,10 +62,14 @@ sotto_status gemma_state_open(gemma_state **out, gemma *g, const gemma_plan *pla
 sotto_status gemma_state_fork(gemma_state **out, gemma_state *s, error *err);
 void gemma_state_close(gemma_state *s); /* NULL is allowed */
 
-/* Evaluates tokens [n] at positions [length, length + n), n <= n_batch, and makes logits of the last n_logits of them (0 to n). */
+/* Evaluates tokens [n] at positions [length, length + n), n <= n_batch, and makes logits of the last n_logits of them (0 to n). Of a backend that
+ * chooses, tokens may be CHOSEN. */
 sotto_status gemma_eval(gemma_state *s, const int32_t *tokens, int32_t n, int32_t n_logits);
 /* Logits [n_vocab] of row i of the n_logits; the caller's to change until the next call; NULL while pending. */
 float *gemma_logits(gemma_state *s, int32_t i);
+/* The backend, which can, chooses by the last row: ops.h. */
+bool gemma_choose(gemma_state *s, const sotto_sampler_options *options, const int32_t *history, int32_t n_history,
+                  double draw, int32_t place);
 int32_t gemma_length(const gemma_state *s);
 /* Calls watch(context, i, x) with the residual stream before layer i, and at n_layer after the last norm of the rows that get logits; for finding faults. */
 void gemma_watch(gemma_state *s, void (*watch)(void *context, int32_t i, const float *x, int32_t rows, int32_t cols),

@@ -6,6 +6,7 @@
  * One pass over the vocabulary with top-k, two without; nothing is sorted. */
 #include "sampler.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "sampler_select.h"
@@ -25,6 +26,7 @@ struct sampler {
   uint64_t random[4];     /* xoshiro256** */
   sotto_logit_bias *bias; /* [options.n_logit_bias] */
   int32_t *window;        /* [penalty_window] ring of the last tokens accepted */
+  int32_t *history;       /* [penalty_window + SAMPLER_MOST_AHEAD] the same in order, and those ahead */
   int32_t n_window, at;   /* tokens in it; where the next one goes */
   int32_t *counts;        /* [n_vocab] how often each is in it; NULL without penalties, as `window` is */
   change *changes;        /* [n_logit_bias + penalty_window] */
@@ -112,10 +114,11 @@ sotto_status sampler_open(sampler **out, const sotto_sampler_options *options, i
   s->n_candidates = o->top_k > 0 ? o->top_k : n_vocab;
   s->bias = mem_alloc(o->n_logit_bias, sizeof *s->bias);
   s->window = mem_alloc((size_t)o->penalty_window, sizeof *s->window);
+  s->history = mem_alloc((size_t)o->penalty_window + SAMPLER_MOST_AHEAD, sizeof *s->history);
   s->counts = mem_alloc(o->penalty_window > 0 ? (size_t)n_vocab : 0, sizeof *s->counts);
   s->changes = mem_alloc(o->n_logit_bias + (size_t)o->penalty_window, sizeof *s->changes);
   s->candidates = mem_alloc((size_t)s->n_candidates, sizeof *s->candidates);
-  if (!s->bias || !s->window || !s->counts || !s->changes || !s->candidates) {
+  if (!s->bias || !s->window || !s->history || !s->counts || !s->changes || !s->candidates) {
     sampler_close(s);
     return fail(err, SOTTO_ERR_MEMORY, "out of memory for the sampler");
   }
@@ -130,6 +133,7 @@ void sampler_close(sampler *s) {
   if (!s) return;
   mem_free(s->bias);
   mem_free(s->window);
+  mem_free(s->history);
   mem_free(s->counts);
   mem_free(s->changes);
   mem_free(s->candidates);
@@ -262,19 +266,20 @@ static int32_t gather(sampler *s, const float *logits, double *sum) {
   return n;
 }
 
-static int32_t draw(sampler *s, const float *logits) {
-  const sotto_sampler_options *o = &s->options;
-  candidate *c = s->candidates;
-  if (o->top_k == 1) return select_top(logits, s->n_vocab, 1, c) > 0 ? c[0].id : -1;
+/* Where a draw falls: the one that brings the weight of those likelier and itself past `at`. */
+static int32_t drawn(candidate *c, int32_t n, double at) {
+  n = keep_likeliest(c, n, at > 0 ? at : DBL_MIN);
+  const candidate *last = c;
+  for (int32_t i = 1; i < n; i++) {
+    const bool later =
+        last->weight == 0 || c[i].weight < last->weight || (c[i].weight == last->weight && c[i].id > last->id);
+    if (c[i].weight > 0 && later) last = &c[i];
+  }
+  return last->id;
+}
 
-  double sum;
-  int32_t n = gather(s, logits, &sum);
-  if (n == 0) return -1;
-  if (o->top_p < 1) n = keep_likeliest(c, n, o->top_p * sum);
-  if (o->min_p > 0) n = keep_heavy(c, n, o->min_p); /* the likeliest weighs 1 */
-  if (o->typical_p < 1) n = keep_typical(c, n, o->typical_p);
-
-  double left = uniform(s) * mass(c, n);
+/* Where a draw falls, by ids: of a whole vocabulary, which takes long to order. */
+static int32_t drawn_by_id(const candidate *c, int32_t n, double left) {
   int32_t chosen = c[0].id;
   for (int32_t i = 0; i < n; i++) {
     if (c[i].weight > 0) chosen = c[i].id;
@@ -284,13 +289,59 @@ static int32_t draw(sampler *s, const float *logits) {
   return chosen;
 }
 
+static bool greedy(const sampler *s) { return s->options.top_k == 1; }
+
+static int32_t draw(sampler *s, const float *logits) {
+  const sotto_sampler_options *o = &s->options;
+  candidate *c = s->candidates;
+  if (greedy(s)) return select_top(logits, s->n_vocab, 1, c) > 0 ? c[0].id : -1;
+
+  double sum;
+  int32_t n = gather(s, logits, &sum);
+  if (n == 0) return -1;
+  if (o->top_p < 1) n = keep_likeliest(c, n, o->top_p * sum);
+  if (o->min_p > 0) n = keep_heavy(c, n, o->min_p); /* the likeliest weighs 1 */
+  if (o->typical_p < 1) n = keep_typical(c, n, o->typical_p);
+
+  const double at = uniform(s) * mass(c, n);
+  return o->top_k > 0 ? drawn(c, n, at) : drawn_by_id(c, n, at);
+}
+
+sotto_status sampler_no_numbers(error *err) {
+  return fail(err, SOTTO_ERR_FORMAT, "the model gives no probabilities: its file is damaged, fetch it again");
+}
+
 sotto_status sampler_sample(sampler *s, float *logits, int32_t *id, error *err) {
   change_logits(s, logits);
   *id = draw(s, logits);
   change_back(s, logits);
-  if (*id < 0)
-    return fail(err, SOTTO_ERR_FORMAT, "the model gives no probabilities: its file is damaged, fetch it again");
-  return SOTTO_OK;
+  return *id >= 0 ? SOTTO_OK : sampler_no_numbers(err);
+}
+
+/* ---- choices made elsewhere ---- */
+
+const sotto_sampler_options *sampler_options(const sampler *s) { return &s->options; }
+
+double sampler_peek(const sampler *s, int32_t ahead) {
+  sampler later = *s; /* of which only the random numbers are used */
+  for (int32_t i = 0; i < ahead; i++) uniform(&later);
+  return uniform(&later);
+}
+
+const int32_t *sampler_history(sampler *s, const int32_t *ahead, int32_t n_ahead, int32_t *n) {
+  const int32_t size = s->options.penalty_window;
+  *n = 0;
+  if (size == 0) return s->history;
+  const int32_t oldest = s->n_window == size ? s->at : 0;
+  for (int32_t i = 0; i < s->n_window; i++) s->history[i] = s->window[(oldest + i) % size];
+  for (int32_t i = 0; i < n_ahead; i++) s->history[s->n_window + i] = ahead[i];
+  *n = min_i32(s->n_window + n_ahead, size);
+  return s->history + s->n_window + n_ahead - *n;
+}
+
+void sampler_chose(sampler *s, int32_t id) {
+  if (!greedy(s)) uniform(s);
+  sampler_accept(s, id);
 }
 
 /* ---- log-probabilities: they are told, not chosen by, so the C library's logarithm will do ---- */
