@@ -29,8 +29,19 @@ const VARIANTS = [
   'bm=32 bn=32 tm=4 tn=4',
   'path=f16 bm=64 bn=64 tm=4 tn=4',
   'path=f16 bm=128 bn=64 tm=8 tn=4',
-  'path=f16 bm=64 bn=128 tm=4 tn=8',
   'path=f16 bm=128 bn=128 tm=8 tn=8',
+  'path=matrix bm=128 bn=128 fm=4 fn=2 step=64 subgroup=32',
+  'path=matrix bm=128 bn=128 fm=4 fn=4 step=64 subgroup=32',
+  'path=matrix bm=128 bn=128 fm=4 fn=4 step=32 subgroup=32',
+  'path=matrix bm=128 bn=128 fm=4 fn=2 step=32 subgroup=32',
+  'path=matrix bm=128 bn=64 fm=4 fn=2 step=64 subgroup=32',
+  'path=matrix bm=128 bn=64 fm=2 fn=2 step=64 subgroup=32',
+  'path=matrix bm=128 bn=64 fm=4 fn=2 step=32 subgroup=32',
+  'path=matrix bm=64 bn=128 fm=2 fn=4 step=64 subgroup=32',
+  'path=matrix bm=64 bn=64 fm=2 fn=2 step=64 subgroup=32',
+  'path=matrix bm=64 bn=64 fm=2 fn=2 step=32 subgroup=32',
+  'path=matrix bm=256 bn=64 fm=4 fn=2 step=32 subgroup=32',
+  'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 subgroup=32',
 ];
 const pathOf = (variant) => /path=(\w+)/.exec(variant)?.[1] ?? 'f32';
 
@@ -64,7 +75,8 @@ const gpu = await open({ adapter: process.env.SOTTO_GPU_ADAPTER ?? 'gpu' });
 const { info } = gpu.adapter;
 console.log(`${info.vendor} ${info.architecture} ${info.device} ${info.description}, subgroups ${info.subgroupMinSize}-${info.subgroupMaxSize}`);
 for (const c of info.subgroupMatrixConfigs ?? []) console.log(`  matrices ${c.M}x${c.N}x${c.K} ${c.componentType} -> ${c.resultComponentType}`);
-const possible = VARIANTS.filter((v) => only.test(v) && (!/path=f16/.test(v) || gpu.has('shader-f16')));
+const needs = { f32: [], f16: ['shader-f16'], matrix: ['shader-f16', 'chromium-experimental-subgroup-matrix'] };
+const possible = VARIANTS.filter((v) => only.test(v) && needs[pathOf(v)].every((feature) => gpu.has(feature)));
 
 for (const [n, cols, out] of SHAPES) {
   const best = new Map();
@@ -79,10 +91,11 @@ for (const [n, cols, out] of SHAPES) {
     const flop = 2 * n * cols * out;
     for (const variant of possible) {
       if (!all && type !== TYPES[0] && best.get(pathOf(variant))?.variant !== variant) continue;
-      const label = `${`${n}x${cols}->${out}`.padEnd(17)} ${type.padEnd(5)} ${variant.padEnd(42)}`;
+      const label = `${`${n}x${cols}->${out}`.padEnd(17)} ${type.padEnd(5)} ${variant.padEnd(55)}`;
       try {
-        const repeat = Math.min(100, Math.max(4, Math.round((6e-3 * 20e12) / flop)));
-        const { ms, prepare } = await manyLinear(gpu, variant, { ...options, repeat });
+        // Long enough for the clock of the GPU to rise.
+        const guess = await manyLinear(gpu, variant, { ...options, repeat: 4 });
+        const { ms, prepare } = await manyLinear(gpu, variant, { ...options, repeat: Math.min(2000, Math.ceil(20 / guess.ms)) });
         const got = await readAll(gpu, memory, n * cols, n * out);
         let worst = 0;
         for (let i = 0; i < got.length; i++) worst = Math.max(worst, Math.abs(got[i] - want[i]) || 0);

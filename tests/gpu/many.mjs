@@ -1,7 +1,7 @@
 // linear_many by its parameters, as gpu_linear_many.c records it.
 
-/** Words of the rows that linear_many_half makes. */
-const halfStride = (cols) => Math.ceil(cols / 32) * 8 + 2;
+/** Quads of the rows that linear_many_half makes. */
+const halfStride = (cols) => Math.ceil(cols / 64) * 16 + 2;
 
 /** The tile of a variant: "bm=64 bn=32 ..." -> [64, 32]. */
 export const tileOf = (variant) => ['bm', 'bn'].map((key) => Number(new RegExp(`${key}=(\\d+)`).exec(variant)[1]));

@@ -1,6 +1,6 @@
 // Rows of x as f16 for the products of linear_many: half[n, stride], stride in quads of elements.
 //
-//   x[row, in] ──/ 2^e──> 4 * (stride - 2) elements, zeros past `in`, and then e in a quad of its own (and one that is not used)
+//   x[row, in] ──/ 2^e──> 4 * (stride - 2) elements, a multiple of 64, zeros past `in`; then e in a quad of its own, and one more
 //
 // e is the row's own, so that its greatest element comes to lie in [1, 2): f16 overflows nowhere, and what becomes too small for it
 // is 2^-24 of the greatest.
