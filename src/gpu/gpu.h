@@ -84,6 +84,7 @@ struct kv {
 };
 
 /* -- a dispatch: kernel, then parameters in order and bindings, then the grid -- */
+/* `format` is a literal; it may have %d, %u and %s. */
 void gpu_kernel(gpu *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void gpu_param(gpu *g, uint32_t word);
 void gpu_param_f32(gpu *g, float value);

@@ -3,17 +3,18 @@
  *     kernel, x, y, z of the grid, n_params, n_bindings, parameters ..., {binding, buffer, offset / 256, bytes} ...
  *
  * Kernel 0 is a copy: 0, source, its offset, destination, its offset, bytes.
- * A decoder's step is recorded anew for each token, so that kernels are found by their text in a table, and equal integers are kept once. */
+ * A decoder's step is recorded anew for each token, so that kernels are found in a table, and equal integers are kept once. */
 #include "gpu_host.h"
 #include "gpu_tape.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_PARAMS = 64, MAX_BINDINGS = 12, BINDING_WORDS = 4, N_TABLES = 32, MAX_TEXT = 256, MAX_GRID = 65535 };
+enum { MAX_PARAMS = 64, MAX_BINDINGS = 12, BINDING_WORDS = 4, N_TABLES = 32, MAX_TEXT = 256, MAX_KEY = 28, MAX_GRID = 65535 };
 
+/* Found by what its text is made from, as making it takes long. */
 typedef struct kernel {
-  char *text; /* NULL: this place is free */
+  uint32_t key[MAX_KEY], n; /* words; none: this place is free */
   uint32_t hash, id;
 } kernel;
 
@@ -42,7 +43,6 @@ gpu_tape *gpu_tape_open(void) { return mem_alloc(1, sizeof(gpu_tape)); }
 
 void gpu_tape_close(gpu_tape *t) {
   if (t == NULL) return;
-  for (size_t i = 0; i < t->kernels_capacity; i++) mem_free(t->kernels[i].text);
   mem_free(t->kernels);
   mem_free(t->words);
   mem_free(t->ints);
@@ -53,10 +53,12 @@ bool gpu_tape_empty(const gpu_tape *t) { return t->n_words == 0; }
 
 /* ---- kernels ---- */
 
-static kernel *find(kernel *all, size_t capacity, uint32_t hash, const char *text) {
-  for (size_t i = hash;; i++) {
+static kernel *find(kernel *all, size_t capacity, const kernel *wanted) {
+  for (size_t i = wanted->hash;; i++) {
     kernel *k = &all[i & (capacity - 1)];
-    if (k->text == NULL || (k->hash == hash && strcmp(k->text, text) == 0)) return k;
+    if (k->n == 0 || (k->hash == wanted->hash && k->n == wanted->n &&
+                      memcmp(k->key, wanted->key, k->n * sizeof *k->key) == 0))
+      return k;
   }
 }
 
@@ -64,40 +66,75 @@ static bool grow_kernels(gpu_tape *t) {
   const size_t larger = max_size(64, 2 * t->kernels_capacity);
   kernel *all = mem_alloc(larger, sizeof *all);
   if (all == NULL) return false;
-  for (size_t i = 0; i < t->kernels_capacity; i++) {
-    const kernel *k = &t->kernels[i];
-    if (k->text != NULL) *find(all, larger, k->hash, k->text) = *k;
-  }
+  for (size_t i = 0; i < t->kernels_capacity; i++)
+    if (t->kernels[i].n > 0) *find(all, larger, &t->kernels[i]) = t->kernels[i];
   mem_free(t->kernels);
   t->kernels = all;
   t->kernels_capacity = larger;
   return true;
 }
 
-/* 0: no memory. */
-static uint32_t kernel_id(gpu_tape *t, const char *text, size_t length) {
-  const uint32_t hash = hash_key(text, length);
-  if (2 * t->n_kernels >= t->kernels_capacity && !grow_kernels(t)) return 0;
-  kernel *k = find(t->kernels, t->kernels_capacity, hash, text);
-  if (k->text != NULL) return k->id;
-  char *copy = mem_alloc(length + 1, 1);
-  if (copy == NULL) return 0;
-  memcpy(copy, text, length);
-  *k = (kernel){copy, hash, gpu_host_now->kernel_open(text, length)};
-  t->n_kernels++;
-  return k->id;
+/* Characters by four, to their end. False: the key is full. */
+static bool add_text(kernel *k, const char *text) {
+  for (bool end = false; !end; k->n++) {
+    if (k->n == MAX_KEY) return false;
+    uint32_t word = 0;
+    for (int i = 0; i < 4 && !end; i++, text++) {
+      word |= (uint32_t)(uint8_t)*text << 8 * i;
+      end = *text == 0;
+    }
+    k->key[k->n] = word;
+  }
+  return true;
+}
+
+/* What the text is made from: the format's address, and the arguments, all of them %d, %u or %s. False: that is too much. */
+static bool key_of(kernel *k, const char *format, va_list arguments) {
+  memcpy(k->key, &format, sizeof format);
+  k->n = sizeof format / sizeof *k->key;
+  for (const char *p = strchr(format, '%'); p != NULL; p = strchr(p + 2, '%')) {
+    if (k->n == MAX_KEY) return false;
+    if (p[1] != 's')
+      k->key[k->n++] = va_arg(arguments, uint32_t);
+    else if (!add_text(k, va_arg(arguments, const char *)))
+      return false;
+  }
+  k->hash = 0;
+  for (uint32_t i = 0; i < k->n; i++) k->hash = (k->hash ^ k->key[i]) * 0x9e3779b1u;
+  k->hash ^= k->hash >> 15;
+  return true;
+}
+
+static uint32_t open_kernel(const char *format, va_list arguments) {
+  char text[MAX_TEXT];
+  const int n = vsnprintf(text, sizeof text, format, arguments);
+  return n > 0 && n < MAX_TEXT ? gpu_host_now->kernel_open(text, (size_t)n) : 0;
 }
 
 void gpu_kernel(gpu *g, const char *format, ...) {
-  char text[MAX_TEXT];
-  va_list arguments;
-  va_start(arguments, format);
-  const int n = vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
   gpu_tape *t = g->tape;
+  kernel wanted;
+  va_list arguments;
   t->n_params = t->n_bindings = 0;
-  t->kernel = n > 0 && n < MAX_TEXT ? kernel_id(t, text, (size_t)n) : 0;
-  if (t->kernel == 0) g->base.lost = true;
+  va_start(arguments, format);
+  const bool fits = key_of(&wanted, format, arguments);
+  va_end(arguments);
+  kernel *k = NULL;
+  if (fits && (2 * t->n_kernels < t->kernels_capacity || grow_kernels(t)))
+    k = find(t->kernels, t->kernels_capacity, &wanted);
+  if (k != NULL && k->n > 0) {
+    t->kernel = k->id;
+    return;
+  }
+  va_start(arguments, format);
+  wanted.id = t->kernel = open_kernel(format, arguments);
+  va_end(arguments);
+  if (wanted.id == 0) {
+    g->base.lost = true;
+  } else if (k != NULL) {
+    *k = wanted;
+    t->n_kernels++;
+  }
 }
 
 /* ---- a dispatch ---- */
