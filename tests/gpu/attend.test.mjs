@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { asHalf, attend, packHalves, random, randoms, turned, unpackHalves, worst } from './attend_reference.mjs';
-import { f, open, softwareAdapters } from './harness.mjs';
+import { f, open, testAdapters } from './harness.mjs';
 
 const NONE = 0xffffffff;
 const EPS = 1e-6;
@@ -98,7 +98,7 @@ async function few(gpu, c, seed = 7) {
 }
 
 // lavapipe takes seconds to compile one variant: it gets those that show what its subgroups and driver do differently.
-for (const adapter of softwareAdapters())
+for (const adapter of testAdapters())
   test(`few queries, ${adapter}`, async () => {
     const gpu = await open({ adapter });
     const sg = gpu.has('subgroups') ? (gpu.adapter.info.subgroupMinSize ?? 0) : 0;

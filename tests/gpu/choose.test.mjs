@@ -1,7 +1,7 @@
 // Choosing tokens on the GPU, beside src/text/sampler.c written plainly: bias, penalties, temperature, top-k, top-p, min-p, draw.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { f, open, softwareAdapters } from './harness.mjs';
+import { f, open, testAdapters } from './harness.mjs';
 
 let state = 11;
 const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
@@ -185,7 +185,7 @@ async function checkChanges(gpu) {
   }
 }
 
-for (const adapter of softwareAdapters())
+for (const adapter of testAdapters())
   test(`choosing on ${adapter}`, async () => {
     const gpu = await open({ adapter, limits: 'default' });
     await checkGreedy(gpu);

@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Engine, hasEngine, readNpy, readWav, relativeError, root } from './engine.mjs';
-import { softwareAdapters, useAdapter } from './harness.mjs';
+import { testAdapters, useAdapter } from './harness.mjs';
 
-const adapters = process.env.SOTTO_GPU_ADAPTER ? [process.env.SOTTO_GPU_ADAPTER] : softwareAdapters();
+const adapters = testAdapters();
 const families = ['gemma1-2b', 'gemma2-2b', 'gemma3-1b', 'gemma3-4b'];
 /** Of logits: half-precision keys, values and products of many rows move them by less. */
 const CLOSE = 0.1;

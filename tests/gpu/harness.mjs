@@ -3,7 +3,7 @@
 //   const gpu = await open({ adapter: 'lavapipe' });            // 'swiftshader', 'lavapipe', 'gpu'
 //   const { act } = await gpu.run('geglu', { params: [n, ...], bindings: { 1: { act: Float32Array.of(...) } }, grid: [x, y, z] });
 //
-// SOTTO_GPU_ADAPTER chooses the adapter where a test does not.
+// SOTTO_GPU_ADAPTER=gpu has all tests run on the machine's GPU.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { bindingsOf, compose } from '../../js/src/gpu/compose.ts';
@@ -22,8 +22,11 @@ const drivers = {
   lavapipe: '/usr/share/vulkan/icd.d/lvp_icd.json',
 };
 
-/** Software adapters of this machine. */
-export const softwareAdapters = () => Object.keys(drivers).filter((name) => existsSync(drivers[name]));
+/** The adapters to test on: the software ones of this machine, or that of SOTTO_GPU_ADAPTER. */
+export const testAdapters = () =>
+  process.env.SOTTO_GPU_ADAPTER
+    ? [process.env.SOTTO_GPU_ADAPTER]
+    : Object.keys(drivers).filter((name) => existsSync(drivers[name]));
 
 /** What is opened from here on is on this adapter. */
 export function useAdapter(name) {

@@ -1,7 +1,7 @@
 // Products of many rows against sums in f64: every path that the adapter has, tiles, types of weights, sizes that tiles do not divide.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { open, softwareAdapters } from './harness.mjs';
+import { open, testAdapters } from './harness.mjs';
 import { manyLinear } from './many.mjs';
 import { blockOf, gaussian, randomSource, randomWeight, TYPES } from './quants.mjs';
 
@@ -59,7 +59,7 @@ const paths = [
   { name: 'f16', near: 2e-3, small: 'path=f16 bm=32 bn=32 tm=2 tn=2', tiles: ['path=f16 bm=64 bn=64 tm=4 tn=4'], types: ['f16', 'q4_0', 'q6_K'] },
 ];
 
-for (const adapter of softwareAdapters())
+for (const adapter of testAdapters())
   for (const { name, near, small, tiles, types } of paths)
     test(`linear_many ${name}, ${adapter}`, async (t) => {
       const gpu = await open({ adapter, limits: 'default' });

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openDevice, TRAIT } from '../../js/src/gpu/device.ts';
 import { Player } from '../../js/src/gpu/player.ts';
-import { readSources, softwareAdapters, useAdapter } from './harness.mjs';
+import { readSources, testAdapters, useAdapter } from './harness.mjs';
 
 const file = path.join(import.meta.dirname, '../../build/wasm-tests/relaxed-single/gpu_ops.wasm');
-const adapters = process.env.SOTTO_GPU_ADAPTER ? [process.env.SOTTO_GPU_ADAPTER] : softwareAdapters();
+const adapters = testAdapters();
 /** Bytes: the tensors of ops.c, and less than the weights of the cases of parts. */
 const SMALL_BINDING = 2 << 20;
 

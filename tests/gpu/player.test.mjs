@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { openDevice, TRAIT } from '../../js/src/gpu/device.ts';
 import { Player } from '../../js/src/gpu/player.ts';
-import { softwareAdapters, useAdapter } from './harness.mjs';
+import { testAdapters, useAdapter } from './harness.mjs';
 
 const head = `
 @group(0) @binding(0) var<uniform> p: Params;
@@ -54,7 +54,7 @@ async function read(player, id, n, offset = 0) {
   }
 }
 
-const adapters = softwareAdapters();
+const adapters = testAdapters();
 if (adapters.length === 0) console.log('skip: this machine has no software adapter');
 
 for (const adapter of adapters) {

@@ -1,7 +1,7 @@
 // Norms, tables of positions, softcap and GeGLU on the GPU, beside the same in f64.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { f, open, softwareAdapters } from './harness.mjs';
+import { f, open, testAdapters } from './harness.mjs';
 
 let state = 7;
 const random = () => ((state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32) * 2 - 1;
@@ -122,7 +122,7 @@ async function checkGeglu(gpu, n, cols) {
   assert.ok(Math.abs(out[1]) < 1e6); // 0 but for the rounding of 1 - tanh
 }
 
-for (const adapter of softwareAdapters())
+for (const adapter of testAdapters())
   test(`rows on ${adapter}`, async () => {
     const gpu = await open({ adapter });
     for (const kind of ['rms', 'layer'])

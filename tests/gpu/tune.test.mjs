@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { openDevice, MANY_F16, MANY_F32, TRAIT } from '../../js/src/gpu/device.ts';
 import { tune } from '../../js/src/gpu/tune.ts';
-import { readSources, softwareAdapters, useAdapter } from './harness.mjs';
+import { readSources, testAdapters, useAdapter } from './harness.mjs';
 
 const sources = readSources();
 
@@ -20,7 +20,7 @@ async function open(adapter, options) {
   return opened;
 }
 
-for (const adapter of softwareAdapters()) {
+for (const adapter of testAdapters()) {
   const name = (what) => `${adapter}: ${what}`;
 
   test(name('what is measured is noted, and measured once'), async (t) => {

@@ -1,7 +1,7 @@
 // Weights of every type, read by quads.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { open, softwareAdapters } from './harness.mjs';
+import { open, testAdapters } from './harness.mjs';
 import { blockOf, randomSource, randomWeight, TYPES } from './quants.mjs';
 
 const reader = (w) => `
@@ -18,7 +18,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   for (var j = 0u; j < 4; j++) { act[4 * id.x + j] = v[j]; }
 }`;
 
-for (const adapter of softwareAdapters())
+for (const adapter of testAdapters())
   test(`quads of weights of every type, ${adapter}`, async () => {
     const gpu = await open({ adapter });
     for (const w of [0, 1, 2]) gpu.sources[`reader${w}`] = reader(w);
