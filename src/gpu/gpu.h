@@ -117,6 +117,8 @@ void gpu_embed(backend *be, tensor y, const weight *table, const int32_t *ids, f
                const int32_t *pos);
 void gpu_linear_many(gpu *g, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
                      const tensor *residual);
+/* Makes the scratch large enough for the products of many rows with w; false: no memory. Only while opening. */
+bool gpu_linear_many_grow(gpu *g, const weight *w);
 
 /* gpu_rows.c */
 void gpu_norm(backend *be, const normed *in);

@@ -1,0 +1,133 @@
+/* Products of many rows: y[n, out] = act(x[n, in] · wᵀ + bias) + residual, in tiles (wgsl/linear_many*.wgsl).
+ *
+ *     f32      x, and the weight as f32
+ *     f16      x ──linear_many_half──> scratch, both as f16, sums of a few products in f16
+ *     matrix   the same by subgroup matrices, sums in f32
+ *
+ * The last two are for weights that are not f32 themselves, and where the scratch has room for rows; rows that do not fit go one after another. */
+#include "gpu.h"
+
+typedef enum way { WAY_F32 = 0, WAY_F16 = 1, WAY_MATRIX = 2 } many_way; /* numbers as in traits.many_path */
+
+/* A workgroup makes rows x cols results, an invocation (matrix: a subgroup, in matrices of 16 x 16) down x across of them. */
+typedef struct tile {
+  int32_t rows, cols, down, across;
+  int32_t step; /* matrix: columns at a time */
+} tile;
+
+/* Of each way, larger ones first: they read less, smaller ones make more workgroups of little work. */
+enum { N_TILES = 4 };
+static const tile tiles[][N_TILES] = {
+    [WAY_F32] = {{128, 128, 8, 8, 0}, {64, 64, 8, 4, 0}, {64, 64, 4, 4, 0}, {64, 32, 4, 4, 0}},
+    [WAY_F16] = {{128, 128, 8, 8, 0}, {128, 64, 8, 4, 0}, {64, 64, 4, 4, 0}, {32, 32, 2, 2, 0}},
+    [WAY_MATRIX] = {{128, 128, 4, 2, 64}, {128, 64, 4, 2, 64}, {64, 64, 2, 2, 64}, {64, 64, 2, 2, 32}},
+};
+
+/* Enough workgroups to keep a GPU busy. */
+#define ENOUGH 128
+
+/* Rows of a whole encoder, for which the scratch is made. */
+#define ROWS_IN_SCRATCH 1536
+
+/* Bytes of a row of x as f16: columns in whole steps, and 16 bytes for its scale. */
+static size_t half_bytes(int32_t in) { return ((size_t)in + 63) / 64 * 128 + 16; }
+
+static many_way way_of(const gpu *g, const weight *w) {
+  const gpu_traits *t = &g->traits;
+  if (w->type == DTYPE_F32 || t->f16 == 0) return WAY_F32;
+  if (t->many_path == WAY_MATRIX && t->matrix != 0 && t->subgroup_min == t->subgroup_max) return WAY_MATRIX;
+  return t->many_path == WAY_F32 ? WAY_F32 : WAY_F16;
+}
+
+bool gpu_linear_many_grow(gpu *g, const weight *w) {
+  const size_t bytes = ROWS_IN_SCRATCH * half_bytes(w->in);
+  return way_of(g, w) == WAY_F32 || bytes > g->traits.max_binding_bytes || gpu_grow_scratch(g, bytes);
+}
+
+static int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
+
+static int32_t n_tiles(const tile *t, int32_t n, int32_t out) {
+  return divide_up(n, t->rows) * divide_up(out, t->cols);
+}
+
+/* Bytes of workgroup memory, and invocations. */
+static bool fits(const gpu *g, many_way way, const tile *t) {
+  const uint32_t rows = (uint32_t)(t->rows + t->cols);
+  if (way != WAY_MATRIX) return rows * 64 <= g->traits.max_workgroup_bytes;
+  const uint32_t subgroups = (uint32_t)(t->rows / (16 * t->down) * (t->cols / (16 * t->across)));
+  const uint32_t out_bytes = subgroups * 16 * (4 * (uint32_t)t->across + 1) * 16;
+  const uint32_t operand_bytes = rows * ((uint32_t)t->step / 8 + 1) * 16;
+  return subgroups * g->traits.subgroup_max <= g->traits.max_invocations &&
+         out_bytes <= g->traits.max_workgroup_bytes && operand_bytes <= g->traits.max_workgroup_bytes;
+}
+
+/* The largest one that makes enough workgroups, else the smallest. */
+static const tile *choose_tile(const gpu *g, many_way way, int32_t n, int32_t out) {
+  for (int32_t i = 0; i < N_TILES - 1; i++)
+    if (fits(g, way, &tiles[way][i]) && n_tiles(&tiles[way][i], n, out) >= ENOUGH) return &tiles[way][i];
+  return &tiles[way][N_TILES - 1];
+}
+
+/* Rows of x as f16 into the scratch. */
+static void record_half(gpu *g, tensor x, uint32_t stride) {
+  gpu_kernel(g, "linear_many_half");
+  gpu_param(g, (uint32_t)x.rows);
+  gpu_param(g, (uint32_t)x.cols);
+  gpu_param(g, (uint32_t)x.offset);
+  gpu_param(g, (uint32_t)x.stride);
+  gpu_param(g, stride);
+  gpu_bind(g, BIND_ACT, x.buf->id, 0, 0);
+  gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  gpu_dispatch(g, (uint32_t)x.rows);
+}
+
+static void record_part(gpu *g, many_way way, tensor y, tensor x, const weight *w, int32_t part, const tensor *bias,
+                        activation act, const tensor *residual) {
+  const weight_part *p = &w->parts[part];
+  const tile *t = choose_tile(g, way, x.rows, p->n);
+  const uint32_t first = (uint32_t)p->first;
+  const int res = residual == NULL ? 0 : residual->buf == y.buf ? 1 : 2;
+  const char *type = gpu_weight_type_name(w), *act_name = act == ACT_NONE ? "none" : "gelu";
+  if (way == WAY_MATRIX)
+    gpu_kernel(g, "linear_many_matrix bm=%d bn=%d fm=%d fn=%d step=%d subgroup=%u type0=%s bias=%d act=%s res=%d",
+               t->rows, t->cols, t->down, t->across, t->step, g->traits.subgroup_max, type, bias != NULL, act_name,
+               res);
+  else
+    gpu_kernel(g, "linear_many path=%s bm=%d bn=%d tm=%d tn=%d type0=%s bias=%d act=%s res=%d",
+               way == WAY_F16 ? "f16" : "f32", t->rows, t->cols, t->down, t->across, type, bias != NULL, act_name, res);
+  gpu_param(g, (uint32_t)x.rows);
+  gpu_param(g, (uint32_t)p->n);
+  gpu_param(g, (uint32_t)x.cols);
+  gpu_param(g, (uint32_t)x.offset);
+  gpu_param(g, (uint32_t)x.stride);
+  gpu_param(g, (uint32_t)y.offset + first);
+  gpu_param(g, (uint32_t)y.stride);
+  gpu_param(g, bias != NULL ? (uint32_t)bias->offset + first : 0);
+  gpu_param(g, residual != NULL ? (uint32_t)residual->offset + first : 0);
+  gpu_param(g, residual != NULL ? (uint32_t)residual->stride : 0);
+  gpu_param(g, (uint32_t)divide_up(x.rows, t->rows));
+  gpu_param(g, (uint32_t)(half_bytes(x.cols) / 8));
+  gpu_bind(g, BIND_ACT, y.buf->id, 0, 0);
+  if (bias != NULL) gpu_bind(g, BIND_VEC, bias->buf->id, 0, 0);
+  if (res == 2) gpu_bind(g, BIND_VEC, residual->buf->id, 0, 0);
+  gpu_bind_weight(g, 0, w, part);
+  if (way != WAY_F32) gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  gpu_dispatch(g, (uint32_t)n_tiles(t, x.rows, p->n));
+}
+
+void gpu_linear_many(gpu *g, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                     const tensor *residual) {
+  many_way way = way_of(g, w);
+  const size_t room = g->scratch_bytes / half_bytes(x.cols);
+  if (way != WAY_F32 && room < (size_t)min_i32(x.rows, 128)) way = WAY_F32;
+  const int32_t most = way == WAY_F32 || room >= (size_t)x.rows ? x.rows : (int32_t)(room & ~(size_t)127);
+  for (int32_t i = 0; i < x.rows; i += most) {
+    const int32_t n = min_i32(most, x.rows - i);
+    const tensor rows = tensor_rows(x, i, n);
+    tensor beside;
+    if (residual != NULL) beside = tensor_rows(*residual, i, n);
+    if (way != WAY_F32) record_half(g, rows, (uint32_t)(half_bytes(x.cols) / 8));
+    for (int32_t part = 0; part < w->n_parts; part++)
+      record_part(g, way, tensor_rows(y, i, n), rows, w, part, bias, act, residual != NULL ? &beside : NULL);
+  }
+}
