@@ -120,6 +120,47 @@ for (const adapter of adapters) {
     player.close();
   });
 
+  test(name('what is asked for while kernels are compiled happens in its order'), async () => {
+    const { player } = await open();
+    const act = player.openBuffer(1024);
+    const other = player.openBuffer(1024);
+    const one = (value) => bytesOf(Float32Array.of(value));
+    const tape = (plus) =>
+      Uint32Array.from([
+        ...dispatch(player.kernels.id(`scale plus=${plus}`), [1, 0, 0, float(2)], [[1, act, 0, 0]]),
+        ...copy(act, 0, other, 0, 4),
+      ]);
+    player.writeBuffer(act, 0, one(1));
+    player.play(tape(2), none);
+    const tickets = [player.openRead(act, 0, 4)];
+    player.writeBuffer(act, 0, one(10));
+    player.play(tape(3), none);
+    tickets.push(player.openRead(act, 0, 4));
+    player.imports.gpu_read_drop(player.openRead(act, 0, 4));
+    player.play(tape(2), none);
+    tickets.push(player.openRead(act, 0, 4), player.openRead(other, 0, 4));
+    player.closeBuffer(other);
+    const got = [];
+    for (const ticket of tickets)
+      while (player.takeRead(ticket, (bytes) => got.push(new Float32Array(bytes.slice().buffer)[0])) === 0)
+        await player.settled();
+    assert.deepEqual(got, [4, 23, 48, 48]);
+    assert.equal(player.openBuffer(16), other);
+    player.check();
+    player.close();
+  });
+
+  test(name('a device that is lost while kernels are compiled'), async () => {
+    const { player, device } = await open();
+    const act = player.openBuffer(1024);
+    player.play(Uint32Array.from(dispatch(player.kernels.id('scale plus=9'), [1, 0, 0, 0], [[1, act, 0, 0]])), none);
+    const ticket = player.openRead(act, 0, 4);
+    device.destroy();
+    while (player.takeRead(ticket, () => assert.fail()) === 0) await player.settled();
+    await assert.rejects(player.finished(), /^SottoError: The GPU was given back/);
+    player.close();
+  });
+
   test(name('a tape with more parameters than fit at once is played in parts'), async () => {
     const { player } = await open();
     const act = player.openBuffer(1024);

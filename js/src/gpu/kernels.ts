@@ -38,7 +38,8 @@ export class Kernels {
   readonly #names: string[] = [''];
   readonly #made: (Kernel | undefined)[] = [];
   readonly #layouts = new Map<string, Layout>();
-  #checked: Promise<unknown> = Promise.resolve();
+  /** Being compiled: several at once, beside whatever else is done. */
+  readonly #coming = new Map<number, Promise<void>>();
 
   constructor(device: GPUDevice, sources: Sources, health: Health) {
     this.#device = device;
@@ -56,41 +57,55 @@ export class Kernels {
     return id;
   }
 
-  /** undefined: there is no such kernel, and the health says so. */
+  /** One that was compiled. */
   get(id: number): Kernel | undefined {
-    return (this.#made[id] ??= this.#make(this.#names[id] ?? `number ${id}`));
+    return this.#made[id];
   }
 
-  /** Compiles kernels, and resolves when it is known whether the GPU takes them. */
+  /** Compiles; undefined: it was. When what it returns resolves, the kernel is there, or the health says why not. */
+  start(id: number): Promise<void> | undefined {
+    if (this.#made[id]) return undefined;
+    let coming = this.#coming.get(id);
+    if (!coming) {
+      coming = this.#make(id, this.#names[id] ?? `number ${id}`);
+      this.#coming.set(id, coming);
+    }
+    return coming;
+  }
+
+  /** Compiles kernels by their names. */
   async prepare(names: readonly string[]): Promise<void> {
-    for (const name of names) this.get(this.id(name));
-    await this.#checked;
+    await Promise.all(names.map((name) => this.start(this.id(name))));
   }
 
-  #make(name: string): Kernel | undefined {
+  async #make(id: number, name: string): Promise<void> {
     let code: string;
     try {
       code = compose(name, this.#sources);
     } catch (error) {
       this.#health.fail(new SottoError('internal', `The kernel ${name} cannot be made: ${(error as Error).message}.`));
-      return undefined;
+      return;
     }
     const device = this.#device;
     device.pushErrorScope('validation');
     const module = device.createShaderModule({ code, label: name });
     const layout = this.#layout(bindingsOf(code));
-    const pipeline = device.createComputePipeline({
-      label: name,
-      layout: layout.pipeline,
-      compute: { module, entryPoint: 'main' },
-    });
-    this.#checked = Promise.all([this.#checked, this.#check(name, code, module, device.popErrorScope())]);
-    return { name, layout, pipeline };
+    // What is wrong with the module, its pipeline says too.
+    device.popErrorScope().catch(() => {});
+    try {
+      const pipeline = await device.createComputePipelineAsync({
+        label: name,
+        layout: layout.pipeline,
+        compute: { module, entryPoint: 'main' },
+      });
+      this.#made[id] = { name, layout, pipeline };
+      this.#coming.delete(id);
+    } catch (error) {
+      await this.#explain(name, code, module, error as Error);
+    }
   }
 
-  async #check(name: string, code: string, module: GPUShaderModule, scope: Promise<GPUError | null>): Promise<void> {
-    const error = await scope.catch(() => null); // a lost device: the health knows
-    if (!error) return;
+  async #explain(name: string, code: string, module: GPUShaderModule, error: Error): Promise<void> {
     this.#health.doubt();
     const info = await module.getCompilationInfo().catch(() => undefined);
     const first = info?.messages.find(({ type }) => type === 'error');

@@ -8,6 +8,9 @@
 //
 // A tape is mostly like one of the same length before: each record is compared with the one that stood in its place, and only where kernel
 // or bindings differ is a bind group looked up or made. Binding 0 is the slot of the parameters, binding 3 the ints; tapes name the others.
+//
+// Kernels are compiled when a tape needs them, all of them at once. What is asked for meanwhile waits, in order.
+//
 // Groups name their slot, so that a dispatch needs no dynamic offset, with which it takes a fifth longer to encode.
 import { SottoError } from '../errors.ts';
 import type { Sources } from './compose.ts';
@@ -95,6 +98,10 @@ export class Player {
   readonly #slotStep: number;
   #ints: GPUBuffer;
   readonly #room: Uint8Array<ArrayBuffer>[] = [];
+  /** What waits for kernels. */
+  readonly #waiting: { work: () => void; kernels?: Promise<unknown> | undefined }[] = [];
+  /** When nothing waits any more. */
+  #worked: Promise<void> = Promise.resolve();
   #unsent = 0;
   #ahead = 0;
   #went: Promise<void> = Promise.resolve();
@@ -142,6 +149,7 @@ export class Player {
 
   /** Resolves when the GPU has done all that it was given, and knows of its errors. Throws what failed. */
   async finished(): Promise<void> {
+    await Promise.race([this.#worked, this.health.failed]);
     if (this.health.sound) await Promise.race([this.#device.queue.onSubmittedWorkDone(), this.health.failed]);
     await this.#verdict();
   }
@@ -233,6 +241,11 @@ export class Player {
   }
 
   closeBuffer(id: number): void {
+    if (this.#waiting.length > 0) return this.#wait(() => this.#closeBuffer(id));
+    this.#closeBuffer(id);
+  }
+
+  #closeBuffer(id: number): void {
     const buffer = this.#buffers[id];
     if (!buffer) return;
     this.#buffers[id] = undefined;
@@ -245,6 +258,14 @@ export class Player {
 
   /** offset and the bytes' number: multiples of 4. */
   writeBuffer(id: number, offset: number, bytes: Uint8Array): void {
+    if (this.#waiting.length > 0) {
+      const copy = bytes.slice();
+      return this.#wait(() => this.#writeBuffer(id, offset, copy));
+    }
+    this.#writeBuffer(id, offset, bytes);
+  }
+
+  #writeBuffer(id: number, offset: number, bytes: Uint8Array): void {
     const buffer = this.#buffers[id];
     if (!buffer || !this.health.sound) return;
     const { queue } = this.#device;
@@ -275,7 +296,11 @@ export class Player {
   /** offset: a multiple of 4. Returns a ticket; 0: it failed. */
   openRead(id: number, offset: number, bytes: number): number {
     const buffer = this.#buffers[id];
-    return buffer && this.health.sound ? this.#reads.open(buffer, offset, bytes) : 0;
+    if (!buffer || !this.health.sound) return 0;
+    const ticket = this.#reads.reserve(bytes);
+    if (this.#waiting.length > 0) this.#wait(() => this.#reads.begin(ticket, buffer, offset));
+    else this.#reads.begin(ticket, buffer, offset);
+    return ticket;
   }
 
   /** Gives the bytes and returns 1; 0: pending; -1: it failed. */
@@ -288,6 +313,47 @@ export class Player {
 
   play(words: Uint32Array<ArrayBuffer>, ints: Uint32Array<ArrayBuffer>): void {
     if (!this.health.sound) return;
+    const kernels = this.#missing(words);
+    if (kernels || this.#waiting.length > 0) {
+      const [tape, table] = [words.slice(), ints.slice()];
+      this.#wait(() => this.#play(tape, table), kernels);
+    } else {
+      this.#play(words, ints);
+    }
+  }
+
+  /** Resolves when the tape's kernels are compiled; undefined: they are. */
+  #missing(words: Uint32Array): Promise<unknown> | undefined {
+    let missing: Set<Promise<void>> | undefined;
+    for (let at = 0; at < words.length; ) {
+      const kernel = words[at];
+      if (kernel === COPY) {
+        at += HEAD_WORDS;
+        continue;
+      }
+      const coming = this.kernels.start(kernel);
+      if (coming) (missing ??= new Set()).add(coming);
+      at += HEAD_WORDS + words[at + 4] + BINDING_WORDS * words[at + 5];
+    }
+    return missing && Promise.all(missing);
+  }
+
+  #wait(work: () => void, kernels?: Promise<unknown>): void {
+    this.#waiting.push({ work, kernels });
+    if (this.#waiting.length === 1) this.#worked = this.#workOff();
+  }
+
+  async #workOff(): Promise<void> {
+    for (;;) {
+      const [first] = this.#waiting;
+      if (!first) return;
+      if (first.kernels) await Promise.race([first.kernels, this.health.failed]);
+      if (this.health.sound) first.work();
+      this.#waiting.shift();
+    }
+  }
+
+  #play(words: Uint32Array<ArrayBuffer>, ints: Uint32Array<ArrayBuffer>): void {
     this.#putInts(ints);
     const steps = this.#remembered(words.length);
     const { queue } = this.#device;
@@ -365,8 +431,7 @@ export class Player {
   /** The record at `at`, whose bindings begin at `bindings`. undefined: it cannot be, and the health says why. */
   #step(words: Uint32Array, at: number, bindings: number, slot: number): Step | undefined {
     const nBindings = words[at + 5];
-    const kernel = this.kernels.get(words[at]);
-    if (!kernel) return undefined;
+    const kernel = this.kernels.get(words[at])!;
     const mine = new Uint32Array(3 + BINDING_WORDS * nBindings);
     mine.set([words[at], words[at + 4], nBindings]);
     mine.set(words.subarray(bindings, bindings + BINDING_WORDS * nBindings), 3);

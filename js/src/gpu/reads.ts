@@ -1,6 +1,6 @@
 // Reads of GPU memory: copies into buffers that the CPU can map, from a pool of them.
 //
-//   open ──> ticket ──(the GPU gets there)──> take: 1 and the bytes
+//   reserve ──> ticket ──begin: the copy is under way──(the GPU gets there)──> take: 1 and the bytes
 import { BUFFER, MAP_READ } from './flags.ts';
 import type { Health } from './health.ts';
 
@@ -14,18 +14,19 @@ const LEAST_BYTES = 1 << 10;
 const MOST_IDLE_BYTES = 64 << 20;
 
 interface Ticket {
-  staging: GPUBuffer;
+  /** Once it has begun. */
+  staging?: GPUBuffer;
   bytes: number;
   state: typeof PENDING | typeof DONE | typeof FAILED;
   /** No one waits for it any more. */
   dropped: boolean;
   /** When the state is no longer PENDING. */
   ready: Promise<void>;
+  settle: () => void;
 }
 
 export class Reads {
   readonly #device: GPUDevice;
-  readonly #health: Health;
   readonly #tickets = new Map<number, Ticket>();
   /** By size. */
   readonly #idle = new Map<number, GPUBuffer[]>();
@@ -34,32 +35,39 @@ export class Reads {
 
   constructor(device: GPUDevice, health: Health) {
     this.#device = device;
-    this.#health = health;
     void health.failed.then(() => {
-      for (const ticket of this.#tickets.values()) ticket.state = FAILED;
+      for (const ticket of this.#tickets.values()) this.#settle(ticket, FAILED);
     });
   }
 
-  /** offset: a multiple of 4. Returns a ticket; 0: it failed. */
-  open(from: GPUBuffer, offset: number, bytes: number): number {
-    const size = (bytes + 3) & ~3;
+  /** A ticket, 1 or more. */
+  reserve(bytes: number): number {
+    let settle!: () => void;
+    const ready = new Promise<void>((resolve) => (settle = resolve));
+    const number = this.#next++;
+    this.#tickets.set(number, { bytes, state: PENDING, dropped: false, ready, settle });
+    return number;
+  }
+
+  /** Asks the GPU. offset: a multiple of 4. */
+  begin(number: number, from: GPUBuffer, offset: number): void {
+    const ticket = this.#tickets.get(number);
+    if (!ticket) return; // dropped before
+    const size = (ticket.bytes + 3) & ~3;
     const staging = this.#staging(size);
+    ticket.staging = staging;
     const encoder = this.#device.createCommandEncoder();
     encoder.copyBufferToBuffer(from, offset, staging, 0, size);
     this.#device.queue.submit([encoder.finish()]);
-    const mapped = staging.mapAsync(MAP_READ, 0, size).then(
+    staging.mapAsync(MAP_READ, 0, size).then(
       () => this.#settle(ticket, DONE),
       () => this.#settle(ticket, FAILED),
     );
-    const ready = Promise.race([mapped, this.#health.failed.then(() => {})]);
-    const ticket: Ticket = { staging, bytes, state: PENDING, dropped: false, ready };
-    const number = this.#next++;
-    this.#tickets.set(number, ticket);
-    return number;
   }
 
   #settle(ticket: Ticket, state: typeof DONE | typeof FAILED): void {
     if (ticket.state === PENDING) ticket.state = state;
+    ticket.settle();
     if (ticket.dropped) this.#release(ticket);
   }
 
@@ -69,8 +77,8 @@ export class Reads {
     if (!ticket) return FAILED;
     if (ticket.state === PENDING) return PENDING;
     this.#tickets.delete(number);
-    const { state } = ticket;
-    if (state === DONE) to(new Uint8Array(ticket.staging.getMappedRange(0, (ticket.bytes + 3) & ~3), 0, ticket.bytes));
+    const { state, staging, bytes } = ticket;
+    if (state === DONE) to(new Uint8Array(staging!.getMappedRange(0, (bytes + 3) & ~3), 0, bytes));
     this.#release(ticket);
     return state;
   }
@@ -90,7 +98,7 @@ export class Reads {
   }
 
   close(): void {
-    for (const { staging } of this.#tickets.values()) staging.destroy();
+    for (const { staging } of this.#tickets.values()) staging?.destroy();
     for (const buffers of this.#idle.values()) for (const buffer of buffers) buffer.destroy();
     this.#tickets.clear();
     this.#idle.clear();
@@ -107,6 +115,7 @@ export class Reads {
   }
 
   #release({ staging, state }: Ticket): void {
+    if (!staging) return;
     const { size } = staging;
     if (state === FAILED || this.#idleBytes + size > MOST_IDLE_BYTES) {
       staging.destroy();
