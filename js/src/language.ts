@@ -15,6 +15,8 @@ import { Writer } from './write.js';
 /** Tokens of a prompt that are evaluated in one step: fewer with larger models, so that an abort is heard soon. */
 const MOST_BATCH = 256;
 const LEAST_BATCH = 64;
+/** On a GPU, which is fast enough for all of them. */
+const GPU_BATCH = 512;
 /** Weights up to which MOST_BATCH tokens are soon done. */
 const SMALL_MODEL_BYTES = 500e6;
 /** How long the worker may be deaf between two steps, in ms. */
@@ -49,7 +51,8 @@ export class Language {
     const { wasm, engine, model } = c;
     this.#c = { wasm, engine, model, platform, codec: new Codec(wasm, engine, model), nVocab, breathe };
     const wanted = (MOST_BATCH * SMALL_MODEL_BYTES) / Math.max(weightBytes, 1);
-    this.#nBatch = Math.max(LEAST_BATCH, Math.min(MOST_BATCH, 2 ** Math.floor(Math.log2(wanted))));
+    const onCpu = Math.max(LEAST_BATCH, Math.min(MOST_BATCH, 2 ** Math.floor(Math.log2(wanted))));
+    this.#nBatch = wasm.gpu ? GPU_BATCH : onCpu;
   }
 
   /** Goes on in an engine that was started anew, with sessions that hold nothing yet: their next task evaluates what they need. */
