@@ -278,7 +278,8 @@ weight *gpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
   f->piece_capacity = min_i32(f->piece_capacity, out);
   f->piece.quants = mem_alloc((size_t)quant_bytes(w, f->piece_capacity), 1);
   f->piece.scales = mem_alloc((size_t)scale_bytes(w, f->piece_capacity) + 4, 1);
-  if (f->piece.quants != NULL && f->piece.scales != NULL && open_parts((gpu *)be, w) && gpu_linear_many_grow((gpu *)be, w))
+  if (f->piece.quants != NULL && f->piece.scales != NULL && open_parts((gpu *)be, w) &&
+      gpu_linear_many_grow((gpu *)be, w))
     return w;
   gpu_weight_close(be, w);
   return NULL;

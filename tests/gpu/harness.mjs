@@ -45,7 +45,8 @@ const words = (list) => {
 export const f = (value) => ({ f: value });
 
 /**
- * features: those wanted where the adapter has them (default: all that it has). limits: 'default' for WebGPU's own, else the adapter's.
+ * adapter: besides those above 'null', which has every feature, and only compiles. features: those wanted where the adapter has them (default: all
+ * that it has). limits: 'default' for WebGPU's own, else the adapter's.
  * toggles: options of Dawn.
  */
 export async function open({ adapter = process.env.SOTTO_GPU_ADAPTER ?? 'lavapipe', features, limits, toggles = [] } = {}) {
@@ -54,7 +55,7 @@ export async function open({ adapter = process.env.SOTTO_GPU_ADAPTER ?? 'lavapip
   const { create, globals } = await import(webgpu);
   Object.assign(globalThis, globals);
   const gpu = create([
-    'backend=vulkan',
+    `backend=${adapter === 'null' ? 'null' : 'vulkan'}`,
     `enable-dawn-features=${['allow_unsafe_apis', 'vulkan_enable_f16_on_nvidia', ...toggles].join(',')}`,
   ]);
   const found = await gpu.requestAdapter({ powerPreference: 'high-performance' });

@@ -54,23 +54,47 @@ async function check(gpu, variant, { n, in: cols, out, type = 'f32', stride = co
     if (i < y || i >= y + n * yStride || (i - y) % yStride >= out) assert.equal(got[i], memory[i], `${label}: element ${i} was written`);
 }
 
+const MATRIX = 'path=matrix bm=64 bn=64 fm=2 fn=2 step=32 subgroup=32';
 const paths = [
-  { name: 'f32', near: 1e-6, small: 'bm=16 bn=16 tm=2 tn=2', tiles: ['bm=64 bn=64 tm=4 tn=4', 'bm=128 bn=128 tm=8 tn=8'], types: TYPES },
-  { name: 'f16', near: 2e-3, small: 'path=f16 bm=32 bn=32 tm=2 tn=2', tiles: ['path=f16 bm=64 bn=64 tm=4 tn=4'], types: ['f16', 'q4_0', 'q6_K'] },
+  {
+    name: 'f32',
+    needs: [],
+    near: 1e-6,
+    small: 'bm=16 bn=16 tm=2 tn=2',
+    tiles: ['bm=64 bn=64 tm=4 tn=4', 'bm=128 bn=128 tm=8 tn=8'],
+    types: TYPES,
+  },
+  {
+    name: 'f16',
+    needs: ['shader-f16'],
+    near: 2e-3,
+    small: 'path=f16 bm=32 bn=32 tm=2 tn=2',
+    tiles: ['path=f16 bm=64 bn=64 tm=4 tn=4'],
+    types: ['f16', 'q4_0', 'q6_K'],
+  },
+  {
+    name: 'matrix',
+    needs: ['shader-f16', 'chromium-experimental-subgroup-matrix'],
+    near: 1.5e-3,
+    small: MATRIX,
+    tiles: [MATRIX, 'path=matrix bm=128 bn=128 fm=4 fn=2 step=64 subgroup=32', 'path=matrix bm=128 bn=64 fm=4 fn=4 step=64 subgroup=32'],
+    types: TYPES.filter((type) => type !== 'f32'),
+  },
 ];
 
 for (const adapter of testAdapters())
-  for (const { name, near, small, tiles, types } of paths)
+  for (const { name, needs, near, small, tiles, types } of paths)
     test(`linear_many ${name}, ${adapter}`, async (t) => {
-      const gpu = await open({ adapter, limits: 'default' });
-      if (name === 'f16' && !gpu.has('shader-f16')) {
+      const gpu = await open({ adapter, limits: name === 'matrix' ? 'adapter' : 'default' });
+      const missing = needs.find((feature) => !gpu.has(feature));
+      if (missing) {
         gpu.close();
-        return t.skip(`no shader-f16 on ${adapter}`);
+        return t.skip(`no ${missing} on ${adapter}`);
       }
-      const run = (variant, options) => check(gpu, variant, { near, ...options });
+      const run = (variant, options) => check(gpu, variant, { near, type: name === 'matrix' ? 'bf16' : 'f32', ...options });
       for (const tile of tiles) await run(tile, { n: 67, in: 72, out: 131, bias: true, act: 'gelu', res: 1 });
       // Drivers for the CPU compile for seconds: there every type once.
-      for (const type of adapter === 'swiftshader' || name === 'f16' ? types : ['q5_1'])
+      for (const type of adapter === 'lavapipe' && name === 'f32' ? ['q5_1'] : types)
         await run(small, { n: 18, in: blockOf(type) === 1 ? 45 : 256, out: 37, type, bias: true, res: 2 });
       // Rows that overlap; a single row, column and element; sizes of numbers.
       await run(small, { n: 40, in: 96, out: 33, stride: 32 });
@@ -79,3 +103,11 @@ for (const adapter of testAdapters())
       await run(small, { n: 20, in: 160, out: 20, size: 1e6 });
       gpu.close();
     });
+
+test('linear_many by subgroup matrices compiles', async () => {
+  const gpu = await open({ adapter: 'null', limits: 'default' });
+  for (const type of TYPES.filter((name) => name !== 'f32'))
+    await gpu.pipeline(`linear_many_matrix ${MATRIX} type0=${type} bias=1 act=gelu res=1`);
+  await gpu.pipeline('linear_many_matrix bm=128 bn=64 fm=4 fn=4 step=32 subgroup=64 type0=q4_0 bias=0 act=none res=2');
+  gpu.close();
+});
