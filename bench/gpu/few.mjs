@@ -1,0 +1,155 @@
+// How long products of few rows take on a GPU, in the shapes of models that decode, for several ways to share the work out:
+//
+//     node bench/gpu/few.mjs [shape ...]        shapes: a part of their names, "1b.down"; else the commonest. ALL_WAYS=1: more ways.
+//
+// The dispatches of one measurement depend on each other and go round weights that together are larger than the caches.
+import { f, open } from '../../tests/gpu/harness.mjs';
+
+const quadsOf = { f32: 1, f16: 2, q8_0: 4, q4_0: 8, q4_K: 8 };
+const bytesOf = { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32, q4_K: 148 / 256 };
+const ROUND = Number(process.env.ROUND ?? 160e6); // bytes of weights that dispatches go round
+
+const shape = (name, cols, outs, more = {}) => ({ name, cols, outs, rows: 1, norm: 0, add: 0, geglu: 0, bias: 0, act: 0, res: 0, ...more });
+const rms = { norm: 'rms', add: 2 };
+const shapes = [
+  ...['q4_0', 'q8_0'].flatMap((type) => [
+    shape(`1b.qkv.${type}`, 1152, [1024, 256, 256], { ...rms, type }),
+    shape(`1b.o.${type}`, 1024, [1152], { type }),
+    shape(`1b.geglu.${type}`, 1152, [6912, 6912], { ...rms, geglu: 1, type }),
+    shape(`1b.down.${type}`, 6912, [1152], { type }),
+    shape(`1b.head.${type}`, 1152, [262144], { ...rms, type }),
+    shape(`270m.qkv.${type}`, 640, [1024, 256, 256], { ...rms, type }),
+    shape(`270m.geglu.${type}`, 640, [2048, 2048], { ...rms, geglu: 1, type }),
+    shape(`270m.down.${type}`, 2048, [640], { type }),
+    shape(`270m.head.${type}`, 640, [262144], { ...rms, type }),
+  ]),
+  ...['f16', 'q8_0'].flatMap((type) =>
+    [1, 5].flatMap((rows) => [
+      shape(`turbo.qkv.${type}.${rows}`, 1280, [1280, 1280, 1280], { norm: 'layer', bias: 1, type, rows }),
+      shape(`turbo.o.${type}.${rows}`, 1280, [1280], { bias: 1, res: 1, type, rows }),
+      shape(`turbo.fc1.${type}.${rows}`, 1280, [5120], { norm: 'layer', bias: 1, act: 'gelu', type, rows }),
+      shape(`turbo.fc2.${type}.${rows}`, 5120, [1280], { bias: 1, res: 1, type, rows }),
+      shape(`turbo.head.${type}.${rows}`, 1280, [51866], { norm: 'layer', type, rows }),
+    ]),
+  ),
+];
+
+/** Ways to share out a shape: threads about `target`, and a row's units once over the lanes, or `times`. */
+function* ways({ cols, rows, type, outs }) {
+  const units = Math.ceil(cols / (4 * quadsOf[type]));
+  const large = outs[0] > 20000;
+  const all = process.env.ALL_WAYS;
+  const seen = new Set();
+  for (const target of all ? [64, 128, 256] : [128, 256])
+    for (const each of rows > 2 ? [1] : large ? [1, 2, 4] : [1, 2])
+      for (const deep of all ? [1, 2, 3, 4, 6, 8] : large ? [2, 4] : [2, 4, 8])
+        for (const times of all ? [1, 2, 4] : [1]) {
+          const lanes = Math.ceil(units / deep / times);
+          const threads = Math.floor(target / lanes) * lanes;
+          const key = `${threads} ${lanes} ${each} ${deep}`;
+          if (each * deep > 8 || lanes < 3 || threads < target / 2 || seen.has(key)) continue;
+          seen.add(key);
+          yield { threads, lanes, each, deep };
+        }
+}
+
+async function measure(gpu, s, way, weights, act, vec) {
+  const { device } = gpu;
+  const quads = quadsOf[s.type];
+  const units = Math.ceil(s.cols / (4 * quads));
+  const room = s.rows * units * quads;
+  const groups = (way.threads / way.lanes) * way.each;
+  const variant =
+    `linear_few rows=${s.rows} n=${s.outs.length} ${s.outs.map((_, i) => `type${i}=${s.type}`).join(' ')} norm=${s.norm} add=${s.add} act=${s.act} ` +
+    `bias=${s.bias} res=${s.res} geglu=${s.geglu} threads=${way.threads} lanes=${way.lanes} each=${way.each} deep=${way.deep} room=${room} whole=1`;
+  let pipeline;
+  let layout;
+  let kinds;
+  try {
+    ({ pipeline, layout, kinds } = await gpu.pipeline(variant));
+  } catch (error) {
+    if (/workgroup storage/.test(error.message)) return null;
+    throw error;
+  }
+  let before = 0;
+  const products = [0, 1, 2].flatMap((i) => {
+    if (i >= s.outs.length) return [0, 0, 0, 0, 0];
+    if (!(s.geglu && i === 1)) before += Math.ceil(s.outs[i] / groups);
+    return [400000 + i * 10000 * s.rows, 10000, s.bias ? 100000 : -1, s.outs[i], before];
+  });
+  if (s.outs[0] > 10000) products[1] = s.outs[0];
+  const params = [s.cols, 0, s.cols, 60000, s.cols, 0, 120000, s.cols, 8000, 16000, f(1e-6), 180000, s.outs[0], units, ...products];
+  const uniform = device.createBuffer({ size: 256, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+  const words = new DataView(new ArrayBuffer(256));
+  params.forEach((value, i) => (typeof value === 'object' ? words.setFloat32(4 * i, value.f, true) : words.setInt32(4 * i, value, true)));
+  device.queue.writeBuffer(uniform, 0, new Uint8Array(words.buffer));
+  const binds = weights.map((set) =>
+    device.createBindGroup({
+      layout,
+      entries: [...kinds.keys()].map((binding) => {
+        if (binding === 0) return { binding, resource: { buffer: uniform, size: 256 } };
+        if (binding === 1) return { binding, resource: { buffer: act } };
+        if (binding === 2) return { binding, resource: { buffer: vec } };
+        const w = set[(binding - 4) >> 1];
+        return { binding, resource: { buffer: binding % 2 ? w.scales : w.quants } };
+      }),
+    }),
+  );
+  const x = Math.min(before, 65535);
+  const run = async (n) => {
+    const encoder = device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    pass.setPipeline(pipeline);
+    for (let i = 0; i < n; i++) {
+      pass.setBindGroup(0, binds[i % binds.length], [0]);
+      pass.dispatchWorkgroups(x, Math.ceil(before / x), 1);
+    }
+    pass.end();
+    const start = performance.now();
+    device.queue.submit([encoder.finish()]);
+    await device.queue.onSubmittedWorkDone();
+    return performance.now() - start;
+  };
+  await run(4);
+  const few = 10;
+  const many = s.outs[0] > 20000 ? 40 : 210;
+  const times = [];
+  for (let i = 0; i < 3; i++) times.push((-(await run(few)) + (await run(many))) / (many - few));
+  uniform.destroy();
+  return 1e3 * times.sort((a, b) => a - b)[1];
+}
+
+const gpu = await open({ adapter: process.env.SOTTO_GPU_ADAPTER ?? 'gpu' });
+const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+const act = gpu.device.createBuffer({ size: 4 << 20, usage: storage });
+const vec = gpu.device.createBuffer({ size: 1 << 20, usage: storage });
+const some = Float32Array.from({ length: 1 << 18 }, () => Math.random() - 0.5);
+gpu.device.queue.writeBuffer(act, 0, some);
+gpu.device.queue.writeBuffer(vec, 0, some);
+const wanted = process.argv.slice(2);
+for (const s of shapes) {
+  if (!(wanted.length > 0 ? wanted : ['q4_0', 'f16']).some((name) => s.name.includes(name))) continue;
+  const bytes = s.outs.reduce((all, out) => all + out * s.cols * bytesOf[s.type], 0);
+  const sets = Math.min(48, Math.max(2, Math.ceil(ROUND / bytes)));
+  const weights = Array.from({ length: sets }, () =>
+    s.outs.map((out) => {
+      const elements = out * s.cols;
+      const size = Math.ceil((elements * bytesOf[s.type]) / 256) * 256; // with more than there is of quants
+      const make = (n) => gpu.device.createBuffer({ size: Math.max(256, n), usage: storage });
+      return { quants: make(size), scales: make(Math.ceil(elements / 16 / 256) * 256) };
+    }),
+  );
+  const found = [];
+  for (const way of ways(s)) {
+    const us = await measure(gpu, s, way, weights, act, vec);
+    if (us !== null) found.push({ us, ...way });
+  }
+  found.sort((a, b) => a.us - b.us);
+  for (const w of [...found.slice(0, 4), ...found.slice(-1)])
+    console.log(
+      `${s.name.padEnd(18)} ${w.us.toFixed(2).padStart(8)} us ${(bytes / w.us / 1e3).toFixed(0).padStart(6)} GB/s   ` +
+        `threads ${w.threads} lanes ${w.lanes} each ${w.each} deep ${w.deep}`,
+    );
+  for (const set of weights) for (const w of set) (w.quants.destroy(), w.scales.destroy());
+}
+gpu.close();

@@ -1,0 +1,139 @@
+// Products of at most 8 rows: y_i = act(prep(x) . w_iᵀ + bias_i) + residual, of up to three weights, or geglu of two; see ops.h.
+//
+//   workgroup = GROUPS groups of LANES threads; a group takes EACH rows of the weight, GROUPS apart
+//
+//     ask for the first weights ──> x, sums, norm into xs ──> products of each thread ──> parts ──> sums of LANES, finish, store
+//
+// Such a product mostly waits for memory: so the weights are on their way before x is, every workgroup makes the norm itself, and the norm's
+// factor of a row, which all of it shares, is applied to the results.
+//
+// Keys:
+//   rows           of x, 1 ... 8
+//   n, type0 ...   weights; those of one dispatch have units of equal size, for xs is laid out by them
+//   geglu          1: y = gelu(x . w0ᵀ) * (x . w1ᵀ)
+//   norm           0, rms, layer
+//   add            0; 1: x + add; 2: x + rms(add) * add_gain. Workgroup 0 stores the sum.
+//   act            0, gelu
+//   bias           1: where a product's bias is not NONE it is in vec
+//   res            1: a residual in act; 2: in vec
+//   threads, lanes, each; deep: units of a row that a thread holds at a time
+//   room           vectors of xs; whole: all of x fits there, else it comes in pieces
+struct Params {
+  cols: u32, x: u32, x_stride: u32,
+  add: u32, add_stride: u32, add_gain: u32,
+  sum: u32, sum_stride: u32,
+  gain: u32, norm_bias: u32, eps: f32,
+  res: u32, res_stride: u32,
+  piece: u32,                     // units in xs
+  y0: u32, y0_stride: u32, bias0: u32, out0: u32, groups0: u32, // groups: workgroups of this product and those before
+  y1: u32, y1_stride: u32, bias1: u32, out1: u32, groups1: u32,
+  y2: u32, y2_stride: u32, bias2: u32, out2: u32, groups2: u32,
+}
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read_write> act: array<f32>;
+#if norm || add == 2 || bias || res == 2
+@group(0) @binding(2) var<storage, read> vec: array<f32>;
+#endif
+
+const THREADS = ${threads}u;
+const LANES = ${lanes}u;
+const GROUPS = THREADS / LANES;
+const ROWS = ${rows}u;
+const N_SUMS = $each * $rows;
+const NONE = 0xffffffffu;
+
+alias Sums = array<f32, N_SUMS>;
+
+// Quad k of unit u of row r: xs[(r * quads + k) * piece + u], so that neighbouring threads read neighbouring vectors.
+var<workgroup> xs: array<vec4<f32>, $room>;
+#if geglu
+var<workgroup> parts: array<f32, 2 * N_SUMS * THREADS>;
+#else
+var<workgroup> parts: array<f32, N_SUMS * THREADS>;
+#endif
+
+#include linear_few_weight w=0 type=$type0
+#if n >= 2
+#include linear_few_weight w=1 type=$type1
+#endif
+#if n >= 3
+#include linear_few_weight w=2 type=$type2
+#endif
+const QUADS = w0_quads;
+
+#include linear_few_x
+
+fn gelu_tanh(x: f32) -> f32 {
+  // Past 10 the tanh is 1 in f32; some drivers give NaN for large arguments.
+  let t = clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0);
+  return 0.5 * x * (1.0 + tanh(t));
+}
+#if act == gelu
+#include gelu_erf
+#endif
+
+fn put_parts(of_thread: Sums, first: u32, thread: u32) {
+  var sums = of_thread;
+  for (var i = 0u; i < N_SUMS; i++) {
+    parts[((first + i) * LANES + thread % LANES) * GROUPS + thread / LANES] = sums[i];
+  }
+}
+
+// Sum i of N_SUMS of a group, over its threads.
+fn total(i: u32, group: u32) -> f32 {
+  var all = vec4<f32>();
+  let first = i * LANES * GROUPS + group;
+  for (var lane = 0u; lane + 3 < LANES; lane += 4) {
+    let at = first + lane * GROUPS;
+    all += vec4<f32>(parts[at], parts[at + GROUPS], parts[at + 2 * GROUPS], parts[at + 3 * GROUPS]);
+  }
+  for (var lane = LANES / 4 * 4; lane < LANES; lane++) { all.x += parts[first + lane * GROUPS]; }
+  return (all.x + all.y) + (all.z + all.w);
+}
+
+fn finish(value: f32, r: u32, row: u32, y: u32, y_stride: u32, bias: u32) {
+  var v = value;
+#if bias
+  if (bias != NONE) { v += vec[bias + row]; }
+#endif
+#if act == gelu
+  v = gelu_erf(v);
+#endif
+#if res == 1
+  v += act[p.res + r * p.res_stride + row];
+#elif res == 2
+  v += vec[p.res + r * p.res_stride + row];
+#endif
+  act[y + r * y_stride + row] = v;
+}
+
+#if geglu
+#include linear_few_product w=0
+#else
+#include linear_few_product w=0
+#if n >= 2
+#include linear_few_product w=1
+#endif
+#if n >= 3
+#include linear_few_product w=2
+#endif
+#endif
+
+@compute @workgroup_size($threads)
+fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) thread: u32) {
+  let group = wid.x + wid.y * grid.x;
+  if (group < p.groups0) {
+    product0(group, thread, group == 0);
+    return;
+  }
+#if n >= 2 && geglu != 1
+  if (group < p.groups1) {
+    product1(group - p.groups0, thread, false);
+    return;
+  }
+#endif
+#if n >= 3
+  if (group < p.groups2) { product2(group - p.groups1, thread, false); }
+#endif
+}

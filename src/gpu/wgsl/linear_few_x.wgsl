@@ -1,0 +1,235 @@
+// Of linear_few: rows of x, summed and normalized, in xs.
+//
+// A thread takes quads thread, thread + THREADS ... of a row. Sums over a row go in two steps: SHARES threads add up some threads' parts each, and
+// who needs the sum adds up the shares. The weights are still on their way then.
+const SHARES = 16u;
+#if norm == layer
+var<workgroup> row_parts: array<vec2<f32>, ROWS * THREADS>; // sum, squares about the mean
+var<workgroup> row_shares: array<vec3<f32>, ROWS * SHARES>; // columns, sum, squares about the mean
+var<private> means: array<f32, ROWS>;
+var<private> scales: array<f32, ROWS>;
+#elif norm == rms
+var<workgroup> row_parts: array<f32, ROWS * THREADS>;
+var<workgroup> row_shares: array<f32, ROWS * SHARES>;
+#endif
+#if add == 2
+var<workgroup> add_parts: array<f32, ROWS * THREADS>;
+var<workgroup> add_shares: array<f32, ROWS * SHARES>;
+var<private> add_scales: array<f32, ROWS>;
+#endif
+
+fn act_quad(first: u32, col: u32) -> vec4<f32> {
+  let at = first + col;
+  if (col + 3 < p.cols) { return vec4<f32>(act[at], act[at + 1], act[at + 2], act[at + 3]); }
+  var v = vec4<f32>();
+  for (var j = 0u; col + j < p.cols; j++) { v[j] = act[at + j]; }
+  return v;
+}
+
+#if norm || add == 2
+fn vec_quad(first: u32, col: u32) -> vec4<f32> {
+  let at = first + col;
+  if (col + 3 < p.cols) { return vec4<f32>(vec[at], vec[at + 1], vec[at + 2], vec[at + 3]); }
+  var v = vec4<f32>();
+  for (var j = 0u; col + j < p.cols; j++) { v[j] = vec[at + j]; }
+  return v;
+}
+#endif
+
+// Of row r, before the norm.
+fn summed(r: u32, col: u32) -> vec4<f32> {
+  let x = act_quad(p.x + r * p.x_stride, col);
+#if add == 1
+  return x + act_quad(p.add + r * p.add_stride, col);
+#elif add == 2
+  return x + act_quad(p.add + r * p.add_stride, col) * add_scales[r] * vec_quad(p.add_gain, col);
+#else
+  return x;
+#endif
+}
+
+#if add
+fn store_sum(r: u32, col: u32, v: vec4<f32>) {
+  for (var j = 0u; j < 4 && col + j < p.cols; j++) { act[p.sum + r * p.sum_stride + col + j] = v[j]; }
+}
+#endif
+
+// Where quad `quad` of the piece in xs is.
+fn place(r: u32, quad: u32) -> u32 { return (r * QUADS + quad % QUADS) * p.piece + quad / QUADS; }
+
+// What products are made of: of RMS norms without the factor of the row.
+fn prepared(r: u32, col: u32, v: vec4<f32>) -> vec4<f32> {
+#if norm == rms
+  return v * vec_quad(p.gain, col);
+#elif norm == layer
+  // Past the end of a row gain and bias are 0.
+  return (v - means[r]) * scales[r] * vec_quad(p.gain, col) + vec_quad(p.norm_bias, col);
+#else
+  return v;
+#endif
+}
+
+#if whole
+fn quads_of_row() -> u32 { return p.piece * QUADS; }
+#else
+fn quads_of_row() -> u32 { return (p.cols + 3) / 4; }
+#endif
+
+// Statistics of the rows; and all of x in xs, where it fits.
+fn prepare(thread: u32, stores_sum: bool) {
+  let quads = quads_of_row();
+  let inverse_cols = 1.0 / f32(p.cols);
+#if add == 2
+  for (var r = 0u; r < ROWS; r++) {
+    var part = 0.0;
+    for (var q = thread; q < quads; q += THREADS) { 
+      let v = act_quad(p.add + r * p.add_stride, 4 * q);
+      part += dot(v, v);
+    }
+    add_parts[r * THREADS + thread] = part;
+  }
+  workgroupBarrier();
+  for (var i = thread; i < ROWS * SHARES; i += THREADS) {
+    var share = 0.0;
+    for (var k = i % SHARES; k < THREADS; k += SHARES) { share += add_parts[i / SHARES * THREADS + k]; }
+    add_shares[i] = share;
+  }
+  workgroupBarrier();
+  for (var r = 0u; r < ROWS; r++) {
+    var all = 0.0;
+    for (var i = 0u; i < SHARES; i++) { all += add_shares[r * SHARES + i]; }
+    add_scales[r] = inverseSqrt(all * inverse_cols + p.eps);
+  }
+#endif
+
+#if norm == rms
+  for (var r = 0u; r < ROWS; r++) {
+    var part = 0.0;
+    for (var q = thread; q < quads; q += THREADS) {
+      let v = summed(r, 4 * q);
+#if add
+      if (stores_sum) { store_sum(r, 4 * q, v); }
+#endif
+      part += dot(v, v);
+#if whole
+      xs[place(r, q)] = prepared(r, 4 * q, v);
+#endif
+    }
+    row_parts[r * THREADS + thread] = part;
+  }
+  workgroupBarrier();
+  for (var i = thread; i < ROWS * SHARES; i += THREADS) {
+    var share = 0.0;
+    for (var k = i % SHARES; k < THREADS; k += SHARES) { share += row_parts[i / SHARES * THREADS + k]; }
+    row_shares[i] = share;
+  }
+#elif norm == layer
+  // Squares are about the mean of those that they are of, and so together without cancellation.
+  for (var r = 0u; r < ROWS; r++) {
+    var sum = 0.0;
+    for (var q = thread; q < quads; q += THREADS) {
+      let v = summed(r, 4 * q);
+#if add
+      if (stores_sum) { store_sum(r, 4 * q, v); }
+#endif
+#if whole
+      xs[place(r, q)] = v;
+#endif
+      sum += dot(v, vec4<f32>(1.0));
+    }
+    let mean = sum / max(own_columns(thread), 1.0);
+    var part = 0.0;
+    for (var q = thread; q < quads; q += THREADS) {
+#if whole
+      let v = xs[place(r, q)];
+#else
+      let v = summed(r, 4 * q);
+#endif
+      let d = select(vec4<f32>(), v - mean, vec4<u32>(4 * q) + vec4<u32>(0, 1, 2, 3) < vec4<u32>(p.cols));
+      part += dot(d, d);
+    }
+    row_parts[r * THREADS + thread] = vec2<f32>(sum, part);
+  }
+  workgroupBarrier();
+  for (var i = thread; i < ROWS * SHARES; i += THREADS) {
+    let first = i / SHARES * THREADS;
+    var n = 0.0;
+    var sum = 0.0;
+    for (var k = i % SHARES; k < THREADS; k += SHARES) {
+      n += own_columns(k);
+      sum += row_parts[first + k].x;
+    }
+    let mean = sum / max(n, 1.0);
+    var share = 0.0;
+    for (var k = i % SHARES; k < THREADS; k += SHARES) {
+      let own = own_columns(k);
+      let d = row_parts[first + k].x / max(own, 1.0) - mean;
+      share += row_parts[first + k].y + own * d * d;
+    }
+    row_shares[i] = vec3<f32>(n, sum, share);
+  }
+  workgroupBarrier();
+  for (var r = 0u; r < ROWS; r++) {
+    var sum = 0.0;
+    for (var i = 0u; i < SHARES; i++) { sum += row_shares[r * SHARES + i].y; }
+    let mean = sum * inverse_cols;
+    var all = 0.0;
+    for (var i = 0u; i < SHARES; i++) {
+      let share = row_shares[r * SHARES + i];
+      let d = share.y / max(share.x, 1.0) - mean;
+      all += share.z + share.x * d * d;
+    }
+    means[r] = mean;
+    scales[r] = inverseSqrt(all * inverse_cols + p.eps);
+#if whole
+    for (var q = thread; q < quads; q += THREADS) { xs[place(r, q)] = prepared(r, 4 * q, xs[place(r, q)]); }
+#endif
+  }
+#if whole
+  workgroupBarrier();
+#endif
+#elif whole
+  for (var r = 0u; r < ROWS; r++) {
+    for (var q = thread; q < quads; q += THREADS) { xs[place(r, q)] = summed(r, 4 * q); }
+  }
+  workgroupBarrier();
+#endif
+}
+
+#if norm == layer
+// How many columns of a row are in the quads of a thread.
+fn own_columns(thread: u32) -> f32 {
+  let quads = (p.cols + 3) / 4;
+  if (thread >= quads) { return 0.0; }
+  let own = (quads - 1 - thread) / THREADS + 1;
+  let last = (own - 1) * THREADS + thread == quads - 1;
+  return f32(4 * own - select(0u, 4 * quads - p.cols, last));
+}
+#endif
+
+#if whole != 1
+// The piece of x that begins at unit `at`.
+fn stage(at: u32, thread: u32) {
+  workgroupBarrier();
+  for (var r = 0u; r < ROWS; r++) {
+    for (var q = thread; q < p.piece * QUADS; q += THREADS) {
+      let col = 4 * (at * QUADS + q);
+      var v = vec4<f32>();
+      if (col < p.cols) { v = prepared(r, col, summed(r, col)); }
+      xs[place(r, q)] = v;
+    }
+  }
+  workgroupBarrier();
+}
+#endif
+
+// What a row's results are multiplied by; after a barrier.
+fn factor(r: u32) -> f32 {
+#if norm == rms
+  var all = 0.0;
+  for (var i = 0u; i < SHARES; i++) { all += row_shares[r * SHARES + i]; }
+  return inverseSqrt(all / f32(p.cols) + p.eps);
+#else
+  return 1.0;
+#endif
+}
