@@ -60,7 +60,6 @@ const TRAIT_WORDS = 16;
 export const MANY_F32 = 0;
 export const MANY_F16 = 1;
 export const MANY_MATRIX = 2;
-export const MANY_DOT = 3;
 
 /** Asked for where the adapter has them. */
 export const FEATURES = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix', 'timestamp-query'] as const;

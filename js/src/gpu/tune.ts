@@ -5,7 +5,7 @@
 //                    └─each compiled and played once, then for a few ms ─> the fastest, noted
 import type { Notes } from '../platform.js';
 import type { Sources } from './compose.ts';
-import { MANY_F16, MANY_F32, nameOf, TRAIT, type OpenedDevice } from './device.ts';
+import { MANY_F16, MANY_F32, MANY_MATRIX, nameOf, TRAIT, type OpenedDevice } from './device.ts';
 import { Health } from './health.ts';
 import { Player } from './player.ts';
 
@@ -20,21 +20,30 @@ interface Way {
   half: boolean;
 }
 
-/** The product that is measured: x [N, IN] by a weight [OUT, IN]. */
-const N = 256;
+/** The product that is measured: x [n, IN] by a weight [OUT, IN]; few rows where even these take a while. */
+const MANY_ROWS = 512;
+const FEW_ROWS = 64;
+const A_WHILE_MS = 3;
 const IN = 1024;
-const OUT = 1024;
-/** Of a row that was made f16, in 8 bytes: gpu_linear_many.c. */
+const OUT = 2048;
+/** Of a row that was made f16, in units of 8 bytes: gpu_linear_many.c. */
 const HALF_STRIDE = IN / 4 + 2;
 /** How long a way is measured, about; products are played at most so often. */
 const MEASURE_MS = 8;
 const MOST_REPEATS = 64;
 
-/** Ways that a device has, the plainest first. */
+/** Ways that a device has, the plainest first, with tiles that gpu_linear_many.c chooses for such a product. */
 function waysOf({ traits }: OpenedDevice): Way[] {
-  const tiled = (name: string): string => `linear_many path=${name} bm=64 bn=64 tm=4 tn=4`;
-  const ways: Way[] = [{ path: MANY_F32, kernel: tiled('f32'), tile: [64, 64], half: false }];
-  if (traits[TRAIT.f16]) ways.push({ path: MANY_F16, kernel: tiled('f16'), tile: [64, 64], half: true });
+  const ways: Way[] = [{ path: MANY_F32, kernel: 'linear_many path=f32 bm=64 bn=64 tm=8 tn=4', tile: [64, 64], half: false }];
+  if (!traits[TRAIT.f16]) return ways;
+  ways.push({ path: MANY_F16, kernel: 'linear_many path=f16 bm=128 bn=64 tm=8 tn=4', tile: [128, 64], half: true });
+  const lanes = traits[TRAIT.subgroupMax];
+  if (traits[TRAIT.matrix] && traits[TRAIT.subgroupMin] === lanes && 4 * lanes <= traits[TRAIT.maxInvocations]) {
+    const large = traits[TRAIT.maxWorkgroupBytes] >= 28 << 10;
+    const tile = large ? 'bm=128 bn=64 fm=4 fn=2 step=64' : 'bm=64 bn=64 fm=2 fn=2 step=32';
+    const kernel = `linear_many_matrix ${tile} subgroup=${lanes}`;
+    ways.push({ path: MANY_MATRIX, kernel, tile: [large ? 128 : 64, 64], half: true });
+  }
   return ways;
 }
 
@@ -69,11 +78,13 @@ function parse(note: string | undefined): { made: string; path: number } | undef
 /** ms of a product, of each way; Infinity where the driver does not take its kernels. */
 async function measure(opened: OpenedDevice, sources: Sources, ways: readonly Way[]): Promise<number[]> {
   const times: number[] = [];
+  let n = MANY_ROWS;
   for (const way of ways) {
     // With a health of its own: a way that is refused says nothing of the others.
     const player = new Player({ ...opened, health: new Health(), close: () => {} }, { sources, profile: true });
     await player.kernels.prepare(kernelsOf(way));
-    times.push(player.health.sound ? await timeOf(player, makeProduct(player, way)) : Infinity);
+    if (way === ways[0] && (await timeOf(player, makeProduct(player, way, FEW_ROWS))) > A_WHILE_MS) n = FEW_ROWS;
+    times.push(player.health.sound ? await timeOf(player, makeProduct(player, way, n)) : Infinity);
     player.close();
   }
   return times;
@@ -104,15 +115,15 @@ const kernelsOf = ({ kernel, half }: Way): string[] => [
 ];
 
 /** The records of one product, with buffers of its own. */
-function makeProduct(player: Player, way: Way): number[] {
+function makeProduct(player: Player, way: Way, n: number): number[] {
   const { half } = way;
   const [rows, cols] = way.tile;
-  const act = player.openBuffer(4 * N * (IN + OUT));
+  const act = player.openBuffer(4 * n * (IN + OUT));
   const quants = (OUT * IN) / 2; // bytes of q4_0, then of their scales
   const scales = (OUT * IN) / 16;
   const weight = player.openBuffer(quants + scales);
-  const prepared = player.openBuffer(8 * N * HALF_STRIDE);
-  const tiles = Math.ceil(N / rows);
+  const prepared = player.openBuffer(8 * n * HALF_STRIDE);
+  const tiles = Math.ceil(n / rows);
   const record = (name: string, groups: number, params: number[], bindings: number[][]): number[] => [
     ...[player.kernels.id(name), groups, 1, 1, params.length, bindings.length],
     ...[...params, ...bindings.flat()],
@@ -120,11 +131,11 @@ function makeProduct(player: Player, way: Way): number[] {
   const inAct = [1, act, 0, 0];
   const inHalf = [12, prepared, 0, 0];
   return [
-    ...(half ? record('linear_many_half', N, [N, IN, 0, IN, HALF_STRIDE], [inAct, inHalf]) : []),
+    ...(half ? record('linear_many_half', n, [n, IN, 0, IN, HALF_STRIDE], [inAct, inHalf]) : []),
     ...record(
       kernelsOf(way).at(-1)!,
       tiles * Math.ceil(OUT / cols),
-      [N, OUT, IN, 0, IN, N * IN, OUT, 0, 0, 0, tiles, HALF_STRIDE],
+      [n, OUT, IN, 0, IN, n * IN, OUT, 0, 0, 0, tiles, HALF_STRIDE],
       [inAct, [4, weight, 0, quants], [5, weight, quants / 256, scales], ...(half ? [inHalf] : [])],
     ),
   ];
