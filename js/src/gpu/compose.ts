@@ -7,6 +7,7 @@
 //   #if COND, #elif COND, #else, #endif     COND: A == B, A != B, A < B, ... joined by && or ||; A alone: it is given, and not 0
 //   #include NAME key=value ...             NAME.wgsl, with these keys besides
 //   #let key value                          from here on, in this file and what it includes
+//   #for key N, #endfor                     the lines between with key = 0, 1, ... N - 1
 //
 // and $key anywhere is the key's value; ${key} where letters follow. In conditions keys stand without $. A key that is not given is 0.
 
@@ -62,10 +63,27 @@ function expand(name: string, keys: Keys, sources: Sources, out: string[], depth
   const text = sources[name];
   if (text === undefined) throw new Error(`there is no kernel ${name}`);
   if (depth > MOST_DEPTH) throw new Error(`${name}: files include each other`);
+  expandLines(text.split('\n'), name, keys, sources, out, depth);
+}
+
+const wordOf = (line: string): string[] => /^\s*#(\w+)\s*(.*?)\s*$/.exec(line) ?? [];
+
+/** Where the #endfor of the #for in line `from` is. */
+function endOf(lines: readonly string[], from: number, name: string): number {
+  for (let i = from, open = 0; i < lines.length; i++) {
+    const [, word] = wordOf(lines[i]);
+    open += word === 'for' ? 1 : word === 'endfor' ? -1 : 0;
+    if (open === 0) return i;
+  }
+  throw new Error(`${name}: #endfor is missing`);
+}
+
+function expandLines(lines: readonly string[], name: string, keys: Keys, sources: Sources, out: string[], depth: number): void {
   // Of each open #if: whether its lines are taken now, and whether one of its parts was.
   const open: { taken: boolean; done: boolean }[] = [];
-  for (const line of text.split('\n')) {
-    const [, word, rest = ''] = /^\s*#(\w+)\s*(.*?)\s*$/.exec(line) ?? [];
+  for (let at = 0; at < lines.length; at++) {
+    const line = lines[at];
+    const [, word, rest = ''] = wordOf(line);
     const outer = open.slice(0, -1).every(({ taken }) => taken);
     const last = open[open.length - 1];
     const live = open.every(({ taken }) => taken);
@@ -82,6 +100,14 @@ function expand(name: string, keys: Keys, sources: Sources, out: string[], depth
     } else if (word === 'include') {
       const [file, ...words] = rest.split(/\s+/);
       expand(substitute(file, keys), parseKeys(words, new Map(keys), keys), sources, out, depth + 1);
+    } else if (word === 'for') {
+      const [key, n] = substitute(rest, keys).split(/\s+/);
+      const end = endOf(lines, at, name);
+      for (let i = 0; i < Number(n); i++) {
+        keys.set(key, String(i));
+        expandLines(lines.slice(at + 1, end), name, keys, sources, out, depth);
+      }
+      at = end;
     } else if (word === 'let') {
       const [, key, value] = /^(\w+)\s+(.*)$/.exec(rest)!;
       keys.set(key, substitute(value, keys));

@@ -18,7 +18,8 @@ import type { OpenedDevice } from './device.ts';
 import { BUFFER } from './flags.ts';
 import type { Health } from './health.ts';
 import { Kernels, PARAM_BYTES, type Kernel } from './kernels.ts';
-import { Profiler, type Profile } from './profile.ts';
+import type { Profile } from './profile.ts';
+import { Profiler } from './profiler.ts';
 import { FAILED, PENDING, Reads } from './reads.ts';
 
 /** What the engine imports for the GPU, under "env". */
