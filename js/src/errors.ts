@@ -19,6 +19,12 @@ export class SottoError extends Error {
   override readonly name: string = 'SottoError';
   readonly code: SottoErrorCode;
 
+  /** The module of the GPU is loaded by itself and has a class of its own: such errors count too. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== SottoError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof Error && ['SottoError', 'QuotaExceededError'].includes(value.name);
+  }
+
   constructor(code: SottoErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
