@@ -52,11 +52,15 @@ function worstRow({ shape: [rows, columns], data }, reference) {
   return worst;
 }
 
+/** Options that only this command has. */
+const OF_THE_GPU = /^ --(backend|dawn|profile)$/;
+
 test('help: the options of the native command', withNative, async () => {
   for (const command of COMMANDS) {
     const [ours, theirs] = [await done([command, '--help']), await done([command, '-h'], {}, native)];
     assert.match(ours, new RegExp(`^Usage: sotto ${command} `));
-    assert.deepEqual(ours.match(/(^| )--?[a-z-]+/gm), theirs.match(/(^| )--?[a-z-]+/gm), command);
+    const options = ours.match(/(^| )--?[a-z-]+/gm).filter((option) => !OF_THE_GPU.test(option));
+    assert.deepEqual(options, theirs.match(/(^| )--?[a-z-]+/gm), command);
   }
 });
 
@@ -168,10 +172,11 @@ test('logits and perplexity are near the native command’s', withNative, async 
   assert.match(await done(['perplexity', '-m', TELLER, '--ids', list]), /^\d+\.\d{6}\n$/);
 });
 
-test('bench: the keys of the native command', withNative, async () => {
+test('bench: the keys of the native command, and the backend', withNative, async () => {
   const args = ['bench', '-m', TELLER, '--prefill', '16', '--decode', '4', '--rounds', '2', '--threads', '1', '--json'];
   const [ours, theirs] = [await json(args), await json(args, {}, native)];
-  assert.deepEqual(Object.keys(ours), Object.keys(theirs));
+  assert.deepEqual(Object.keys(ours).filter((key) => key !== 'backend'), Object.keys(theirs));
+  assert.equal(ours.backend, 'cpu');
   for (const same of ['model', 'architecture', 'name', 'weight_type', 'kv', 'threads', 'rounds', 'n_parameters'])
     assert.equal(ours[same], theirs[same], same);
   assert.match(ours.isa, /^wasm/);
