@@ -1,0 +1,247 @@
+/* Products of few rows on the GPU (wgsl/linear_few.wgsl), and rows of tables.
+ *
+ *     x.rows <= FEW_ROWS   one dispatch: sum, norm, products of up to three weights, and what follows
+ *     more                 norm into in->rows, then linear_many for each weight
+ *
+ * A weight of several parts, or weights whose units differ, take a dispatch each. */
+#include "gpu.h"
+
+#include <stdio.h>
+
+enum {
+  FEW_ROWS = 8,
+  SHARES = 16, /* as in linear_few_x.wgsl */
+  NO_BIAS = -1,
+  LARGE_OUT = 20000 /* rows of a weight that fill the device many times */
+};
+
+/* How a product of few rows is shared out: see linear_few.wgsl. */
+typedef struct way {
+  int32_t threads, lanes, each, deep;
+} way;
+
+/* What to aim at, by the rows of the weights together; measured (bench/gpu/few.mjs). `threads` is a bound, and `lanes` follows: a row's units
+ * divided by `deep`, but not more than `most_lanes`. */
+typedef struct aim {
+  int32_t least_out;
+  int32_t threads, most_lanes, each, deep;
+} aim;
+
+static const aim aims[] = {
+    {LARGE_OUT, 256, 64, 2, 4},
+    {0, 128, 128, 1, 4},
+};
+
+/* a, b > 0 */
+static int32_t divide_up(int32_t a, int32_t b) { return 1 + (a - 1) / b; }
+
+static int32_t quads_of(uint32_t type) { /* of a unit: w0_quads of weights.wgsl */
+  switch (type) {
+    case DTYPE_F32:
+      return 1;
+    case DTYPE_F16:
+    case DTYPE_BF16:
+      return 2;
+    case DTYPE_Q8_0:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+static int32_t units_of(const weight *w) { return divide_up(w->in, 4 * quads_of(w->type)); }
+
+/* Products in one dispatch. */
+typedef struct job {
+  const normed *in;
+  bool norm, geglu; /* without norm only in->x counts */
+  const product *out;
+  int32_t n;
+  activation act;
+  const tensor *residual;
+  int32_t part; /* of the weights */
+} job;
+
+static int32_t add_kind(const job *j) { return !j->norm || j->in->add == NULL ? 0 : j->in->add_gain == NULL ? 1 : 2; }
+
+static const char *norm_kind(const job *j) { return !j->norm ? "0" : j->in->bias != NULL ? "layer" : "rms"; }
+
+/* Workgroup memory apart from that of x. */
+static int32_t bytes_besides(const job *j, way w) {
+  const int32_t rows = j->in->x.rows, floats = !j->norm ? 0 : j->in->bias != NULL ? 2 : 1;
+  int32_t n = w.each * rows * w.threads * (j->geglu ? 2 : 1);
+  n += rows * (w.threads * floats + SHARES * (floats == 2 ? 4 : floats));
+  if (add_kind(j) == 2) n += rows * (w.threads + SHARES);
+  return 4 * n + 64; /* and what alignment takes */
+}
+
+static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
+  const weight *first = j->out[0].w;
+  const int32_t rows = j->in->x.rows, units = units_of(first), quads = quads_of(first->type);
+  int32_t out = 0;
+  for (int32_t i = 0; i < j->n; i++) out += j->out[i].w->out;
+  const aim *a = aims;
+  while (out < a->least_out) a++;
+
+  way w = {.each = rows > 2 ? 1 : a->each, .deep = min_i32(a->deep, units)};
+  int32_t threads = min_i32(a->threads, (int32_t)g->traits.max_invocations);
+  w.lanes = min_i32(divide_up(units, w.deep), min_i32(a->most_lanes, threads));
+  for (;;) {
+    w.threads = threads / w.lanes * w.lanes;
+    const int32_t vectors = ((int32_t)g->traits.max_workgroup_bytes - bytes_besides(j, w)) / 16;
+    const int32_t batch = w.lanes * w.deep;
+    *room = min_i32(vectors, rows * units * quads);
+    *piece = *room == rows * units * quads ? units : *room / (rows * quads * batch) * batch;
+    if (*piece > 0) return w;
+    /* A batch of units does not fit. */
+    if (threads > 64)
+      threads /= 2;
+    else if (w.deep > 1)
+      w.deep /= 2;
+    else
+      w.lanes = divide_up(w.lanes, 2);
+    w.lanes = min_i32(w.lanes, threads);
+  }
+}
+
+static void rows_param(gpu *g, const tensor *t) {
+  gpu_param(g, t != NULL ? (uint32_t)t->offset : 0);
+  gpu_param(g, t != NULL ? (uint32_t)t->stride : 0);
+}
+
+static uint32_t offset_of(const tensor *t) { return t != NULL ? (uint32_t)t->offset : 0; }
+
+static void dispatch(gpu *g, const job *j) {
+  const normed *in = j->in;
+  int32_t room, piece;
+  const way w = share_out(g, j, &room, &piece);
+  const int32_t add = add_kind(j), rows = in->x.rows, units = units_of(j->out[0].w);
+  bool bias = false;
+  const tensor *vec = j->norm ? &in->gain : NULL; /* any tensor of the model's vectors */
+  for (int32_t i = 0; i < j->n; i++) {
+    if (j->out[i].bias == NULL) continue;
+    bias = true;
+    vec = j->out[i].bias;
+  }
+  const int res = j->residual == NULL ? 0 : j->residual->buf->id == j->out[0].y.buf->id ? 1 : 2;
+  if (res == 2) vec = j->residual;
+
+  char types[64] = "";
+  for (int32_t i = 0; i < j->n; i++) {
+    const size_t used = strlen(types);
+    snprintf(types + used, sizeof types - used, " type%d=%s", (int)i, gpu_weight_type_name(j->out[i].w));
+  }
+  gpu_kernel(g,
+             "linear_few rows=%d n=%d%s norm=%s add=%d act=%s bias=%d res=%d geglu=%d threads=%d lanes=%d each=%d "
+             "deep=%d room=%d whole=%d",
+             (int)rows, (int)j->n, types, norm_kind(j), (int)add, j->act == ACT_GELU_ERF ? "gelu" : "0", bias, res,
+             j->geglu, (int)w.threads, (int)w.lanes, (int)w.each, (int)w.deep, (int)room, piece == units);
+  gpu_param(g, (uint32_t)in->x.cols);
+  rows_param(g, &in->x);
+  rows_param(g, add > 0 ? in->add : NULL);
+  gpu_param(g, add == 2 ? offset_of(in->add_gain) : 0);
+  rows_param(g, add > 0 ? &in->sum : NULL);
+  gpu_param(g, j->norm ? offset_of(&in->gain) : 0);
+  gpu_param(g, j->norm ? offset_of(in->bias) : 0);
+  gpu_param_f32(g, j->norm ? in->eps : 0.0f);
+  const int32_t first = j->out[0].w->parts[j->part].first;
+  gpu_param(g, offset_of(j->residual) + (j->residual != NULL ? (uint32_t)first : 0));
+  gpu_param(g, j->residual != NULL ? (uint32_t)j->residual->stride : 0);
+  gpu_param(g, (uint32_t)piece);
+  int32_t groups = 0;
+  for (int32_t i = 0; i < j->n; i++) {
+    const product *p = &j->out[i];
+    const int32_t n = p->w->parts[j->part].n;
+    if (!j->geglu || i == 0) groups += divide_up(n, w.threads / w.lanes * w.each);
+    gpu_param(g, (uint32_t)p->y.offset + (uint32_t)first);
+    gpu_param(g, (uint32_t)p->y.stride);
+    gpu_param(g, p->bias != NULL ? offset_of(p->bias) + (uint32_t)first : (uint32_t)NO_BIAS);
+    gpu_param(g, (uint32_t)n);
+    gpu_param(g, (uint32_t)groups);
+  }
+  gpu_bind(g, BIND_ACT, in->x.buf->id, 0, 0);
+  if (vec != NULL) gpu_bind(g, BIND_VEC, vec->buf->id, 0, 0);
+  for (int32_t i = 0; i < j->n; i++) gpu_bind_weight(g, i, j->out[i].w, j->part);
+  gpu_dispatch(g, (uint32_t)groups);
+}
+
+/* Whether the weights may share a dispatch. */
+static bool together(const product *out, int32_t n) {
+  for (int32_t i = 0; i < n; i++)
+    if (out[i].w->n_parts > 1 || quads_of(out[i].w->type) != quads_of(out[0].w->type)) return false;
+  return true;
+}
+
+static void few(gpu *g, job j) {
+  if (together(j.out, j.n)) {
+    dispatch(g, &j);
+    return;
+  }
+  const product *out = j.out;
+  const int32_t n = j.n;
+  j.n = 1;
+  for (int32_t i = 0; i < n; i++) {
+    j.out = &out[i];
+    for (j.part = 0; j.part < out[i].w->n_parts; j.part++) dispatch(g, &j);
+  }
+}
+
+void gpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
+                const tensor *residual) {
+  gpu *g = (gpu *)be;
+  if (x.rows > FEW_ROWS) {
+    gpu_linear_many(g, y, x, w, bias, act, residual);
+    return;
+  }
+  const normed in = {.x = x};
+  const product out = {y, w, bias};
+  few(g, (job){.in = &in, .out = &out, .n = 1, .act = act, .residual = residual});
+}
+
+void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t n_out, activation act) {
+  gpu *g = (gpu *)be;
+  if (in->x.rows <= FEW_ROWS) {
+    few(g, (job){.in = in, .norm = true, .out = out, .n = n_out, .act = act});
+    return;
+  }
+  gpu_norm(be, in);
+  for (int32_t i = 0; i < n_out; i++) gpu_linear_many(g, out[i].y, in->rows, out[i].w, out[i].bias, act, NULL);
+}
+
+void gpu_norm_geglu(backend *be, tensor y, const normed *in, const weight *gate, const weight *up, tensor scratch) {
+  gpu *g = (gpu *)be;
+  const product out[2] = {{y, gate, NULL}, {scratch, up, NULL}};
+  if (in->x.rows <= FEW_ROWS && together(out, 2)) {
+    dispatch(g, &(job){.in = in, .norm = true, .geglu = true, .out = out, .n = 2});
+    return;
+  }
+  gpu_norm_linear(be, in, out, 2, ACT_NONE);
+  gpu_geglu(g, y, y, scratch);
+}
+
+void gpu_embed(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
+               const int32_t *pos) {
+  gpu *g = (gpu *)be;
+  bool chosen = false;
+  for (int32_t i = 0; i < y.rows; i++) chosen = chosen || ids[i] < 0;
+  const uint32_t ids_at = gpu_ints(g, ids, (size_t)y.rows);
+  const uint32_t pos_at = positions != NULL ? gpu_ints(g, pos, (size_t)y.rows) : 0;
+  for (int32_t i = 0; i < table->n_parts; i++) {
+    const weight_part *part = &table->parts[i];
+    gpu_kernel(g, "embed type=%s pos=%d chosen=%d", gpu_weight_type_name(table), positions != NULL, chosen);
+    gpu_param(g, (uint32_t)y.rows);
+    gpu_param(g, (uint32_t)y.cols);
+    rows_param(g, &y);
+    gpu_param(g, ids_at);
+    gpu_param(g, (uint32_t)part->first);
+    gpu_param(g, (uint32_t)part->n);
+    gpu_param_f32(g, scale);
+    rows_param(g, positions);
+    gpu_param(g, pos_at);
+    gpu_bind(g, BIND_ACT, y.buf->id, 0, 0);
+    if (positions != NULL) gpu_bind(g, BIND_VEC, positions->buf->id, 0, 0);
+    if (chosen) gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
+    gpu_bind_weight(g, 0, table, i);
+    gpu_dispatch_3d(g, (uint32_t)divide_up(y.cols, 256), (uint32_t)y.rows, 1);
+  }
+}
