@@ -70,7 +70,7 @@ const paths = [
     near: 2e-3,
     small: 'path=f16 bm=32 bn=32 tm=2 tn=2',
     tiles: ['path=f16 bm=64 bn=64 tm=4 tn=4'],
-    types: ['f16', 'q4_0', 'q6_K'],
+    types: ['q4_0'],
   },
   {
     name: 'matrix',
@@ -92,10 +92,11 @@ for (const adapter of testAdapters())
         return t.skip(`no ${missing} on ${adapter}`);
       }
       const run = (variant, options) => check(gpu, variant, { near, type: name === 'matrix' ? 'bf16' : 'f32', ...options });
-      for (const tile of tiles) await run(tile, { n: 67, in: 72, out: 131, bias: true, act: 'gelu', res: 1 });
-      // Drivers for the CPU compile for seconds: there every type once.
+      // Drivers for the CPU compile for seconds: there the great tiles on one of them only, and every type.
+      for (const tile of adapter === 'lavapipe' ? [] : tiles) await run(tile, { n: 67, in: 72, out: 131, bias: true, act: 'gelu', res: 1 });
       for (const type of adapter === 'lavapipe' && name === 'f32' ? ['q5_1'] : types)
         await run(small, { n: 18, in: blockOf(type) === 1 ? 45 : 256, out: 37, type, bias: true, res: 2 });
+      await run(small, { n: 35, in: 72, out: 67, bias: true, act: 'gelu', res: 1 });
       // Rows that overlap; a single row, column and element; sizes of numbers.
       await run(small, { n: 40, in: 96, out: 33, stride: 32 });
       await run(small, { n: 1, in: 1, out: 1 });

@@ -29,6 +29,7 @@ const DOWN = BM / TM;
 const THREADS = ACROSS * DOWN;
 const X_LOADS = BM * QUADS / THREADS;
 const W_LOADS = BN * QUADS / THREADS;
+const MOST_LOADS = 4u;
 
 var<workgroup> xs: array<Quad, BM * QUADS>;
 var<workgroup> ws: array<Quad, BN * QUADS>;
@@ -65,34 +66,39 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let down = id / ACROSS;
 
   // Rows past the end read the last one; what comes of them is not stored.
-  var x_next: array<Quad, X_LOADS>;
-  var w_next: array<Quad, W_LOADS>;
+  // Loops over arrays are written out: some compilers would keep the arrays in memory, and wait for each load.
+  var x_next: array<Quad, MOST_LOADS>;
+  var w_next: array<Quad, MOST_LOADS>;
   var acc: array<f32, TM * TN>;
   let steps = (p.in_ + 4u * QUADS - 1u) / (4u * QUADS);
   for (var step = 0u; step <= steps; step++) {
     // What was fetched a turn ago is multiplied in this one.
     if (step > 0u) {
       workgroupBarrier();
-      for (var i = 0u; i < X_LOADS; i++) {
-        let e = id + i * THREADS;
-        xs[place(e / QUADS, e % QUADS)] = x_next[i];
+#for i 4
+      if ($i < X_LOADS) {
+        let e = id + $i * THREADS;
+        xs[place(e / QUADS, e % QUADS)] = x_next[$i];
       }
-      for (var i = 0u; i < W_LOADS; i++) {
-        let e = id + i * THREADS;
-        ws[place(e / QUADS, e % QUADS)] = w_next[i];
+      if ($i < W_LOADS) {
+        let e = id + $i * THREADS;
+        ws[place(e / QUADS, e % QUADS)] = w_next[$i];
       }
+#endfor
       workgroupBarrier();
     }
     if (step < steps) {
-      for (var i = 0u; i < X_LOADS; i++) {
-        let e = id + i * THREADS;
-        x_next[i] = x_quad(min(first_row + e / QUADS, p.n - 1u), step * QUADS + e % QUADS);
+#for i 4
+      if ($i < X_LOADS) {
+        let e = id + $i * THREADS;
+        x_next[$i] = x_quad(min(first_row + e / QUADS, p.n - 1u), step * QUADS + e % QUADS);
       }
-      for (var i = 0u; i < W_LOADS; i++) {
-        let e = id + i * THREADS;
+      if ($i < W_LOADS) {
+        let e = id + $i * THREADS;
         let quad = step * QUADS + e % QUADS;
-        w_next[i] = Quad(w0_quad(min(first_col + e / QUADS, p.out - 1u), quad / 8u, quad % 8u, p.in_));
+        w_next[$i] = Quad(w0_quad(min(first_col + e / QUADS, p.out - 1u), quad / 8u, quad % 8u, p.in_));
       }
+#endfor
     }
     if (step == 0u) { continue; }
 #if path == f16
@@ -102,21 +108,22 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
     for (var quad = 0u; quad < QUADS; quad++) {
       let x_at = down * QUADS + (quad ^ ((down >> 1u) & (QUADS - 1u)));
       let w_at = across * QUADS + (quad ^ ((across >> 1u) & (QUADS - 1u)));
-      var w: array<Quad, TN>;
-      for (var j = 0u; j < TN; j++) { w[j] = ws[w_at + j * ACROSS * QUADS]; }
-      for (var i = 0u; i < TM; i++) {
-        let x = xs[x_at + i * DOWN * QUADS];
-        for (var j = 0u; j < TN; j++) {
+#for j $tn
+      let w$j = ws[w_at + $j * ACROSS * QUADS];
+#endfor
+#for i $tm
+      let x$i = xs[x_at + $i * DOWN * QUADS];
+#for j $tn
 #if path == f16
-          part[i * TN + j] += x * w[j];
+      part[$i * TN + $j] += x$i * w$j;
 #else
-          acc[i * TN + j] += x.x * w[j].x;
-          acc[i * TN + j] += x.y * w[j].y;
-          acc[i * TN + j] += x.z * w[j].z;
-          acc[i * TN + j] += x.w * w[j].w;
+      acc[$i * TN + $j] += x$i.x * w$j.x;
+      acc[$i * TN + $j] += x$i.y * w$j.y;
+      acc[$i * TN + $j] += x$i.z * w$j.z;
+      acc[$i * TN + $j] += x$i.w * w$j.w;
 #endif
-        }
-      }
+#endfor
+#endfor
     }
 #if path == f16
     for (var i = 0u; i < TM * TN; i++) {
@@ -126,17 +133,21 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
 #endif
   }
 
-  for (var i = 0u; i < TM; i++) {
-    let row = first_row + down + i * DOWN;
-    if (row >= p.n) { continue; }
+#for i $tm
+  {
+    let row = first_row + down + $i * DOWN;
 #if path == f16
-    let scale = x_scale(row);
+    let scale = x_scale(min(row, p.n - 1u));
 #else
     let scale = 1.0;
 #endif
-    for (var j = 0u; j < TN; j++) {
-      let col = first_col + across + j * ACROSS;
-      if (col < p.out) { finish(row, col, acc[i * TN + j] * scale); }
-    }
+    let col = first_col + across;
+#for j $tn
+    let y$j = result(row, col + $j * ACROSS, acc[$i * TN + $j] * scale);
+#endfor
+#for j $tn
+    store(row, col + $j * ACROSS, y$j);
+#endfor
   }
+#endfor
 }

@@ -36,8 +36,11 @@ const OUT_STRIDE = 4 * FN + 1;
 const X_LOADS = (BM * ROW + THREADS - 1) / THREADS;
 const UNITS = STEP / (4 * w0_quads);
 const W_LOADS = (BN * UNITS + THREADS - 1) / THREADS;
+const MOST_LOADS = 8;
+const_assert X_LOADS <= MOST_LOADS && W_LOADS <= MOST_LOADS;
 
 var<workgroup> tile: array<vec4<u32>, max((BM + BN) * STRIDE, SUBGROUPS * 16 * OUT_STRIDE)>;
+var<workgroup> scales: array<f32, BM>;
 
 // Eight elements of a unit of the weight, from quad k on.
 fn eight(u: w0_Unit, k: u32) -> vec4<u32> {
@@ -71,64 +74,86 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let w_at = (BM + subgroup % ACROSS * (16 * FN)) * STRIDE;
   let units = w0_units(p.in_);
 
-#include linear_many_matrix_row part=open i=0
-#include linear_many_matrix_row part=open i=1
-#if fm == 4
-#include linear_many_matrix_row part=open i=2
-#include linear_many_matrix_row part=open i=3
-#endif
-  var x_next: array<vec4<u32>, X_LOADS>;
-  var w_next: array<w0_Unit, W_LOADS>;
+  for (var i = id; i < BM; i += THREADS) { scales[i] = x_scale(min(first_row + i, p.n - 1)); }
+#for i $fm
+#for j $fn
+  var sum${i}_$j: Sum;
+#endfor
+#endfor
+  // Loops over arrays are written out: some compilers would keep the arrays in memory, and wait for each load.
+  var x_next: array<vec4<u32>, MOST_LOADS>;
+  var w_next: array<w0_Unit, MOST_LOADS>;
   let steps = (p.in_ + STEP - 1) / STEP;
   for (var step = 0u; step <= steps; step++) {
     // What was fetched a turn ago is multiplied in this one. Rows past the end are the last one; what comes of them is not stored.
     if (step > 0) {
       workgroupBarrier();
-      for (var i = 0u; i < X_LOADS; i++) {
-        let e = id + i * THREADS;
-        if (e < BM * ROW) { tile[e / ROW * STRIDE + e % ROW] = x_next[i]; }
+#for i 8
+      if ($i < X_LOADS) {
+        let e = id + $i * THREADS;
+        if (e < BM * ROW) { tile[e / ROW * STRIDE + e % ROW] = x_next[$i]; }
       }
-      for (var i = 0u; i < W_LOADS; i++) {
-        let e = id + i * THREADS;
+      if ($i < W_LOADS) {
+        let e = id + $i * THREADS;
         if (e < BN * UNITS) {
           let at = (BM + e / UNITS) * STRIDE + e % UNITS * (w0_quads / 2);
-          for (var k = 0u; k < w0_quads / 2; k++) { tile[at + k] = eight(w_next[i], 2 * k); }
+#for k 4
+          if ($k < w0_quads / 2) { tile[at + $k] = eight(w_next[$i], 2 * $k); }
+#endfor
         }
       }
+#endfor
       workgroupBarrier();
     }
     if (step < steps) {
-      for (var i = 0u; i < X_LOADS; i++) {
-        let e = id + i * THREADS;
-        x_next[i] = half[min(first_row + e / ROW, p.n - 1) * (p.half_stride / 2) + step * ROW + e % ROW];
+#for i 8
+      if ($i < X_LOADS) {
+        let e = id + $i * THREADS;
+        x_next[$i] = half[min(first_row + e / ROW, p.n - 1) * (p.half_stride / 2) + step * ROW + e % ROW];
       }
-      for (var i = 0u; i < W_LOADS; i++) {
-        let e = id + i * THREADS;
+      if ($i < W_LOADS) {
+        let e = id + $i * THREADS;
         let unit = step * UNITS + e % UNITS;
-        w_next[i] = w0_Unit();
-        if (unit < units) { w_next[i] = w0_unit(min(first_col + e / UNITS, p.out - 1), unit, p.in_); }
+        w_next[$i] = w0_Unit();
+        if (unit < units) { w_next[$i] = w0_unit(min(first_col + e / UNITS, p.out - 1), unit, p.in_); }
       }
+#endfor
     }
     if (step == 0) { continue; }
     for (var k = 0u; k < ROW; k += 2) {
-      let b0 = subgroupMatrixLoad<Right, col_major>(&tile, w_at + k, STRIDE);
-      let b1 = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 16 * STRIDE + k, STRIDE);
-#if fn == 4
-      let b2 = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 32 * STRIDE + k, STRIDE);
-      let b3 = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 48 * STRIDE + k, STRIDE);
-#endif
-#include linear_many_matrix_row part=sum i=0
-#include linear_many_matrix_row part=sum i=1
-#if fm == 4
-#include linear_many_matrix_row part=sum i=2
-#include linear_many_matrix_row part=sum i=3
-#endif
+#for j $fn
+      let b$j = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 16 * $j * STRIDE + k, STRIDE);
+#endfor
+#for i $fm
+      let a$i = subgroupMatrixLoad<Left, row_major>(&tile, x_at + 16 * $i * STRIDE + k, STRIDE);
+#for j $fn
+      sum${i}_$j = subgroupMatrixMultiplyAccumulate(a$i, b$j, sum${i}_$j);
+#endfor
+#endfor
     }
   }
-#include linear_many_matrix_row part=close i=0
-#include linear_many_matrix_row part=close i=1
-#if fm == 4
-#include linear_many_matrix_row part=close i=2
-#include linear_many_matrix_row part=close i=3
-#endif
+
+  // Out through workgroup memory, a row of matrices at a time, eight results at once.
+  let lane = id % SUBGROUP;
+  let owner = id / SUBGROUP;
+  let out_row = owner / ACROSS * (16 * FM);
+  let out_col = first_col + owner % ACROSS * (16 * FN);
+#for i $fm
+  workgroupBarrier();
+#for j $fn
+  subgroupMatrixStore<row_major>(&tile, subgroup * 16 * OUT_STRIDE + 4 * $j, sum${i}_$j, OUT_STRIDE);
+#endfor
+  workgroupBarrier();
+  for (var e = lane; e < 256 * FN; e += 8 * SUBGROUP) {
+#for k 8
+    let row$k = out_row + 16 * $i + (e + $k * SUBGROUP) / (16 * FN);
+    let c$k = (e + $k * SUBGROUP) % (16 * FN);
+    let at$k = (16 * owner + (e + $k * SUBGROUP) / (16 * FN)) * OUT_STRIDE + c$k / 4;
+    let y$k = result(first_row + row$k, out_col + c$k, bitcast<f32>(tile[at$k][c$k % 4]) * scales[row$k]);
+#endfor
+#for k 8
+    store(first_row + row$k, out_col + c$k, y$k);
+#endfor
+  }
+#endfor
 }

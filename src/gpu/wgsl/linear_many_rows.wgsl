@@ -18,18 +18,26 @@ struct Params {
 #include gelu_erf
 #endif
 
-fn finish(row: u32, col: u32, sum: f32) {
+// A sum becomes a result. Past the matrix it is one that is not stored: it is made all the same, so that no read waits for a branch.
+fn result(row: u32, col: u32, sum: f32) -> f32 {
   var y = sum;
 #if bias
-  y += vec[p.bias + col];
+  y += vec[p.bias + min(col, p.out - 1)];
 #endif
 #if act == gelu
   y = gelu_erf(y);
 #endif
+#if res
+  let at = p.res + min(row, p.n - 1) * p.res_stride + min(col, p.out - 1);
 #if res == 1
-  y += act[p.res + row * p.res_stride + col];
-#elif res == 2
-  y += vec[p.res + row * p.res_stride + col];
+  y += act[at];
+#else
+  y += vec[at];
 #endif
-  act[p.y + row * p.y_stride + col] = y;
+#endif
+  return y;
+}
+
+fn store(row: u32, col: u32, y: f32) {
+  if (row < p.n && col < p.out) { act[p.y + row * p.y_stride + col] = y; }
 }
