@@ -101,14 +101,18 @@ static void put_scored(const language *l, text *out, int32_t id, double logprob)
   json_number(out, logprob, 1e6);
 }
 
+static bool scored(const writer *w) { return w->o->n_top >= 0; }
+
+/* The next token; where none is scored, the session evaluates by itself what came before. */
 static bool choose(writer *w, int32_t *id) {
+  sotto_status status = SOTTO_AGAIN;
+  while (!scored(w) && status == SOTTO_AGAIN) status = sotto_session_next(w->session, w->sampler, id, NULL);
+  if (!scored(w)) return status >= 0 || language_complain(w->l);
   float *logits = sotto_session_logits(w->session, 0), logprob;
   sotto_logprob top[SOTTO_MAX_TOP];
   const int32_t n_top = w->o->n_top > 0 ? sotto_sampler_top(w->sampler, logits, top, w->o->n_top) : 0;
-  const bool wanted = w->o->n_top >= 0;
-  if (sotto_sampler_sample(w->sampler, logits, id, wanted ? &logprob : NULL) < 0) return language_complain(w->l);
+  if (sotto_sampler_sample(w->sampler, logits, id, &logprob) < 0) return language_complain(w->l);
   sotto_sampler_accept(w->sampler, *id);
-  if (!wanted) return true;
   text *out = &w->r->logprobs;
   if (out->size > 0) text_string(out, ",");
   put_scored(w->l, out, *id, (double)logprob);
@@ -143,7 +147,7 @@ static bool decode(writer *w) {
     } else if (r->n_ids > capacity) {
       r->stop_reason = "context";
     } else {
-      if (!evaluate(w)) return false;
+      if (scored(w) && !evaluate(w)) return false;
       r->n_decode++;
     }
   }

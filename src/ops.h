@@ -89,6 +89,20 @@ enum { KV_WHOLE = 0, KV_SLOTS = 1 };
 enum { MAX_CHOSEN = 8 };
 #define CHOSEN(place) (-1 - (place)) /* an id for embed: that which choose keeps in this place */
 
+/* What may follow in a transcript: tokens of text, then those of times, from first_time on. src/models/whisper_rules.c says how. */
+typedef struct speech_rules {
+  int32_t end, first_time;
+  bool timed;                /* times are wanted */
+  const int32_t *suppressed; /* [n_suppressed]: never */
+  int32_t n_suppressed;
+} speech_rules;
+
+typedef struct speech_choice {
+  int32_t id;
+  float logit;
+  float log_sum, model_log_sum; /* log of the sum of exp(logit): of those that it was chosen from, and of all */
+} speech_choice;
+
 /* How an element of a key or a value is kept; the numbers are those of sotto_kv_type. */
 typedef enum kv_type {
   KV_16 = 0,   /* 16 bits */
@@ -177,12 +191,30 @@ typedef struct ops {
                  int32_t n_history, double draw, int32_t place);
   /* The id in `place`; AGAIN while pending. Errors: FORMAT: no logit was a number. */
   sotto_status (*chosen)(backend *be, int32_t place, int32_t *id);
+  /* The same for transcripts, after their first token: the likeliest that may follow; the logits stay as they are. before: the last two tokens, or the
+   * one that there is, after the last time before those, if there is one; of which some may be CHOSEN. */
+  bool (*choose_speech)(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
+                        int32_t place);
+  sotto_status (*chosen_speech)(backend *be, int32_t place, speech_choice *choice);
 } ops;
 
 struct backend {
   const ops *ops;
   bool lost; /* the device is gone, or there was no memory for what a step needs: what is pending stays so for ever */
+  uint32_t places; /* of chosen tokens, those in use: bits */
 };
+
+/* A place for a token to be chosen; -1: all are in use. */
+static inline int32_t backend_take_place(backend *be) {
+  for (int32_t i = 0; i < MAX_CHOSEN; i++) {
+    if (be->places & 1u << i) continue;
+    be->places |= 1u << i;
+    return i;
+  }
+  return -1;
+}
+
+static inline void backend_leave_place(backend *be, int32_t place) { be->places &= ~(1u << place); }
 
 /* The CPU backend. `pool` is borrowed. NULL: no memory. */
 struct pool;

@@ -12,7 +12,6 @@ struct sotto_engine {
   struct pool *threads;
   backend *be;
   error err;
-  uint32_t places; /* of the backend's chosen tokens, those in use: bits */
   uint64_t stamps; /* given out to samplers */
 };
 

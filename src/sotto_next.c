@@ -8,20 +8,6 @@
 #include "sotto_session.h"
 #include "text/sampler.h"
 
-/* ---- places of the backend ---- */
-
-/* -1: other sessions have them all. */
-static int32_t take_place(sotto_engine *e) {
-  for (int32_t i = 0; i < MAX_CHOSEN; i++) {
-    if (e->places & 1u << i) continue;
-    e->places |= 1u << i;
-    return i;
-  }
-  return -1;
-}
-
-static void leave_place(sotto_engine *e, int32_t place) { e->places &= ~(1u << place); }
-
 /* ---- ahead ---- */
 
 /* Asking is also what makes the answer come. */
@@ -31,7 +17,7 @@ static void ask(sotto_session *s, ahead *a) {
 
 void session_come_back(sotto_session *s) {
   if (s->n_ahead == 0) return;
-  for (int32_t i = 0; i < s->n_ahead; i++) leave_place(s->engine, s->ahead[i].place);
+  for (int32_t i = 0; i < s->n_ahead; i++) backend_leave_place(s->engine->be, s->ahead[i].place);
   s->n_ahead = s->n_logits = 0;
   /* The logits are those of a token that is forgotten, or changed. A ring holds n_batch places more than the last token looks back to. */
   if (!gemma_truncate(s->state, s->n_tokens - 1)) gemma_truncate(s->state, 0);
@@ -39,14 +25,14 @@ void session_come_back(sotto_session *s) {
 
 /* Chooses the token after all others, and evaluates it where it fits. OK: done; AGAIN: not here, not now. */
 static sotto_status run_ahead(sotto_session *s, sotto_sampler *chooser) {
-  const int32_t place = take_place(s->engine);
+  const int32_t place = backend_take_place(s->engine->be);
   if (place < 0) return SOTTO_AGAIN;
   int32_t ids[MOST_AHEAD], n_history;
   for (int32_t i = 0; i < s->n_ahead; i++) ids[i] = CHOSEN(s->ahead[i].place);
   const int32_t *history = sampler_history(chooser->s, ids, s->n_ahead, &n_history);
   if (!gemma_choose(s->state, sampler_options(chooser->s), history, n_history, sampler_peek(chooser->s, s->n_ahead),
                     place)) {
-    leave_place(s->engine, place);
+    backend_leave_place(s->engine->be, place);
     return SOTTO_AGAIN;
   }
   ahead *a = &s->ahead[s->n_ahead++];
@@ -76,7 +62,7 @@ static sotto_status hand_out(sotto_session *s, sotto_sampler *chooser, int32_t *
     session_come_back(s);
     return sampler_no_numbers(&s->engine->err);
   }
-  leave_place(s->engine, first.place);
+  backend_leave_place(s->engine->be, first.place);
   s->n_ahead--;
   memmove(s->ahead, s->ahead + 1, (size_t)s->n_ahead * sizeof *s->ahead);
   sampler_chose(chooser->s, first.id);

@@ -1,11 +1,13 @@
 // A language model writes: the loop of an answer, in the engine's worker.
 //
-//   prompt ─> ids, that fit ─> sync, step ─> logits ─> sampler ─> token ─> whole characters, no stop string ─> text {id}
-//                                  └─────────── until something ends it ──┘
+//   prompt ─> ids, that fit ─> sync ─> next ─> token ─> whole characters, no stop string ─> text {id}
+//                                       └─────────┘ until something ends it
+//
+// Where log-probabilities are wanted, the next token comes by step ─> logits ─> sampler instead.
 //
 // When tokens come fast, several share a message to the page; the worker listens to the page only every few steps.
 import { abortError, QuotaExceededError, SottoError } from './errors.js';
-import { AGAIN, DONE, settled, type LanguageContext, type Task } from './session.js';
+import { AGAIN, settled, type LanguageContext, type Task } from './session.js';
 import type { GenerateMessage, Generation, Prompt, Sampling, TokenLogprob } from './protocol.js';
 import type { Pointer, Wasm } from './wasm.js';
 
@@ -138,17 +140,19 @@ export class Writer {
     this.#hold(0, [...this.#prompt, ...tokens]);
     for (const token of this.#prompt) x.sotto_wasm_sampler_accept(sampler, token);
     this.#rewrite();
-    await this.#evaluate(this.#prefilled === 0);
-    this.#prefilled ||= performance.now();
     let stopReason: Generation['stopReason'] | undefined = maxTokens === 0 ? 'length' : undefined;
+    const scored = this.#message.logprobs !== undefined;
+    this.#sync();
+    if (this.#prefilled === 0) this.#nReused = x.sotto_wasm_session_length(session);
+    if (scored || stopReason !== undefined) await this.#evaluate();
     while (stopReason === undefined) {
-      const token = this.#sample(x.sotto_wasm_session_logits(session, 0));
+      const token = scored ? this.#sample(x.sotto_wasm_session_logits(session, 0)) : await this.#next();
       if (this.#c.codec.ends(token)) stopReason = 'end';
       else if (this.#push(token)) stopReason = 'stop';
       else if (tokens.length >= maxTokens) stopReason = 'length';
       else if (this.#prompt.length + tokens.length > this.#capacity && !this.#shorten()) stopReason = 'context';
       else {
-        await this.#evaluate(false);
+        if (scored) await this.#evaluate();
         this.#nDecode++;
       }
     }
@@ -185,52 +189,76 @@ export class Writer {
     new Int32Array(this.#c.wasm.memory.buffer, this.#t.ids + at * 4, ids.length).set(ids);
   }
 
-  /** Brings the session up to prompt and answer. */
-  async #evaluate(tell: boolean): Promise<void> {
-    const { wasm, engine, platform } = this.#c;
-    const { x } = wasm;
+  /** The session is to hold prompt and answer. */
+  #sync(): void {
+    const { wasm, engine } = this.#c;
     const { session, ids } = this.#t;
+    const status = wasm.x.sotto_wasm_session_sync(session, ids, this.#prompt.length + this.#tokens.length);
+    if (status < 0) wasm.fail(status, engine);
+  }
+
+  /** Steps until it gives what it is to give; tells the page how far the prompt is. */
+  async #steps(step: () => number): Promise<void> {
+    const { wasm, engine, platform } = this.#c;
     const total = this.#prompt.length + this.#tokens.length;
-    let status = x.sotto_wasm_session_sync(session, ids, total);
-    if (tell) this.#nReused = x.sotto_wasm_session_length(session);
-    while (status >= 0 && status !== DONE) {
+    let status = AGAIN;
+    while (status === AGAIN) {
       await this.#c.breathe();
       if (this.#task.cancelled()) throw abortError();
-      status = x.sotto_wasm_session_step(session);
-      if (tell && status >= 0) {
-        const done = x.sotto_wasm_session_length(session);
-        platform.post({ type: 'evaluated', id: this.#message.id, done, total });
+      status = step();
+      if (this.#prefilled === 0 && status >= 0) {
+        const done = wasm.x.sotto_wasm_session_length(this.#t.session);
+        platform.post({ type: 'evaluated', id: this.#message.id, done: Math.min(done, total), total });
       }
       if (status === AGAIN) await settled(wasm);
     }
     if (status < 0) wasm.fail(status, engine);
+    this.#prefilled ||= performance.now();
   }
 
+  /** Brings the session up to prompt and answer, with logits. */
+  async #evaluate(): Promise<void> {
+    this.#sync();
+    await this.#steps(() => this.#c.wasm.x.sotto_wasm_session_step(this.#t.session));
+  }
+
+  /** The next token, which the session evaluates by itself. */
+  async #next(): Promise<number> {
+    const { wasm } = this.#c;
+    let token = -1;
+    await this.#steps(() => {
+      const { values, result } = wasm.row(1, (out) =>
+        wasm.x.sotto_wasm_session_next(this.#t.session, this.#t.sampler, out),
+      );
+      token = values[0];
+      return result;
+    });
+    return this.#take(token);
+  }
+
+  /** The next token by logits, with what is to be told of its likelihood. */
   #sample(logits: Pointer): number {
     const { wasm, engine, codec } = this.#c;
     const { x } = wasm;
     const { sampler } = this.#t;
-    const nTop = this.#message.logprobs;
-    let token: number;
-    if (nTop === undefined) {
-      token = x.sotto_wasm_sampler_sample(sampler, logits, 0);
-    } else {
-      const { values, result } = wasm.row(1, (out) => x.sotto_wasm_sampler_sample(sampler, logits, out));
-      token = result;
-      const likeliest = wasm.row(2 * nTop, (out) =>
-        nTop > 0 ? x.sotto_wasm_sampler_top(sampler, logits, nTop, out) : 0,
-      );
-      if (token >= 0)
-        this.#logprobs.push({
-          ...{ id: token, text: codec.shown(token), logprob: values[0] },
-          top: Array.from({ length: likeliest.result }, (_, i) => {
-            const [id, logprob] = likeliest.values.slice(2 * i);
-            return { id, text: codec.shown(id), logprob };
-          }),
-        });
-    }
+    const nTop = this.#message.logprobs ?? 0;
+    const { values, result: token } = wasm.row(1, (out) => x.sotto_wasm_sampler_sample(sampler, logits, out));
     if (token < 0) wasm.fail(token, engine);
+    const likeliest = wasm.row(2 * nTop, (out) =>
+      nTop > 0 ? x.sotto_wasm_sampler_top(sampler, logits, nTop, out) : 0,
+    );
+    this.#logprobs.push({
+      ...{ id: token, text: codec.shown(token), logprob: values[0] },
+      top: Array.from({ length: likeliest.result }, (_, i) => {
+        const [id, logprob] = likeliest.values.slice(2 * i);
+        return { id, text: codec.shown(id), logprob };
+      }),
+    });
     x.sotto_wasm_sampler_accept(sampler, token);
+    return this.#take(token);
+  }
+
+  #take(token: number): number {
     this.#hold(this.#prompt.length + this.#tokens.length, [token]);
     this.#tokens.push(token);
     return token;
@@ -248,6 +276,7 @@ export class Writer {
     this.#prompt = shorter.ids;
     this.#dropped = shorter.dropped;
     this.#hold(0, [...this.#prompt, ...this.#tokens]);
+    this.#sync();
     this.#tellOverflow();
     return true;
   }

@@ -187,12 +187,25 @@ static void self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, 
   gpu_self_attention(be, y, q, k, v, c, slots, turn, scale, view);
 }
 
+/* What is kept in a place of chosen tokens. */
+static void changes_place(gpu *g, int32_t place) {
+  const size_t word = sizeof(uint32_t), scores = (size_t)MAX_CHOSEN + 4 * (size_t)place;
+  gpu_changes(g, g->chosen, (size_t)place * word, word);
+  gpu_changes(g, g->chosen, scores * word, 4 * word);
+}
+
 static bool choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
                    int32_t n_history, double draw, int32_t place) {
   gpu *g = (gpu *)be;
   changes(g, logits);
-  gpu_changes(g, g->chosen, (size_t)place * sizeof(uint32_t), sizeof(uint32_t));
+  changes_place(g, place);
   return gpu_choose(be, logits, options, history, n_history, draw, place);
+}
+
+static bool choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before,
+                          int32_t n_before, int32_t place) {
+  changes_place((gpu *)be, place);
+  return gpu_choose_speech(be, logits, rules, before, n_before, place);
 }
 
 /* ---- the backend ---- */
@@ -240,20 +253,21 @@ static const ops gpu_ops = {
     .self_attention = self_attention,
     .choose = choose,
     .chosen = gpu_chosen,
+    .choose_speech = choose_speech,
+    .chosen_speech = gpu_chosen_speech,
 };
 
 static bool take_all(gpu *g) {
   g->tape = gpu_tape_open();
   g->reads = gpu_reads_open();
   if (g->tape == NULL || g->reads == NULL) return false;
-  g->chosen = gpu_buffer_new(g, MAX_CHOSEN * sizeof(uint32_t));
+  g->chosen = gpu_buffer_new(g, CHOSEN_WORDS * sizeof(uint32_t));
   return g->chosen != 0 && gpu_grow_scratch(g, GPU_ALIGNMENT);
 }
 
 sotto_status gpu_backend_open(backend **out, error *err) {
   *out = NULL;
-  if (gpu_host_now == NULL)
-    return fail(err, SOTTO_ERR_UNSUPPORTED, "a native build has no WebGPU: use the CPU");
+  if (gpu_host_now == NULL) return fail(err, SOTTO_ERR_UNSUPPORTED, "a native build has no WebGPU: use the CPU");
   uint32_t words[sizeof(gpu_traits) / sizeof(uint32_t)] = {0};
   gpu_host_now->traits(words);
   gpu *g = mem_alloc(1, sizeof *g);

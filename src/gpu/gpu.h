@@ -11,7 +11,7 @@
  *     4 + 2i   quants of weight i, as vec4<u32>;  5 + 2i  its scales, as u32 (weights.wgsl)
  *     10, 11   keys, values
  *     12       scratch f32, whose content lives from one dispatch to the next
- *     13       chosen: u32 [MAX_CHOSEN] */
+ *     13       chosen: u32 [CHOSEN_WORDS]: ids by place, then what choose_speech tells, four words a place */
 #ifndef SOTTO_GPU_H
 #define SOTTO_GPU_H
 
@@ -57,7 +57,7 @@ struct buffer {
   size_t n;    /* f32 elements */
 };
 
-enum { MAX_PARTS = 64 };
+enum { MAX_PARTS = 64, CHOSEN_WORDS = MAX_CHOSEN + 4 * MAX_CHOSEN };
 
 /* Rows [first, first + n) of a weight: quants from the buffer's start, scales from scales_at on, both multiples of 256 bytes long. */
 typedef struct weight_part {
@@ -141,6 +141,9 @@ void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv 
 bool gpu_choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
                 int32_t n_history, double draw, int32_t place);
 sotto_status gpu_chosen(backend *be, int32_t place, int32_t *id);
+bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
+                       int32_t place);
+sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choice);
 
 /* gpu_memory.c: buffers of the host. Reads are asynchronous: true once `bytes` are in `to`; the same read is asked for again until then. */
 uint32_t gpu_buffer_new(gpu *g, size_t bytes); /* zeroed; 0: no memory */

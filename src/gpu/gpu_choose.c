@@ -1,7 +1,8 @@
-/* Choosing tokens on the GPU, as src/text/sampler.c does it.
+/* Choosing tokens on the GPU, as src/text/sampler.c does it, and src/models/whisper_rules.c for transcripts.
  *
  *     logits ─> choose_change: bias, penalties ─> choose_best: of parts ─┬─ choose_first: the likeliest ────────────────┬─> chosen[place]
- *               (where there are any)                                    └─ choose_draw: top-k, top-p, min-p, one of it ┘ */
+ *               (where there are any)                                    └─ choose_draw: top-k, top-p, min-p, one of it ┘
+ *     logits ─> choose_speech step=1: of tiles ─> step=2: the choice ─> chosen[place], and its scores */
 #include "gpu.h"
 
 enum {
@@ -10,6 +11,8 @@ enum {
   MOST_TILES = 256,    /* parts of choose_best */
   THREADS = 256,
   GROUPS = 16, /* of a tile */
+  SPEECH_TILE = 2048,
+  SPEECH_WORDS = 12, /* of a tile */
 };
 
 static bool penalizes(const sotto_sampler_options *o) {
@@ -95,4 +98,39 @@ sotto_status gpu_chosen(backend *be, int32_t place, int32_t *id) {
   if (!gpu_read(g, g->chosen, (size_t)place * sizeof word, &word, sizeof word)) return SOTTO_AGAIN;
   *id = (int32_t)word;
   return *id >= 0 ? SOTTO_OK : SOTTO_ERR_FORMAT;
+}
+
+/* ---- transcripts ---- */
+
+bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
+                       int32_t place) {
+  gpu *g = (gpu *)be;
+  const uint32_t n = (uint32_t)logits.cols, tiles = (n + SPEECH_TILE - 1) / SPEECH_TILE;
+  if (tiles > THREADS || !gpu_grow_scratch(g, tiles * SPEECH_WORDS * sizeof(uint32_t))) return false;
+  const uint32_t suppressed = gpu_ints(g, rules->suppressed, (size_t)rules->n_suppressed);
+  const uint32_t last = gpu_ints(g, before, (size_t)n_before);
+  for (int32_t step = 1; step <= 2; step++) {
+    gpu_kernel(g, "choose_speech step=%d", (int)step);
+    gpu_param(g, (uint32_t)logits.offset);
+    gpu_param(g, n);
+    gpu_param(g, (uint32_t)place);
+    gpu_param(g, (uint32_t)rules->end);
+    gpu_param(g, (uint32_t)rules->first_time);
+    gpu_param(g, rules->timed);
+    gpu_param(g, (uint32_t)rules->n_suppressed);
+    gpu_param(g, suppressed);
+    gpu_param(g, (uint32_t)n_before);
+    gpu_param(g, last);
+    gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
+    gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+    gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
+    gpu_dispatch(g, step == 1 ? tiles : 1);
+  }
+  return true;
+}
+
+sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choice) {
+  gpu *g = (gpu *)be;
+  const size_t at = (size_t)MAX_CHOSEN + 4 * (size_t)place;
+  return gpu_read(g, g->chosen, at * sizeof(uint32_t), choice, sizeof *choice) ? SOTTO_OK : SOTTO_AGAIN;
 }

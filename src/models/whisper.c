@@ -45,6 +45,7 @@ struct whisper_state {
   tensor all_logits;                    /* [n_seqs, n_vocab] */
   kv **past;                            /* [n_text_layer], KV_SLOTS */
   tensor logits;                        /* [n_rows, n_vocab] of the last call */
+  uint32_t chosen;                      /* places of tokens that the backend chooses: bits */
   int32_t *places, *new_places;         /* [n_seqs, n_text_ctx] */
   int32_t *positions, *slots, *lengths; /* [n_text_ctx] */
   int32_t length;                       /* tokens held by each live sequence */
@@ -186,7 +187,13 @@ static void decode_logits(whisper_state *s, const int32_t *want, int32_t n_want)
   s->be->ops->linear(s->be, s->logits, rows, w->token_embedding, NULL, ACT_NONE, NULL);
 }
 
+static void leave_places(whisper_state *s) {
+  s->be->places &= ~s->chosen;
+  s->chosen = 0;
+}
+
 void whisper_decode_reset(whisper_state *s) {
+  leave_places(s);
   s->length = 0;
   s->logits.rows = 0;
 }
@@ -230,6 +237,26 @@ float *whisper_logits(whisper_state *s, int32_t i) {
   if (i < 0 || i >= s->logits.rows) return NULL;
   float *all = s->be->ops->read(s->be, s->logits); /* one read for all rows */
   return all != NULL ? all + (size_t)i * (size_t)s->logits.cols : NULL;
+}
+
+int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const int32_t *before, int32_t n_before) {
+  const ops *o = s->be->ops;
+  const int32_t place = o->choose_speech != NULL ? backend_take_place(s->be) : -1;
+  if (place < 0) return -1;
+  if (!o->choose_speech(s->be, tensor_rows(s->logits, 0, 1), rules, before, n_before, place)) {
+    backend_leave_place(s->be, place);
+    return -1;
+  }
+  s->chosen |= 1u << place;
+  return place;
+}
+
+sotto_status whisper_decode_chosen(whisper_state *s, int32_t place, speech_choice *choice) {
+  const sotto_status status = s->be->ops->chosen_speech(s->be, place, choice);
+  if (status == SOTTO_AGAIN) return status;
+  s->chosen &= ~(1u << place);
+  backend_leave_place(s->be, place);
+  return status;
 }
 
 /* ---- open and close ---- */
@@ -313,6 +340,7 @@ sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs,
 
 void whisper_state_close(whisper_state *s) {
   if (s == NULL) return;
+  leave_places(s);
   const ops *o = s->be->ops;
   if (s->memory != NULL) o->buffer_close(s->be, s->memory);
   if (s->self != NULL) o->kv_close(s->be, s->self);

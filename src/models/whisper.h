@@ -57,6 +57,12 @@ sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const 
 /* Logits [n_vocab] f32 of row i of the last decode call (of the wanted rows, or of sequence i); may be written to. NULL while pending (a GPU's readback): try again. */
 float *whisper_logits(whisper_state *s, int32_t i);
 
+/* A backend that chooses takes the token after the only sequence, by the logits of the last call: see choose_speech in ops.h. Returns its place, whose
+ * CHOSEN can be the next token; -1: it cannot, or not now. */
+int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const int32_t *before, int32_t n_before);
+/* What was chosen, once: the place is free then, as all are after a reset. AGAIN while pending. */
+sotto_status whisper_decode_chosen(whisper_state *s, int32_t place, speech_choice *choice);
+
 /* For tests: encoder output [n_audio_ctx, n_audio_state], valid until the next call. */
 const float *whisper_encoder_output(whisper_state *s);
 

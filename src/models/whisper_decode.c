@@ -2,6 +2,15 @@
 
 #include <math.h>
 
+enum { MOST_AHEAD = 4 };
+
+/* A token that the network chooses by itself; all tokens before it, and it too, go through the network without waiting. */
+typedef struct ahead {
+  int32_t place;
+  bool known;
+  speech_choice choice;
+} ahead;
+
 struct whisper_search {
   whisper_net net;
   const whisper_rules *rules;
@@ -22,6 +31,9 @@ struct whisper_search {
   whisper_hypothesis finished[WHISPER_MAX_FINISHED];
   int32_t n_finished;
   const whisper_hypothesis *result;
+
+  ahead ahead[MOST_AHEAD]; /* after the tokens of live[0] */
+  int32_t n_ahead;
 
   int32_t *text; /* [n_ctx + 1] scratch of the loop guard */
   int32_t *token_memory;
@@ -80,6 +92,7 @@ void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, i
   s->spare = s->generations[1];
   s->n_live = 1;
   s->n_finished = 0;
+  s->n_ahead = 0;
   whisper_hypothesis *h = &s->live[0];
   memcpy(h->tokens, prompt + n - n_given, (size_t)n_given * sizeof *prompt);
   for (int32_t i = 0; i < n_given; i++) h->p[i] = 1;
@@ -96,8 +109,8 @@ static void copy_hypothesis(whisper_hypothesis *to, const whisper_hypothesis *fr
   to->sum_logprob = from->sum_logprob;
 }
 
-static void extend(whisper_hypothesis *h, int32_t token, float logit, const whisper_choice *c) {
-  float p = expf(logit - c->model_log_sum);
+static void extend(whisper_hypothesis *h, int32_t token, float logit, float model_log_sum) {
+  float p = expf(logit - model_log_sum);
   h->tokens[h->n] = token;
   h->p[h->n++] = p >= 0 && p <= 1 ? p : p > 1; /* a rounding above 1; NaN is 0 */
 }
@@ -165,7 +178,7 @@ static bool choose_single(whisper_search *s, float *const *rows, int32_t *tokens
       add_finished(s, h, h->sum_logprob);
       continue;
     }
-    extend(h, token, logit, c);
+    extend(h, token, logit, c->model_log_sum);
     if (is_full(s, h) || is_loop(s, h)) {
       add_finished(s, h, h->sum_logprob);
       continue;
@@ -217,7 +230,7 @@ static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens,
     }
     whisper_hypothesis *h = &s->spare[n_next];
     copy_hypothesis(h, from);
-    extend(h, e->token, e->logit, &choices[e->beam]);
+    extend(h, e->token, e->logit, choices[e->beam].model_log_sum);
     h->sum_logprob = e->sum_logprob;
     tokens[n_next] = e->token;
     parents[n_next++] = e->beam;
@@ -234,6 +247,68 @@ static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens,
   for (int32_t i = 0; i < s->n_live && s->n_finished < s->o.beam_size; i++)
     add_finished(s, &s->live[i], s->live[i].sum_logprob);
   return false;
+}
+
+/* ---- greedy, by the network itself ---- */
+
+/* The end: nothing that runs ahead is wanted. */
+static sotto_status finish(whisper_search *s) {
+  if (s->n_ahead > 0) s->net.reset(s->net.context);
+  s->n_ahead = 0;
+  rank(s);
+  return SOTTO_OK;
+}
+
+/* Asking is also what makes the answer come. */
+static sotto_status ask(whisper_search *s, ahead *a) {
+  const sotto_status status = a->known ? SOTTO_OK : s->net.chosen(s->net.context, a->place, &a->choice);
+  a->known = status == SOTTO_OK;
+  return status;
+}
+
+/* One more; false: it cannot, or it is the last one that fits, which is chosen here. */
+static bool run_ahead(whisper_search *s) {
+  const whisper_hypothesis *h = &s->live[0];
+  const whisper_special *special = s->rules->special;
+  const int32_t n_sampled = h->n - s->n_given + s->n_ahead;
+  if (s->n_ahead == MOST_AHEAD || n_sampled + 1 >= s->o.sample_len || s->n_prompt + n_sampled + 1 > s->o.n_ctx)
+    return false;
+  int32_t before[MOST_AHEAD + 3], n = 0, first = max_i32(h->n - 2, 0), time = first - 1;
+  while (time >= 0 && h->tokens[time] < special->first_timestamp) time--;
+  if (time >= 0) before[n++] = h->tokens[time];
+  for (int32_t i = first; i < h->n; i++) before[n++] = h->tokens[i];
+  for (int32_t i = 0; i < s->n_ahead; i++)
+    before[n++] = s->ahead[i].known ? s->ahead[i].choice.id : CHOSEN(s->ahead[i].place);
+
+  const speech_rules rules = {.end = special->eot,
+                              .first_time = special->first_timestamp,
+                              .timed = s->rules->timestamps,
+                              .suppressed = s->rules->suppressed,
+                              .n_suppressed = s->rules->n_suppressed};
+  const int32_t place = s->net.choose(s->net.context, &rules, before, n);
+  if (place < 0) return false;
+  const int32_t token = CHOSEN(place), parent = 0;
+  ahead *a = &s->ahead[s->n_ahead++];
+  *a = (ahead){.place = place};
+  return ask(s, a) >= 0 && s->net.next(s->net.context, &token, &parent, 1) == SOTTO_OK;
+}
+
+/* The first of those ahead becomes a token of the sequence. */
+static sotto_status take_ahead(whisper_search *s) {
+  const sotto_status status = ask(s, &s->ahead[0]);
+  if (status != SOTTO_OK) return status;
+  const speech_choice c = s->ahead[0].choice;
+  memmove(s->ahead, s->ahead + 1, (size_t)--s->n_ahead * sizeof *s->ahead);
+  whisper_hypothesis *h = &s->live[0];
+  h->sum_logprob += c.logit - c.log_sum;
+  const bool ends = c.id == s->rules->special->eot;
+  if (!ends) extend(h, c.id, c.logit, c.model_log_sum);
+  if (ends || is_full(s, h) || is_loop(s, h)) {
+    add_finished(s, h, h->sum_logprob);
+    return finish(s);
+  }
+  s->n_steps++;
+  return SOTTO_AGAIN;
 }
 
 /* ---- steps ---- */
@@ -254,6 +329,9 @@ sotto_status whisper_search_step(whisper_search *s) {
 
   float *rows[WHISPER_MAX_SEQS];
   bool first = s->live[0].n == s->n_given;
+  const bool alone = s->temperature <= 0 && s->o.beam_size == 1 && s->net.choose != NULL && !first;
+  while (alone && run_ahead(s)) continue;
+  if (s->n_ahead > 0) return take_ahead(s);
   for (int32_t i = 0; i < s->n_live; i++) {
     rows[i] = s->net.logits(s->net.context, first && s->sot_index < s->n_prompt - 1 ? 1 : i);
     if (rows[i] == NULL) return SOTTO_AGAIN;
@@ -267,10 +345,7 @@ sotto_status whisper_search_step(whisper_search *s) {
   int32_t tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
   bool beams = s->temperature <= 0 && s->o.beam_size > 1;
   bool more = beams ? choose_beams(s, rows, tokens, parents) : choose_single(s, rows, tokens, parents);
-  if (!more) {
-    rank(s);
-    return SOTTO_OK;
-  }
+  if (!more) return finish(s);
   TRY(s->net.next(s->net.context, tokens, parents, s->n_live));
   s->n_steps++;
   return SOTTO_AGAIN;

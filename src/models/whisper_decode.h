@@ -5,7 +5,8 @@
  *                                  beams:   the best of all extensions ─┘
  *     ... until the end of text (of all samples; of enough beams) ─> ranked, the best is the result
  *
- * All sequences of a step go through the network as one batch. */
+ * All sequences of a step go through the network as one batch. Where the backend chooses, greedy steps after the first one run ahead of what is known here,
+ * and only tokens and their scores come back. */
 #ifndef SOTTO_WHISPER_DECODE_H
 #define SOTTO_WHISPER_DECODE_H
 

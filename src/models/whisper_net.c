@@ -10,7 +10,13 @@ static sotto_status next(void *state, const int32_t *tokens, const int32_t *pare
   return whisper_decode_next(state, tokens, parent, n);
 }
 static float *logits(void *state, int32_t row) { return whisper_logits(state, row); }
+static int32_t choose(void *state, const speech_rules *rules, const int32_t *before, int32_t n) {
+  return whisper_decode_choose(state, rules, before, n);
+}
+static sotto_status chosen(void *state, int32_t place, speech_choice *choice) {
+  return whisper_decode_chosen(state, place, choice);
+}
 
 whisper_net whisper_net_of(whisper_state *state) {
-  return (whisper_net){state, encode_begin, encode, reset, prompt, next, logits};
+  return (whisper_net){state, encode_begin, encode, reset, prompt, next, logits, choose, chosen};
 }

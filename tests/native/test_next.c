@@ -238,7 +238,7 @@ static void check_meanwhile(sotto_model *m, const golden *g, const sotto_session
   sotto_session_close(p.plain);
   sotto_sampler_close(p.a);
   sotto_sampler_close(p.b);
-  CHECK(engine->places == 0);
+  CHECK(engine->be->places == 0);
 }
 
 /* ---- several sessions, and failures ---- */
@@ -263,7 +263,7 @@ static void check_several(sotto_model *m, const golden *g, const sotto_session_o
     sotto_session_close(s[i]);
     sotto_sampler_close(samplers[i]);
   }
-  CHECK(engine->places == 0);
+  CHECK(engine->be->places == 0);
 }
 
 static void check_failures(sotto_model *m, const golden *g, const sotto_session_options *o) {
@@ -279,7 +279,7 @@ static void check_failures(sotto_model *m, const golden *g, const sotto_session_
   next(s, a, NULL);
   sotto_status status = SOTTO_AGAIN;
   while (status == SOTTO_AGAIN) status = sotto_session_next(s, a, &id, NULL);
-  CHECK(status == SOTTO_ERR_FORMAT && says("no probabilities") && engine->places == 0);
+  CHECK(status == SOTTO_ERR_FORMAT && says("no probabilities") && engine->be->places == 0);
   next(s, a, NULL); /* and on from there */
   engine->be->lost = true;
   status = SOTTO_AGAIN;

@@ -61,7 +61,51 @@ static sotto_status fake_encode(void *context, float *fraction) {
   net->asked = !net->asked;
   return net->asked ? SOTTO_AGAIN : SOTTO_OK;
 }
-static void fake_reset(void *context) { ((fake_net *)context)->rows[0].n = 0; }
+/* A network that chooses, whose answers come late. */
+static struct {
+  bool on;
+  speech_choice choices[MAX_CHOSEN];
+  int32_t delay[MAX_CHOSEN], n_chosen;
+  uint32_t places;
+} chooser;
+
+static int32_t resolve(int32_t token) { return token >= 0 ? token : chooser.choices[-1 - token].id; }
+
+static int32_t fake_choose(void *context, const speech_rules *rules, const int32_t *before, int32_t n) {
+  const fake_net *net = context;
+  const whisper_special special = {.eot = rules->end, .first_timestamp = rules->first_time};
+  const whisper_rules own = {.special = &special,
+                             .n_vocab = N,
+                             .suppressed = (int32_t *)(uintptr_t)rules->suppressed,
+                             .n_suppressed = rules->n_suppressed,
+                             .timestamps = rules->timed};
+  int32_t place = 0, tokens[MAX_TOKENS];
+  float logits[N];
+  CHECK(n > 0);
+  while (place < MAX_CHOSEN && (chooser.places & 1u << place)) place++;
+  if (place == MAX_CHOSEN) return -1;
+  for (int32_t i = 0; i < n; i++) tokens[i] = resolve(before[i]);
+  memcpy(logits, net->logits, sizeof logits);
+  const whisper_choice c = whisper_rules_apply(&own, logits, tokens, n);
+  chooser.choices[place] = (speech_choice){c.best, c.best_logit, c.log_sum, c.model_log_sum};
+  chooser.delay[place] = chooser.n_chosen++ % 4;
+  chooser.places |= 1u << place;
+  return place;
+}
+
+static sotto_status fake_chosen(void *context, int32_t place, speech_choice *choice) {
+  (void)context;
+  CHECK(chooser.places & 1u << place);
+  if (chooser.delay[place]-- > 0) return SOTTO_AGAIN;
+  *choice = chooser.choices[place];
+  chooser.places &= ~(1u << place);
+  return SOTTO_OK;
+}
+
+static void fake_reset(void *context) {
+  ((fake_net *)context)->rows[0].n = 0;
+  chooser.places = 0;
+}
 
 static sotto_status fake_prompt(void *context, const int32_t *tokens, int32_t n, const int32_t *want, int32_t n_want) {
   fake_net *net = context;
@@ -95,7 +139,7 @@ static sotto_status fake_next(void *context, const int32_t *tokens, const int32_
     history *h = &net->rows[i];
     *h = old[parent[i]];
     CHECK(h->n < MAX_TOKENS);
-    h->tokens[h->n++] = tokens[i];
+    h->tokens[h->n++] = resolve(tokens[i]);
     fill(net, i, h);
   }
   return SOTTO_OK;
@@ -125,7 +169,15 @@ static void net_close(fake_net *net) {
   free(net);
 }
 static whisper_net net_of(fake_net *net) {
-  return (whisper_net){net, fake_encode_begin, fake_encode, fake_reset, fake_prompt, fake_next, fake_logits};
+  return (whisper_net){.context = net,
+                       .encode_begin = fake_encode_begin,
+                       .encode = fake_encode,
+                       .reset = fake_reset,
+                       .prompt = fake_prompt,
+                       .next = fake_next,
+                       .logits = fake_logits,
+                       .choose = chooser.on ? fake_choose : NULL,
+                       .chosen = fake_chosen};
 }
 
 /* ---- the search alone ---- */
@@ -576,11 +628,15 @@ int main(void) {
     whisper_vocab_add(vocab, i, &c, 1, NULL);
   }
   whisper_vocab_seal(vocab, NULL);
-  test_search();
-  test_windows();
-  test_language();
-  test_fallback();
-  test_prompts();
+  for (int32_t i = 0; i < 2; i++) { /* by logits; by choices that the network makes, where it can */
+    chooser.on = i == 1;
+    test_search();
+    test_windows();
+    test_language();
+    test_fallback();
+    test_prompts();
+  }
+  CHECK(chooser.n_chosen > 100);
   test_options();
   whisper_vocab_close(vocab);
   return check_end();
