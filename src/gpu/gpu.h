@@ -115,8 +115,8 @@ void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t 
 void gpu_norm_geglu(backend *be, tensor y, const normed *in, const weight *gate, const weight *up, tensor scratch);
 void gpu_embed(backend *be, tensor y, const weight *table, const int32_t *ids, float scale, const tensor *positions,
                const int32_t *pos);
-void gpu_linear_many(gpu *g, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
-                     const tensor *residual);
+/* Products of the same rows. */
+void gpu_linear_many(gpu *g, tensor x, const product *out, int32_t n_out, activation act, const tensor *residual);
 /* Makes the scratch large enough for the products of many rows with w; false: no memory. Only while opening. */
 bool gpu_linear_many_grow(gpu *g, const weight *w);
 

@@ -189,12 +189,12 @@ static void few(gpu *g, job j) {
 void gpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
                 const tensor *residual) {
   gpu *g = (gpu *)be;
+  const product out = {y, w, bias};
   if (x.rows > FEW_ROWS) {
-    gpu_linear_many(g, y, x, w, bias, act, residual);
+    gpu_linear_many(g, x, &out, 1, act, residual);
     return;
   }
   const normed in = {.x = x};
-  const product out = {y, w, bias};
   few(g, (job){.in = &in, .out = &out, .n = 1, .act = act, .residual = residual});
 }
 
@@ -205,7 +205,7 @@ void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t 
     return;
   }
   gpu_norm(be, in);
-  for (int32_t i = 0; i < n_out; i++) gpu_linear_many(g, out[i].y, in->rows, out[i].w, out[i].bias, act, NULL);
+  gpu_linear_many(g, in->rows, out, n_out, act, NULL);
 }
 
 void gpu_norm_geglu(backend *be, tensor y, const normed *in, const weight *gate, const weight *up, tensor scratch) {

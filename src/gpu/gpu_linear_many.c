@@ -32,16 +32,17 @@ static const tile tiles[][N_TILES] = {
 /* Bytes of a row of x as f16: columns in whole steps, and 16 bytes for its scale. */
 static size_t half_bytes(int32_t in) { return ((size_t)in + 63) / 64 * 128 + 16; }
 
-static many_way way_of(const gpu *g, const weight *w) {
+/* For weights that are not f32. */
+static many_way best_way(const gpu *g) {
   const gpu_traits *t = &g->traits;
-  if (w->type == DTYPE_F32 || t->f16 == 0) return WAY_F32;
-  if (t->many_path == WAY_MATRIX && t->matrix != 0 && t->subgroup_min == t->subgroup_max) return WAY_MATRIX;
-  return t->many_path == WAY_F32 ? WAY_F32 : WAY_F16;
+  if (t->f16 == 0 || t->many_path == WAY_F32) return WAY_F32;
+  return t->many_path == WAY_MATRIX && t->matrix != 0 && t->subgroup_min == t->subgroup_max ? WAY_MATRIX : WAY_F16;
 }
 
 bool gpu_linear_many_grow(gpu *g, const weight *w) {
   const size_t bytes = ROWS_IN_SCRATCH * half_bytes(w->in);
-  return way_of(g, w) == WAY_F32 || bytes > g->traits.max_binding_bytes || gpu_grow_scratch(g, bytes);
+  return w->type == DTYPE_F32 || best_way(g) == WAY_F32 || bytes > g->traits.max_binding_bytes ||
+         gpu_grow_scratch(g, bytes);
 }
 
 static int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
@@ -81,13 +82,15 @@ static void record_half(gpu *g, tensor x, uint32_t stride) {
   gpu_dispatch(g, (uint32_t)x.rows);
 }
 
-static void record_part(gpu *g, many_way way, tensor y, tensor x, const weight *w, int32_t part, const tensor *bias,
-                        activation act, const tensor *residual) {
-  const weight_part *p = &w->parts[part];
+/* A part of a product of rows that were prepared. */
+static void record_part(gpu *g, many_way way, tensor x, const product *out, int32_t part, activation act,
+                        const tensor *residual) {
+  const tensor y = out->y, *bias = out->bias;
+  const weight_part *p = &out->w->parts[part];
   const tile *t = choose_tile(g, way, x.rows, p->n);
   const uint32_t first = (uint32_t)p->first;
   const int res = residual == NULL ? 0 : residual->buf == y.buf ? 1 : 2;
-  const char *type = gpu_weight_type_name(w), *act_name = act == ACT_NONE ? "none" : "gelu";
+  const char *type = gpu_weight_type_name(out->w), *act_name = act == ACT_NONE ? "none" : "gelu";
   if (way == WAY_MATRIX)
     gpu_kernel(g, "linear_many_matrix bm=%d bn=%d fm=%d fn=%d step=%d subgroup=%u type0=%s bias=%d act=%s res=%d",
                t->rows, t->cols, t->down, t->across, t->step, g->traits.subgroup_max, type, bias != NULL, act_name,
@@ -110,24 +113,33 @@ static void record_part(gpu *g, many_way way, tensor y, tensor x, const weight *
   gpu_bind(g, BIND_ACT, y.buf->id, 0, 0);
   if (bias != NULL) gpu_bind(g, BIND_VEC, bias->buf->id, 0, 0);
   if (res == 2) gpu_bind(g, BIND_VEC, residual->buf->id, 0, 0);
-  gpu_bind_weight(g, 0, w, part);
+  gpu_bind_weight(g, 0, out->w, part);
   if (way != WAY_F32) gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   gpu_dispatch(g, (uint32_t)n_tiles(t, x.rows, p->n));
 }
 
-void gpu_linear_many(gpu *g, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
-                     const tensor *residual) {
-  many_way way = way_of(g, w);
+/* Rows [first, first + n) of the products. */
+static void record_rows(gpu *g, many_way way, int32_t first, int32_t n, tensor x, const product *out, int32_t n_out,
+                        activation act, const tensor *residual) {
+  const tensor rows = tensor_rows(x, first, n);
+  tensor beside;
+  if (residual != NULL) beside = tensor_rows(*residual, first, n);
+  bool prepared = false;
+  for (int32_t i = 0; i < n_out; i++) {
+    const product of_rows = {tensor_rows(out[i].y, first, n), out[i].w, out[i].bias};
+    const many_way own = out[i].w->type == DTYPE_F32 ? WAY_F32 : way;
+    if (own != WAY_F32 && !prepared) record_half(g, rows, (uint32_t)(half_bytes(x.cols) / 8));
+    prepared = prepared || own != WAY_F32;
+    for (int32_t part = 0; part < out[i].w->n_parts; part++)
+      record_part(g, own, rows, &of_rows, part, act, residual != NULL ? &beside : NULL);
+  }
+}
+
+void gpu_linear_many(gpu *g, tensor x, const product *out, int32_t n_out, activation act, const tensor *residual) {
   const size_t room = g->scratch_bytes / half_bytes(x.cols);
+  many_way way = best_way(g);
   if (way != WAY_F32 && room < (size_t)min_i32(x.rows, 128)) way = WAY_F32;
   const int32_t most = way == WAY_F32 || room >= (size_t)x.rows ? x.rows : (int32_t)(room & ~(size_t)127);
-  for (int32_t i = 0; i < x.rows; i += most) {
-    const int32_t n = min_i32(most, x.rows - i);
-    const tensor rows = tensor_rows(x, i, n);
-    tensor beside;
-    if (residual != NULL) beside = tensor_rows(*residual, i, n);
-    if (way != WAY_F32) record_half(g, rows, (uint32_t)(half_bytes(x.cols) / 8));
-    for (int32_t part = 0; part < w->n_parts; part++)
-      record_part(g, way, tensor_rows(y, i, n), rows, w, part, bias, act, residual != NULL ? &beside : NULL);
-  }
+  for (int32_t i = 0; i < x.rows; i += most)
+    record_rows(g, way, i, min_i32(most, x.rows - i), x, out, n_out, act, residual);
 }
