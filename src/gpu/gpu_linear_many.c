@@ -71,7 +71,7 @@ static const tile *choose_tile(const gpu *g, many_way way, int32_t n, int32_t ou
 
 /* Rows of x as f16 into the scratch. */
 static void record_half(gpu *g, tensor x, uint32_t stride) {
-  gpu_kernel(g, "linear_many_half");
+  gpu_kernel(g, "linear_many_half deep=%d", min_i32(divide_up(x.cols, 1024), 8));
   gpu_param(g, (uint32_t)x.rows);
   gpu_param(g, (uint32_t)x.cols);
   gpu_param(g, (uint32_t)x.offset);

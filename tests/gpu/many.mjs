@@ -25,7 +25,7 @@ export async function manyLinear(gpu, variant, o) {
   let prepare = 0;
   if (half) {
     bindings[12] = gpu.buffer(new Uint32Array(o.n * stride * 2));
-    const made = await gpu.run('linear_many_half', { params: [o.n, o.in, o.x, o.stride, stride], bindings, grid: [o.n, 1, 1], repeat: o.repeat });
+    const made = await gpu.run(`linear_many_half deep=${Math.min(8, Math.ceil(o.in / 1024))}`, { params: [o.n, o.in, o.x, o.stride, stride], bindings, grid: [o.n, 1, 1], repeat: o.repeat });
     prepare = made.ms;
   }
   const { act, ms } = await gpu.run(`${name} ${variant} type0=${o.type} bias=${o.bias >= 0 ? 1 : 0} act=${o.act} res=${o.res}`, {

@@ -2,6 +2,8 @@
 //
 //   x[row, in] ──/ 2^e──> 4 * (stride - 2) elements, a multiple of 64, zeros past `in`; then e in a quad of its own, and one more
 //
+//   deep             so many times 1024 columns are read once and kept; what is past them is read twice
+//
 // e is the row's own, so that its greatest element comes to lie in [1, 2): f16 overflows nowhere, and what becomes too small for it
 // is 2^-24 of the greatest.
 enable f16;
@@ -10,32 +12,45 @@ struct Params { n: u32, in_: u32, x: u32, x_stride: u32, stride: u32 }
 @group(0) @binding(1) var<storage, read_write> act: array<f32>;
 @group(0) @binding(12) var<storage, read_write> half: array<vec4<f16>>;
 
-const THREADS = 128u;
+const THREADS = 256u;
 var<workgroup> most: array<f32, THREADS>;
 
-fn x_at(at: u32, k: u32) -> f32 { return select(0.0, act[at], k < p.in_); }
+fn x_quad(x: u32, quad: u32) -> vec4<f32> {
+  let k = 4 * quad;
+  let v = vec4<f32>(act[x + k], act[x + k + 1], act[x + k + 2], act[x + k + 3]);
+  return select(vec4<f32>(), v, vec4<u32>(k, k + 1, k + 2, k + 3) < vec4<u32>(p.in_));
+}
+
+fn greatest_of(v: vec4<f32>) -> f32 {
+  let a = abs(v);
+  return max(max(a.x, a.y), max(a.z, a.w));
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) id: u32) {
   let row = wid.x + wid.y * grid.x;
   if (row >= p.n) { return; }
   let x = p.x + row * p.x_stride;
+  let quads = p.stride - 2;
   var greatest = 0.0;
-  for (var k = id; k < p.in_; k += THREADS) { greatest = max(greatest, abs(act[x + k])); }
+#for i $deep
+  let v$i = x_quad(x, id + $i * THREADS);
+  greatest = max(greatest, greatest_of(v$i));
+#endfor
+  for (var quad = id + $deep * THREADS; quad < quads; quad += THREADS) { greatest = max(greatest, greatest_of(x_quad(x, quad))); }
   most[id] = greatest;
   workgroupBarrier();
-  for (var half_n = THREADS / 2u; half_n > 0u; half_n /= 2u) {
-    if (id < half_n) { most[id] = max(most[id], most[id + half_n]); }
+  for (var left = THREADS / 2; left > 0; left /= 2) {
+    if (id < left) { most[id] = max(most[id], most[id + left]); }
     workgroupBarrier();
   }
   // Its exponent, by its bits; infinities and what is not a number stay so.
-  let e = clamp(i32((bitcast<u32>(most[0]) >> 23u) & 255u) - 127, -126, 126);
-  let scale = bitcast<f32>(u32(127 - e) << 23u);
-  for (var quad = id; quad < p.stride - 2u; quad += THREADS) {
-    let k = 4u * quad;
-    let at = x + k;
-    let v = vec4<f32>(x_at(at, k), x_at(at + 1u, k + 1u), x_at(at + 2u, k + 2u), x_at(at + 3u, k + 3u));
-    half[row * p.stride + quad] = vec4<f16>(v * scale);
-  }
-  if (id == 0u) { half[(row + 1u) * p.stride - 2u] = vec4<f16>(f16(e), 0.0h, 0.0h, 0.0h); }
+  let e = clamp(i32((bitcast<u32>(most[0]) >> 23) & 255) - 127, -126, 126);
+  let scale = bitcast<f32>(u32(127 - e) << 23);
+  let to = row * p.stride;
+#for i $deep
+  if (id + $i * THREADS < quads) { half[to + id + $i * THREADS] = vec4<f16>(v$i * scale); }
+#endfor
+  for (var quad = id + $deep * THREADS; quad < quads; quad += THREADS) { half[to + quad] = vec4<f16>(x_quad(x, quad) * scale); }
+  if (id == 0) { half[to + quads] = vec4<f16>(f16(e), 0.0h, 0.0h, 0.0h); }
 }

@@ -120,17 +120,19 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
 #endfor
     }
     if (step == 0) { continue; }
-    for (var k = 0u; k < ROW; k += 2) {
+#for k 4
+    if (2 * $k < ROW) {
 #for j $fn
-      let b$j = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 16 * $j * STRIDE + k, STRIDE);
+      let b$j = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 16 * $j * STRIDE + 2 * $k, STRIDE);
 #endfor
 #for i $fm
-      let a$i = subgroupMatrixLoad<Left, row_major>(&tile, x_at + 16 * $i * STRIDE + k, STRIDE);
+      let a$i = subgroupMatrixLoad<Left, row_major>(&tile, x_at + 16 * $i * STRIDE + 2 * $k, STRIDE);
 #for j $fn
       sum${i}_$j = subgroupMatrixMultiplyAccumulate(a$i, b$j, sum${i}_$j);
 #endfor
 #endfor
     }
+#endfor
   }
 
   // Out through workgroup memory, a row of matrices at a time, eight results at once.
