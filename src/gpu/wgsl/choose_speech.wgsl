@@ -39,8 +39,12 @@ fn join(a: Sum, b: Sum) -> Sum {
   if (b.key < LEAST) { return a; }
   if (a.key < LEAST) { return b; }
   let first = a.key > b.key || (a.key == b.key && a.id < b.id);
-  let high = select(b, a, first);
-  let low = select(a, b, first);
+  var high = b;
+  var low = a;
+  if (first) {
+    high = a;
+    low = b;
+  }
   return Sum(high.key, high.id, high.sum + low.sum * exp(max(logit_of(low.key) - logit_of(high.key), -88.0)));
 }
 
