@@ -49,7 +49,9 @@ function* ways({ cols, rows, type, outs }) {
           const key = `${threads} ${lanes} ${each} ${deep}`;
           if (each * deep > 8 || lanes < 3 || threads < target / 2 || seen.has(key)) continue;
           seen.add(key);
-          yield { threads, lanes, each, deep };
+          const groups = outs[0] / (Math.floor(threads / lanes) * each);
+          yield { threads, lanes, each, deep, tiles: 1 };
+          for (const most of large ? [500, 1000, 2000] : []) yield { threads, lanes, each, deep, tiles: Math.ceil(groups / most) };
         }
 }
 
@@ -58,7 +60,8 @@ async function measure(gpu, s, way, weights, act, vec) {
   const quads = quadsOf[s.type];
   const units = Math.ceil(s.cols / (4 * quads));
   const room = s.rows * units * quads;
-  const groups = (way.threads / way.lanes) * way.each;
+  const tile = (way.threads / way.lanes) * way.each;
+  const groups = tile * way.tiles;
   const variant =
     `linear_few rows=${s.rows} n=${s.outs.length} ${s.outs.map((_, i) => `type${i}=${s.type}`).join(' ')} norm=${s.norm} add=${s.add} act=${s.act} ` +
     `bias=${s.bias} res=${s.res} geglu=${s.geglu} threads=${way.threads} lanes=${way.lanes} each=${way.each} deep=${way.deep} room=${room} whole=1`;
@@ -78,7 +81,7 @@ async function measure(gpu, s, way, weights, act, vec) {
     return [400000 + i * 10000 * s.rows, 10000, s.bias ? 100000 : -1, s.outs[i], before];
   });
   if (s.outs[0] > 10000) products[1] = s.outs[0];
-  const params = [s.cols, 0, s.cols, 60000, s.cols, 0, 120000, s.cols, 8000, 16000, f(1e-6), 180000, s.outs[0], units, ...products];
+  const params = [s.cols, 0, s.cols, 60000, s.cols, 0, 120000, s.cols, 8000, 16000, f(1e-6), 180000, s.outs[0], units, way.tiles, ...products];
   const uniform = device.createBuffer({ size: 256, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
   const words = new DataView(new ArrayBuffer(256));
   params.forEach((value, i) => (typeof value === 'object' ? words.setFloat32(4 * i, value.f, true) : words.setInt32(4 * i, value, true)));
@@ -148,7 +151,7 @@ for (const s of shapes) {
   for (const w of [...found.slice(0, 4), ...found.slice(-1)])
     console.log(
       `${s.name.padEnd(18)} ${w.us.toFixed(2).padStart(8)} us ${(bytes / w.us / 1e3).toFixed(0).padStart(6)} GB/s   ` +
-        `threads ${w.threads} lanes ${w.lanes} each ${w.each} deep ${w.deep}`,
+        `threads ${w.threads} lanes ${w.lanes} each ${w.each} deep ${w.deep} tiles ${w.tiles}`,
     );
   for (const set of weights) for (const w of set) (w.quants.destroy(), w.scales.destroy());
 }

@@ -10,9 +10,9 @@
 
 enum {
   FEW_ROWS = 8,
-  SHARES = 16, /* as in linear_few_x.wgsl */
-  NO_BIAS = -1,
-  LARGE_OUT = 20000 /* rows of a weight that fill the device many times */
+  SHARES = 16,        /* as in linear_few_x.wgsl */
+  MOST_GROUPS = 2048, /* workgroups that fill any device: from there on each takes more rows, for one norm */
+  LARGE_OUT = 20000   /* rows of a weight that fill the device many times */
 };
 
 /* How a product of few rows is shared out: see linear_few.wgsl. */
@@ -148,14 +148,17 @@ static void dispatch(gpu *g, const job *j) {
   gpu_param(g, offset_of(j->residual) + (j->residual != NULL ? (uint32_t)first : 0));
   gpu_param(g, j->residual != NULL ? (uint32_t)j->residual->stride : 0);
   gpu_param(g, (uint32_t)piece);
+  const int32_t tile = w.threads / w.lanes * w.each;
+  const int32_t tiles = max_i32(1, j->out[0].w->parts[j->part].n / tile / MOST_GROUPS);
+  gpu_param(g, (uint32_t)tiles);
   int32_t groups = 0;
   for (int32_t i = 0; i < j->n; i++) {
     const product *p = &j->out[i];
     const int32_t n = p->w->parts[j->part].n;
-    if (!j->geglu || i == 0) groups += divide_up(n, w.threads / w.lanes * w.each);
+    if (!j->geglu || i == 0) groups += divide_up(n, tiles * tile);
     gpu_param(g, (uint32_t)p->y.offset + (uint32_t)first);
     gpu_param(g, (uint32_t)p->y.stride);
-    gpu_param(g, p->bias != NULL ? offset_of(p->bias) + (uint32_t)first : (uint32_t)NO_BIAS);
+    gpu_param(g, p->bias != NULL ? offset_of(p->bias) + (uint32_t)first : UINT32_MAX);
     gpu_param(g, (uint32_t)n);
     gpu_param(g, (uint32_t)groups);
   }

@@ -1,10 +1,10 @@
 // Rows of tables: all types, of several parts, with positions, and ids that were chosen on the GPU.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { f, open, softwareAdapters } from './harness.mjs';
+import { f, open, testAdapters } from './harness.mjs';
 import { blockOf, randomSource, randomWeight, TYPES } from './quants.mjs';
 
-for (const adapter of softwareAdapters())
+for (const adapter of testAdapters())
   test(`embed, ${adapter}`, async () => {
     const gpu = await open({ adapter });
     const random = randomSource(11);

@@ -1,6 +1,6 @@
 // Products of at most 8 rows: y_i = act(prep(x) . w_iᵀ + bias_i) + residual, of up to three weights, or geglu of two; see ops.h.
 //
-//   workgroup = GROUPS groups of LANES threads; a group takes EACH rows of the weight, GROUPS apart
+//   workgroup = GROUPS groups of LANES threads; a group takes EACH rows of the weight, GROUPS apart; and again, p.tiles times
 //
 //     ask for the first weights ──> x, sums, norm into xs ──> products of each thread ──> parts ──> sums of LANES, finish, store
 //
@@ -24,7 +24,8 @@ struct Params {
   sum: u32, sum_stride: u32,
   gain: u32, norm_bias: u32, eps: f32,
   res: u32, res_stride: u32,
-  piece: u32,                     // units in xs
+  piece: u32, // units in xs
+  tiles: u32, // times that a workgroup does its rows, with one norm
   y0: u32, y0_stride: u32, bias0: u32, out0: u32, groups0: u32, // groups: workgroups of this product and those before
   y1: u32, y1_stride: u32, bias1: u32, out1: u32, groups1: u32,
   y2: u32, y2_stride: u32, bias2: u32, out2: u32, groups2: u32,
