@@ -49,14 +49,15 @@ void gpu_geglu(gpu *g, tensor y, tensor gate, tensor up) {
 
 void gpu_rope_table(backend *be, tensor y, tensor frequencies, const int32_t *pos) {
   gpu *g = (gpu *)be;
-  gpu_kernel(g, "rope_table");
+  const bool own = frequencies.buf == y.buf;
+  gpu_kernel(g, "rope_table own=%d", own);
   gpu_param(g, (uint32_t)y.rows);
   gpu_param(g, (uint32_t)frequencies.cols);
   rows_param(g, y);
   gpu_param(g, (uint32_t)frequencies.offset);
   gpu_param(g, gpu_ints(g, pos, (size_t)y.rows));
   bind_act(g, y);
-  bind_vec(g, frequencies);
+  if (!own) bind_vec(g, frequencies);
   gpu_dispatch(g, groups(y.rows, frequencies.cols, 64));
 }
 

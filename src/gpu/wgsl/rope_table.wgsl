@@ -1,4 +1,4 @@
-// y[i] = cos(pos[i] * frequencies), sin(pos[i] * frequencies): [n, 2 * half].
+// y[i] = cos(pos[i] * frequencies), sin(pos[i] * frequencies): [n, 2 * half].  own=1: the frequencies lie in act.
 //
 // The built-in functions are good for small angles only, and those here reach 100000. The angle's turns are taken in whole numbers, which no compiler
 // rearranges: with the angle = m / 2^s, m of 24 bits,
@@ -9,7 +9,12 @@
 struct Params { n: u32, half: u32, y: u32, y_stride: u32, frequencies: u32, pos: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> act: array<f32>;
+#if own
+#let from act
+#else
+#let from vec
 @group(0) @binding(2) var<storage, read> vec: array<f32>;
+#endif
 @group(0) @binding(3) var<storage, read> ints: array<i32>;
 
 // 2^64 / (2 pi)
@@ -49,7 +54,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) groups: 
   let row = index / p.half;
   if (row >= p.n) { return; }
   let i = index % p.half;
-  let turned = turns(f32(ints[p.pos + row]) * vec[p.frequencies + i]);
+  let turned = turns(f32(ints[p.pos + row]) * $from[p.frequencies + i]);
   let quarter = (turned + 0x20000000u) >> 30u;
   let r = f32(bitcast<i32>(turned - (quarter << 30u))) * 1.4629180792671596e-9; // 2 pi / 2^32: within an eighth of a turn
   let r2 = r * r;
