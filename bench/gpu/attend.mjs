@@ -91,17 +91,20 @@ async function few({ name, n, n_head, group, dim, length, fresh, table = 0 }) {
         const stretches = Math.ceil(length / stretch);
         const part = stretches > 1 ? 1 : 0;
         const stats = n * group * n_head * stretches * dim;
-        if (stats + 2 * n * group * n_head * stretches > 1 << 20) continue;
+        if (stretches > 256 || stats + 2 * n * group * n_head * stretches > 1 << 20) continue;
         const params = [0, d_q, n * d_q, n_head * dim, n * d_q, n_head * dim, 2 * n * d_q, d_q, n_head, group, together];
-        params.push(n / together, chunks, stretches, stretch, length, 0, table ? length : 0, 0, dim, 0, dim, f(1e-6), f(0.1), f(0), stats, 0, 0);
+        params.push(chunks, stretch, length, 0, table ? length : 0, 0, dim, 0, dim, f(1e-6), f(0.1), f(0), stats);
         for (let i = 0; i < n; i++) params.push(0, length, length - 1, 0);
-        const variant = `attend_few d8=${dim / 8} rows=${rows} lanes=${lanes} table=${table} fresh=${fresh} turn=${fresh && dim === 256 ? 1 : 0} part=${part} sg=${width}`;
+        const taken = `units=${Math.ceil(dim / 8 / lanes)} each=${Math.ceil(block / Math.floor(1024 / dim))} scores=${Math.ceil(block / 32)}`;
+        const variant =
+          `attend_few d8=${dim / 8} rows=${rows} pairs=${Math.ceil(rows / 2)} lanes=${lanes} ${taken} shared=${together > 1 ? 1 : 0} table=${table} ` +
+          `fresh=${fresh} turn=${fresh && dim === 256 ? 1 : 0} part=${part} sg=${width}`;
         const bindings = { 1: act, 2: vectors, 3: ints, 10: keys, 11: values, 12: scratch };
-        const dispatches = [{ variant, params, bindings, grid: [items * stretches, 1, 1] }];
+        const dispatches = [{ variant, params, bindings, grid: [stretches, n_head * chunks, n / together] }];
         const pieces = n * group * n_head * Math.ceil(dim / 32);
         if (part)
           dispatches.push({
-            variant: 'attend_combine',
+            variant: `attend_combine sg=${width}`,
             params: [n * group * n_head, group * n_head, dim, stretches, stats, 2 * n * d_q, d_q],
             bindings,
             grid: [pieces, 1, 1],

@@ -20,6 +20,8 @@ enum {
   NONE = -1,
 };
 
+static int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
+
 /* ---- memory ---- */
 
 static size_t place_elements(const kv *c) { return (size_t)c->n_head * (size_t)c->head_dim; }
@@ -181,7 +183,7 @@ static few_plan plan_few(const call *a, int32_t first, int32_t n) {
 static void combine(const call *a, tensor y, int32_t stretches, uint32_t stats) {
   gpu *g = a->g;
   const int32_t d = a->c->head_dim, n_head = group_of(a) * a->c->n_head, n_row = y.rows * n_head;
-  gpu_kernel(g, "attend_combine");
+  gpu_kernel(g, "attend_combine sg=%u", (unsigned)g->traits.subgroup_min);
   gpu_param(g, (uint32_t)n_row);
   gpu_param(g, (uint32_t)n_head);
   gpu_param(g, (uint32_t)d);
@@ -204,8 +206,13 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   const bool table = !by_ring(view, all), turn = fresh && a->turn != NULL, part = p.stretches > 1;
   const tensor y = tensor_rows(a->y, first, n);
   const uint32_t stats = (uint32_t)(n * group * c->n_head) * (uint32_t)(p.stretches * d);
-  gpu_kernel(g, "attend_few d8=%d rows=%d lanes=%d table=%d fresh=%d turn=%d part=%d sg=%u", (int)(d / 8), (int)p.rows,
-             (int)p.lanes, table, fresh, turn, part, (unsigned)g->traits.subgroup_min);
+  const int32_t block = THREADS / p.lanes, at_once = 4 * THREADS / d; /* values */
+  gpu_kernel(g,
+             "attend_few d8=%d rows=%d pairs=%d lanes=%d units=%d each=%d scores=%d shared=%d table=%d fresh=%d "
+             "turn=%d part=%d sg=%u",
+             (int)(d / 8), (int)p.rows, (int)divide_up(p.rows, 2), (int)p.lanes, (int)divide_up(d / 8, p.lanes),
+             (int)divide_up(block, at_once), (int)divide_up(block, 32), p.together > 1, table, fresh, turn, part,
+             (unsigned)g->traits.subgroup_min);
   rows_param(g, tensor_rows(a->q, first, n));
   rows_param(g, fresh ? tensor_rows(a->k, first, n) : (tensor){.offset = 0});
   rows_param(g, fresh ? tensor_rows(a->v, first, n) : (tensor){.offset = 0});
@@ -213,9 +220,7 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   gpu_param(g, (uint32_t)c->n_head);
   gpu_param(g, (uint32_t)group);
   gpu_param(g, (uint32_t)p.together);
-  gpu_param(g, (uint32_t)p.seqs);
   gpu_param(g, (uint32_t)p.chunks);
-  gpu_param(g, (uint32_t)p.stretches);
   gpu_param(g, (uint32_t)p.stretch);
   gpu_param(g, (uint32_t)view->ring);
   if (table) {
@@ -230,8 +235,6 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   gpu_param_f32(g, a->scale);
   gpu_param_f32(g, view->softcap);
   gpu_param(g, stats);
-  gpu_param(g, 0);
-  gpu_param(g, 0);
   for (int32_t i = first; i < first + n; i++) {
     gpu_param(g, (uint32_t)first_of(view, i));
     gpu_param(g, (uint32_t)end_of(view, i));
@@ -242,7 +245,7 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   if (turn) bind_gains(a);
   bind_kv(g, c);
   if (part) gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
-  gpu_dispatch(g, (uint32_t)(p.seqs * c->n_head * p.chunks) * (uint32_t)p.stretches);
+  gpu_dispatch_3d(g, (uint32_t)p.stretches, (uint32_t)(c->n_head * p.chunks), (uint32_t)p.seqs);
   if (part) combine(a, y, p.stretches, stats);
 }
 

@@ -7,6 +7,13 @@ import { f, open, testAdapters } from './harness.mjs';
 const NONE = 0xffffffff;
 const EPS = 1e-6;
 
+/** What a thread takes, as gpu_attention.c says. */
+function taken(dim, lanes) {
+  const block = 256 / lanes;
+  const groups = Math.floor(1024 / dim);
+  return `units=${Math.ceil(dim / 8 / lanes)} each=${Math.ceil(block / groups)} scores=${Math.ceil(block / 32)}`;
+}
+
 /**
  * One call as gpu_attention.c records it. dim, n_head (of keys), group, n (queries), places of the cache.
  * sees: by query [first, end). table: by set, the slots; or ring. fresh, turn, gain, cap, stretches, sg: as in the kernel.
@@ -66,18 +73,20 @@ async function few(gpu, c, seed = 7) {
   const stats = n * n_head * group * stretches * dim;
   const width = table ? table[0].length : 0;
   const ints = Int32Array.from([0, ...(table ?? []).flat(), 0]);
-  const params = [q, d_q + 5, k, d_kv + 1, v, d_kv, y, d_q + 2, n_head, group, together, n / together, chunks, stretches, stretch, ring];
-  params.push(1, width, turns, dim, gain ? 1 : NONE, gain ? 1 + dim : NONE, f(EPS), f(scale), f(cap), stats, 0, 0);
+  const params = [q, d_q + 5, k, d_kv + 1, v, d_kv, y, d_q + 2, n_head, group, together, chunks, stretch, ring, 1, width];
+  params.push(turns, dim, gain ? 1 : NONE, gain ? 1 + dim : NONE, f(EPS), f(scale), f(cap), stats);
   for (let i = 0; i < n; i++) params.push(...sees[i], newest[i], 0);
   const keyBuffer = gpu.buffer(packHalves(keys));
   const valueBuffer = gpu.buffer(packHalves(values));
   const actBuffer = gpu.buffer(act);
   const scratch = gpu.buffer(new Float32Array(stats + 2 * n * n_head * group * stretches));
-  const variant = `attend_few d8=${dim / 8} rows=${rows} lanes=${lanes} table=${table ? 1 : 0} fresh=${fresh} turn=${turn} part=${part} sg=${sg}`;
+  const variant =
+    `attend_few d8=${dim / 8} rows=${rows} pairs=${Math.ceil(rows / 2)} lanes=${lanes} ${taken(dim, lanes)} shared=${together > 1 ? 1 : 0} ` +
+    `table=${table ? 1 : 0} fresh=${fresh} turn=${turn} part=${part} sg=${sg}`;
   const bindings = { 1: actBuffer, 2: { gains }, 3: { ints }, 10: keyBuffer, 11: valueBuffer, 12: scratch };
-  await gpu.run(variant, { params, bindings, grid: [(n / together) * n_head * chunks * stretches, 1, 1] });
+  await gpu.run(variant, { params, bindings, grid: [stretches, n_head * chunks, n / together] });
   if (part)
-    await gpu.run('attend_combine', {
+    await gpu.run(`attend_combine sg=${sg}`, {
       params: [n * n_head * group, n_head * group, dim, stretches, stats, y, d_q + 2],
       bindings: { 1: actBuffer, 12: scratch },
       grid: [n * n_head * group * Math.ceil(dim / 32), 1, 1],

@@ -1,5 +1,10 @@
-// y of the stretches that attend_few left in scratch, joined: y = sum(exp(top - largest top) * y) / sum(exp(top - largest top) * sum).
-// A workgroup takes 32 elements of one query's head: 8 threads an element, each every 8th stretch.
+// y of the stretches that attend_few left in scratch, joined: y = sum(share * y) / sum(share * sum), share = exp(largest score - largest of all).
+// A workgroup takes 32 elements of one query's head: 8 threads an element, each every 8th stretch. There are at most 256 stretches.
+//
+// Keys: sg, as in attend_few.
+#if sg
+enable subgroups;
+#endif
 struct Params {
   n_row: u32,     // queries * heads
   n_head: u32,    // of queries
@@ -10,13 +15,16 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> act: array<f32>;
-@group(0) @binding(12) var<storage, read_write> scratch: array<f32>;
+@group(0) @binding(12) var<storage, read> scratch: array<f32>;
 
 const LEAST: f32 = -3e38;
 
-var<workgroup> tops: array<f32, 256>;
-var<workgroup> sums: array<f32, 256>;
+var<workgroup> narrow: array<f32, 256>;
+var<workgroup> eight: array<f32, 8>;
+var<workgroup> shares: array<f32, 256>;
 var<workgroup> parts: array<f32, 256>;
+
+#include row_reduce
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>, @builtin(local_invocation_index) tid: u32) {
@@ -24,33 +32,50 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let pieces = (p.dim + 31) / 32;
   let row = item / pieces;
   if (row >= p.n_row) { return; }
-  let i = item % pieces * 32 + tid % 32;
+  let lane = tid % 32;
+  let line = tid / 32;
+  let i = item % pieces * 32 + lane;
+  let n = select(0, p.n_stretches, i < p.dim);
+  let at = row * p.n_stretches;
+  // Asked for first, as they are needed last.
+#for k 4
+  var part$k = 0.0;
+  if (line + 8 * $k < n) { part$k = scratch[(at + line + 8 * $k) * p.dim + i]; }
+#endfor
+
   var top = LEAST;
   var sum = 0.0;
-  var part = 0.0;
-  for (var s = tid / 32; s < p.n_stretches; s += 8) {
-    let at = row * p.n_stretches + s;
-    let score = scratch[p.stats + 2 * at];
-    let most = max(top, score);
-    let old = exp(top - most);
-    let new_ = exp(score - most);
-    sum = sum * old + scratch[p.stats + 2 * at + 1] * new_;
-    if (i < p.dim) { part = part * old + scratch[at * p.dim + i] * new_; }
-    top = most;
+  if (tid < p.n_stretches) {
+    top = scratch[p.stats + 2 * (at + tid)];
+    sum = scratch[p.stats + 2 * (at + tid) + 1];
   }
-  tops[tid] = top;
-  sums[tid] = sum;
+  let line_top = row_max(top, tid);
+  if (lane == 0) { eight[line] = line_top; }
+  workgroupBarrier();
+  var most = LEAST;
+#for k 8
+  most = max(most, eight[$k]);
+#endfor
+  let share = exp(top - most);
+  shares[tid] = share;
+  let line_sum = row_sum(sum * share, tid);
+  workgroupBarrier();
+  if (lane == 0) { eight[line] = line_sum; }
+
+#for k 4
+  part$k *= shares[line + 8 * $k];
+#endfor
+  var part = (part0 + part1) + (part2 + part3);
+  for (var s = line + 32; s < n; s += 8) { part += shares[s] * scratch[(at + s) * p.dim + i]; }
   parts[tid] = part;
   workgroupBarrier();
-  if (tid < 32 && i < p.dim) {
-    for (var j = tid; j < 256; j += 32) { top = max(top, tops[j]); }
+  if (line == 0 && i < p.dim) {
     sum = 0.0;
     part = 0.0;
-    for (var j = tid; j < 256; j += 32) {
-      let share = exp(tops[j] - top);
-      sum += share * sums[j];
-      part += share * parts[j];
-    }
+#for k 8
+    sum += eight[$k];
+    part += parts[lane + 32 * $k];
+#endfor
     act[p.y + row / p.n_head * p.y_stride + row % p.n_head * p.dim + i] = part / sum;
   }
 }

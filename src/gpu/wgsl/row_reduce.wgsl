@@ -1,15 +1,19 @@
-// Sums and largest values over the 32 threads of a row, of a workgroup of 256; all threads call. With $sg >= 32 by shuffles, else through
+// Sums and largest values over the 32 threads of a row, of a workgroup of 256; all threads call. With sg >= 32 by shuffles, else through
 // `narrow`, array<f32, 256> in workgroup memory.
 #if sg >= 32
 fn row_sum(x: f32, tid: u32) -> f32 {
   var sum = x;
-  for (var d = 1u; d < 32; d *= 2) { sum += subgroupShuffleXor(sum, d); }
+#for i 5
+  sum += subgroupShuffleXor(sum, 1u << $i);
+#endfor
   return sum;
 }
 
 fn row_max(x: f32, tid: u32) -> f32 {
   var top = x;
-  for (var d = 1u; d < 32; d *= 2) { top = max(top, subgroupShuffleXor(top, d)); }
+#for i 5
+  top = max(top, subgroupShuffleXor(top, 1u << $i));
+#endfor
   return top;
 }
 #else
