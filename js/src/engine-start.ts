@@ -52,7 +52,7 @@ export async function startEngine(platform: Platform, options: StartOptions): Pr
     gpu = await startGpu({ dawn, profile, notes: platform.notes, hardwareOnly: backend === 'auto' });
     return await startOn(platform, options, gpu);
   } catch (error) {
-    gpu?.player.close();
+    await gpu?.player.close();
     if (backend === 'webgpu') throw error;
     const whyCpu = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
     return { ...(await startOn(platform, options, undefined)), whyCpu };

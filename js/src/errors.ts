@@ -20,7 +20,7 @@ export class SottoError extends Error {
   readonly code: SottoErrorCode;
 
   /** The module of the GPU is loaded by itself and has a class of its own: such errors count too. */
-  static [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== SottoError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return value instanceof Error && ['SottoError', 'QuotaExceededError'].includes(value.name);
   }

@@ -26,7 +26,7 @@ export const gpuInfo = ({ gpu }: StartedEngine): GpuInfo | undefined =>
   gpu && { adapter: nameOf(gpu.about), software: gpu.about.software, features: gpu.about.features };
 
 export async function stopEngine({ threads, gpu }: StartedEngine): Promise<void> {
-  gpu?.player.close();
+  await gpu?.player.close();
   await Promise.all(threads.map((thread) => thread.stop()));
 }
 
@@ -77,6 +77,7 @@ export class Running {
       try {
         this.#now.gpu?.player.check();
         const result = await work();
+        await this.#now.gpu?.player.idle(); // whoever has the result may end this process
         this.#failures = 0;
         return result;
       } catch (error) {

@@ -68,6 +68,7 @@ class Server {
   readonly #modelPull = new Pull<Uint8Array>(() => this.#platform.post({ type: 'pull', id: 0 }));
   readonly #closing = new AbortController();
   #running!: Running;
+  #loading: Promise<void> = Promise.resolve();
   #text: LanguageSide | undefined;
   #last: Promise<void> = Promise.resolve();
 
@@ -78,7 +79,9 @@ class Server {
   receive(message: ToWorker): void {
     switch (message.type) {
       case 'load':
-        this.#load(message).catch((error) => this.#platform.post({ type: 'failed', id: 0, error: toErrorData(error) }));
+        this.#loading = this.#load(message).catch((error) =>
+          this.#platform.post({ type: 'failed', id: 0, error: toErrorData(error) }),
+        );
         break;
       case 'transcribe': {
         const { id, options, input } = message;
@@ -136,6 +139,8 @@ class Server {
   async #close(): Promise<void> {
     this.#closing.abort();
     for (const job of this.#jobs.values()) job.wake();
+    this.#modelPull.give(abortError());
+    await this.#loading; // a GPU that is being opened must be given back
     await this.#running?.stop();
     this.#platform.post({ type: 'closed' });
   }

@@ -1,5 +1,6 @@
 // The player of tapes: buffers, tapes and their replay, reads, what goes wrong, and how a device is opened.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { openDevice, TRAIT } from '../../js/src/gpu/device.ts';
 import { Player } from '../../js/src/gpu/player.ts';
@@ -76,7 +77,7 @@ for (const adapter of adapters) {
     assert.equal(traits[TRAIT.f16] === 1, about.features.includes('shader-f16'));
     assert.equal(about.software, adapter !== 'gpu');
     assert.ok(about.vendor || about.description);
-    player.close();
+    await player.close();
     if (adapter === 'gpu') return;
     await assert.rejects(open({}, { hardwareOnly: true }), /^SottoError: No GPU can be used here: WebGPU runs in software/);
   });
@@ -87,7 +88,7 @@ for (const adapter of adapters) {
     assert.equal(traits[TRAIT.maxWorkgroupBytes], 16384);
     assert.equal(traits[TRAIT.maxInvocations], 256);
     assert.equal(traits[TRAIT.maxBindingBytes], 128 << 20);
-    player.close();
+    await player.close();
   });
 
   test(name('tapes: dispatches in order, integers, copies; what differs from tape to tape'), async () => {
@@ -118,7 +119,7 @@ for (const adapter of adapters) {
     player.play(tape(2, 0), Uint32Array.of(...ints, ...new Array(100_000).fill(7))); // more integers than there was room for
     assert.deepEqual(await read(player, act, 3, 800), [45, 73, 133]);
     player.check();
-    player.close();
+    await player.close();
   });
 
   test(name('what is asked for while kernels are compiled happens in its order'), async () => {
@@ -148,7 +149,7 @@ for (const adapter of adapters) {
     assert.deepEqual(got, [4, 23, 48, 48]);
     assert.equal(player.openBuffer(16), other);
     player.check();
-    player.close();
+    await player.close();
   });
 
   test(name('a device that is lost while kernels are compiled'), async () => {
@@ -159,7 +160,7 @@ for (const adapter of adapters) {
     device.destroy();
     while (player.takeRead(ticket, () => assert.fail()) === 0) await player.settled();
     await assert.rejects(player.finished(), /^SottoError: The GPU was given back/);
-    player.close();
+    await player.close();
   });
 
   test(name('a tape with more parameters than fit at once is played in parts'), async () => {
@@ -170,7 +171,7 @@ for (const adapter of adapters) {
     const tape = Array.from({ length: n }, () => dispatch(kernel, [1, 0, 0, float(1)], [[1, act, 0, 0]])).flat();
     player.play(Uint32Array.from(tape), none);
     assert.deepEqual(await read(player, act, 1), [n]);
-    player.close();
+    await player.close();
   });
 
   test(name('buffers: ids are used again, and what was made of a freed one is forgotten'), async () => {
@@ -195,7 +196,7 @@ for (const adapter of adapters) {
     player.closeBuffer(second);
     player.play(tape(second), Uint32Array.of(1));
     assert.match(String(player.error), /gives the kernel "gather" a buffer that is closed/);
-    player.close();
+    await player.close();
   });
 
   test(name('200 sessions come and go, and nothing grows'), async () => {
@@ -217,7 +218,7 @@ for (const adapter of adapters) {
     assert.deepEqual([player.bufferBytes, player.nGroups], [before, 0]);
     assert.ok(most <= 4, `ids up to ${most}`);
     player.check();
-    player.close();
+    await player.close();
   });
 
   test(name("the engine's imports, with memory that is shared, grows, and ends in the upper half"), async () => {
@@ -243,7 +244,7 @@ for (const adapter of adapters) {
     while (imports.gpu_read_take(ticket, p) === 0) await player.settled();
     assert.deepEqual([...new Float32Array(memory.buffer, at, 3)], [3, 5, 7]);
     assert.equal(imports.gpu_read_take(ticket, p), -1, 'taken');
-    player.close();
+    await player.close();
   });
 
   test(name('reads: several at once, in any order, of odd sizes'), async () => {
@@ -265,7 +266,7 @@ for (const adapter of adapters) {
       }
     }
     await player.settled(); // none is open
-    player.close();
+    await player.close();
   });
 
   test(name('a kernel that does not compile is named, with its line'), async () => {
@@ -277,14 +278,14 @@ for (const adapter of adapters) {
     assert.match(error.message, /does not take the kernel "wrong": .*missing.*, in "act\[0\] = missing \+ 1\.0;"/);
     assert.equal(player.openBuffer(256), 0);
     assert.equal(player.openRead(act, 0, 4), 0);
-    player.close();
+    await player.close();
   });
 
   test(name('a kernel that there is not is named'), async () => {
     const { player } = await open();
     player.play(Uint32Array.from(dispatch(player.kernels.id('nothing a=1'), [], [])), none);
     assert.throws(() => player.check(), /The kernel nothing a=1 cannot be made: there is no kernel nothing/);
-    player.close();
+    await player.close();
   });
 
   test(name('a lost device: reads fail, nothing hangs, the reason is told'), async () => {
@@ -312,7 +313,7 @@ for (const adapter of adapters) {
     await assert.rejects(player.drained(), /^SottoError: The GPU /);
     await assert.rejects(player.finished(), /^SottoError: The GPU /);
     player.closeBuffer(act);
-    player.close();
+    await player.close();
   });
 
   test(name('work that WebGPU refuses ends in words'), async () => {
@@ -321,7 +322,7 @@ for (const adapter of adapters) {
     player.play(Uint32Array.from(copy(act, 0, act, 128, 1024)), none);
     const error = await player.health.failed;
     assert.match(error.message, /^The GPU refused work \(/);
-    player.close();
+    await player.close();
   });
 
   test(name('a profile counts and times every kernel'), async () => {
@@ -344,12 +345,36 @@ for (const adapter of adapters) {
       assert.ok(rows.every(({ ms }) => ms >= 0 && ms < 10_000));
       assert.ok(rows.some(({ ms }) => ms > 0));
     }
-    player.close();
+    await player.close();
     const without = await open({ profile: true }, { features: [] });
     assert.match((await without.player.profile()).missing, /timestamp-query/);
-    without.player.close();
+    await without.player.close();
   });
 }
+
+for (const adapter of adapters)
+  test(`${adapter}: a worker of Node that has closed its player can end`, () => {
+    useAdapter(adapter);
+    const url = (file) => JSON.stringify(new URL(file, import.meta.url).href);
+    const worker = `
+      import { parentPort } from 'node:worker_threads';
+      import { openDevice } from ${url('../../js/src/gpu/device.ts')};
+      import { Player } from ${url('../../js/src/gpu/player.ts')};
+      const player = new Player(await openDevice(), { sources: ${JSON.stringify(sources)} });
+      const act = player.openBuffer(1 << 20);
+      player.play(Uint32Array.from(${JSON.stringify(dispatch(1, [1, 0, 0, 0], [[1, 1, 0, 0]]))}.fill(player.kernels.id('scale'), 0, 1)), new Uint32Array(0));
+      player.openRead(act, 0, 1 << 20);
+      await player.close();
+      parentPort.postMessage('closed');
+      setInterval(() => {}, 1000);`;
+    const main = `
+      import { Worker } from 'node:worker_threads';
+      const worker = new Worker(new URL(${JSON.stringify(`data:text/javascript,${encodeURIComponent(worker)}`)}));
+      worker.on('message', async () => { await worker.terminate(); console.log('ended'); });`;
+    // As a process of its own, for WebGPU in Node ends the whole of it where something is still under way.
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', main], { encoding: 'utf8' });
+    assert.deepEqual([status, stdout.trim()], [0, 'ended'], stderr);
+  });
 
 test('Node without the package is told what to install', async () => {
   await assert.rejects(openDevice({ module: 'no-such-webgpu' }), /^SottoError: .*"npm install webgpu" adds it/);

@@ -13,8 +13,24 @@ export class Health {
   /** Resolves, with the reason, when the GPU can be used no more. Never rejects. */
   readonly failed = new Promise<SottoError>((resolve) => (this.#tell = resolve));
 
+  /** Promises of WebGPU that are open. */
+  readonly #open = new Set<Promise<unknown>>();
+
   get error(): SottoError | undefined {
     return this.#error;
+  }
+
+  /** Remembers a promise of WebGPU until it is settled. */
+  track<T>(promise: Promise<T>): Promise<T> {
+    const over = (): void => void this.#open.delete(promise);
+    this.#open.add(promise);
+    promise.then(over, over);
+    return promise;
+  }
+
+  /** Resolves when no promise of WebGPU is open: a worker of Node that ends with one takes the whole process along. */
+  async quiet(): Promise<void> {
+    while (this.#open.size > 0) await Promise.allSettled(this.#open);
   }
 
   /** False from the first error on, even before `error` says which. */

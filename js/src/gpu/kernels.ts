@@ -91,13 +91,12 @@ export class Kernels {
     const module = device.createShaderModule({ code, label: name });
     const layout = this.#layout(bindingsOf(code));
     // What is wrong with the module, its pipeline says too.
-    device.popErrorScope().catch(() => {});
+    this.#health.track(device.popErrorScope()).catch(() => {});
     try {
-      const pipeline = await device.createComputePipelineAsync({
-        label: name,
-        layout: layout.pipeline,
-        compute: { module, entryPoint: 'main' },
-      });
+      const compute = { module, entryPoint: 'main' };
+      const pipeline = await this.#health.track(
+        device.createComputePipelineAsync({ label: name, layout: layout.pipeline, compute }),
+      );
       this.#made[id] = { name, layout, pipeline };
       this.#coming.delete(id);
     } catch (error) {
@@ -107,7 +106,7 @@ export class Kernels {
 
   async #explain(name: string, code: string, module: GPUShaderModule, error: Error): Promise<void> {
     this.#health.doubt();
-    const info = await module.getCompilationInfo().catch(() => undefined);
+    const info = await this.#health.track(module.getCompilationInfo()).catch(() => undefined);
     const first = info?.messages.find(({ type }) => type === 'error');
     const line = first && code.split('\n')[first.lineNum - 1]?.trim();
     const why = first ? `${first.message}, in "${line}"` : firstLines(error.message);

@@ -13,7 +13,7 @@
 //
 // Groups name their slot, so that a dispatch needs no dynamic offset, with which it takes a fifth longer to encode.
 import { SottoError } from '../errors.ts';
-import type { Sources } from './compose.ts';
+import type { BindingKind, Sources } from './compose.ts';
 import type { OpenedDevice } from './device.ts';
 import { BUFFER } from './flags.ts';
 import type { Health } from './health.ts';
@@ -60,6 +60,8 @@ const NUDGE_BYTES = 16 << 20;
 const MOST_BYTES_AHEAD = 128 << 20;
 /** Of shared memory, which not every queue reads, copied at a time. */
 const COPY_BYTES = 4 << 20;
+/** How long a driver may take to give everything back. */
+const CLOSE_MS = 2000;
 
 /** A dispatch, ready to be encoded. */
 interface Step {
@@ -114,7 +116,7 @@ export class Player {
     this.health = health;
     this.kernels = new Kernels(device, sources, health);
     this.#reads = new Reads(device, health);
-    if (profile) this.#profiler = new Profiler(device);
+    if (profile) this.#profiler = new Profiler(device, health);
     this.#slotStep = device.limits.minUniformBufferOffsetAlignment / 4;
     this.#slots = device.createBuffer({ size: SLOTS_BYTES, usage: BUFFER.UNIFORM | BUFFER.COPY_DST });
     this.#ints = this.#intsBuffer(FIRST_INTS_BYTES);
@@ -151,7 +153,7 @@ export class Player {
   /** Resolves when the GPU has done all that it was given, and knows of its errors. Throws what failed. */
   async finished(): Promise<void> {
     await Promise.race([this.#worked, this.health.failed]);
-    if (this.health.sound) await Promise.race([this.#device.queue.onSubmittedWorkDone(), this.health.failed]);
+    if (this.health.sound) await Promise.race([this.#done(), this.health.failed]);
     await this.#verdict();
   }
 
@@ -184,7 +186,13 @@ export class Player {
     return this.#groups.size;
   }
 
-  close(): void {
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void> {
+    return this.health.quiet();
+  }
+
+  /** Gives everything back. Resolves when nothing is under way any more, or soon where a driver hangs. */
+  async close(): Promise<void> {
     for (const buffer of this.#buffers) buffer?.destroy();
     this.#buffers.length = 1;
     this.#groups.clear();
@@ -194,6 +202,13 @@ export class Player {
     this.#slots.destroy();
     this.#ints.destroy();
     this.#opened.close();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([this.idle(), new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_MS)))]);
+    clearTimeout(timer);
+  }
+
+  #done(): Promise<unknown> {
+    return this.health.track(this.#device.queue.onSubmittedWorkDone());
   }
 
   // ---- the engine's memory: views are made for each use, as it may grow ----
@@ -226,7 +241,7 @@ export class Player {
       size,
       usage: BUFFER.STORAGE | BUFFER.COPY_SRC | BUFFER.COPY_DST,
     });
-    void device.popErrorScope().then(
+    void this.health.track(device.popErrorScope()).then(
       (error) => {
         if (!error) return;
         const total = Math.round(this.#bufferBytes / 1e6);
@@ -285,7 +300,7 @@ export class Player {
     this.#ahead += n;
     queue.submit([]);
     const gone = (): void => void (this.#ahead -= n);
-    this.#went = queue.onSubmittedWorkDone().then(gone, gone);
+    this.#went = this.#done().then(gone, gone);
   }
 
   #write(id: number, offset: number, from: number, bytes: number): void {
@@ -453,6 +468,7 @@ export class Player {
       entries.push({ binding: PARAMS, resource: { buffer: this.#slots, offset: slot * 4, size: PARAM_BYTES } });
     if (layout.bindings.has(INTS)) entries.push({ binding: INTS, resource: { buffer: this.#ints } });
     const buffers: number[] = [];
+    const kinds = new Map<number, BindingKind>();
     for (let i = 0; i < bindings.length; i += BINDING_WORDS) {
       const [binding, id, place, bytes] = bindings.subarray(i, i + BINDING_WORDS);
       const buffer = this.#buffers[id];
@@ -460,7 +476,14 @@ export class Player {
         this.health.fail(new SottoError('internal', `A tape gives the kernel "${name}" a buffer that is closed.`));
         return undefined;
       }
-      if (!layout.bindings.has(binding)) continue; // this variant does not look at it
+      const kind = layout.bindings.get(binding);
+      if (kind === undefined) continue; // this variant does not look at it
+      // WebGPU says of this only that a buffer is used so, not by which kernel.
+      if ((kinds.get(id) ?? kind) !== kind) {
+        this.health.fail(new SottoError('internal', `A tape lets the kernel "${name}" write a buffer that it also reads.`));
+        return undefined;
+      }
+      kinds.set(id, kind);
       buffers.push(id);
       entries.push({ binding, resource: { buffer, offset: place * 256, size: bytes || buffer.size - place * 256 } });
     }

@@ -1,6 +1,7 @@
 // Where the time of the GPU goes: each dispatch, or several in a row of one kernel, in a pass of its own, between two timestamps; summed by
 // kernel.
 import { BUFFER, MAP_READ } from './flags.ts';
+import type { Health } from './health.ts';
 import type { Profile, ProfileRow } from './profile.ts';
 
 /** Timestamps of a query set: WebGPU allows no more. */
@@ -8,6 +9,7 @@ const MOST_QUERIES = 4096;
 
 export class Profiler {
   readonly #device: GPUDevice;
+  readonly #health: Health;
   readonly #rows = new Map<string, ProfileRow>();
   readonly #querySet: GPUQuerySet | undefined;
   readonly #resolved: GPUBuffer | undefined;
@@ -16,8 +18,9 @@ export class Profiler {
   #staging: GPUBuffer | undefined;
   readonly #coming = new Set<Promise<void>>();
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, health: Health) {
     this.#device = device;
+    this.#health = health;
     if (!device.features.has('timestamp-query')) return;
     this.#querySet = device.createQuerySet({ type: 'timestamp', count: MOST_QUERIES });
     this.#resolved = device.createBuffer({
@@ -74,7 +77,7 @@ export class Profiler {
   }
 
   async #sum(staging: GPUBuffer, open: ProfileRow[]): Promise<void> {
-    await staging.mapAsync(MAP_READ);
+    await this.#health.track(staging.mapAsync(MAP_READ));
     const times = new BigUint64Array(staging.getMappedRange()); // ns
     open.forEach((row, i) => {
       // Some drivers let a clock step back between two passes.

@@ -27,6 +27,7 @@ interface Ticket {
 
 export class Reads {
   readonly #device: GPUDevice;
+  readonly #health: Health;
   readonly #tickets = new Map<number, Ticket>();
   /** By size. */
   readonly #idle = new Map<number, GPUBuffer[]>();
@@ -35,6 +36,7 @@ export class Reads {
 
   constructor(device: GPUDevice, health: Health) {
     this.#device = device;
+    this.#health = health;
     void health.failed.then(() => {
       for (const ticket of this.#tickets.values()) this.#settle(ticket, FAILED);
     });
@@ -59,7 +61,7 @@ export class Reads {
     const encoder = this.#device.createCommandEncoder();
     encoder.copyBufferToBuffer(from, offset, staging, 0, size);
     this.#device.queue.submit([encoder.finish()]);
-    staging.mapAsync(MAP_READ, 0, size).then(
+    this.#health.track(staging.mapAsync(MAP_READ, 0, size)).then(
       () => this.#settle(ticket, DONE),
       () => this.#settle(ticket, FAILED),
     );

@@ -85,7 +85,7 @@ async function measure(opened: OpenedDevice, sources: Sources, ways: readonly Wa
     await player.kernels.prepare(kernelsOf(way));
     if (way === ways[0] && (await timeOf(player, makeProduct(player, way, FEW_ROWS))) > A_WHILE_MS) n = FEW_ROWS;
     times.push(player.health.sound ? await timeOf(player, makeProduct(player, way, n)) : Infinity);
-    player.close();
+    await player.close();
   }
   return times;
 }
