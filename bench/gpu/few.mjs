@@ -64,7 +64,7 @@ async function measure(gpu, s, way, weights, act, vec) {
   const groups = tile * way.tiles;
   const variant =
     `linear_few rows=${s.rows} n=${s.outs.length} ${s.outs.map((_, i) => `type${i}=${s.type}`).join(' ')} norm=${s.norm} add=${s.add} act=${s.act} ` +
-    `bias=${s.bias} res=${s.res} geglu=${s.geglu} threads=${way.threads} lanes=${way.lanes} each=${way.each} deep=${way.deep} room=${room} whole=1`;
+    `bias=${s.bias} res=${s.res} geglu=${s.geglu} threads=${way.threads} lanes=${way.lanes} each=${way.each} deep=${way.deep} room=${room} whole=${units}`;
   let pipeline;
   let layout;
   let kinds;

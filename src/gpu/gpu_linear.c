@@ -135,7 +135,8 @@ static void dispatch(gpu *g, const job *j) {
              "linear_few rows=%d n=%d%s norm=%s add=%d act=%s bias=%d res=%d geglu=%d threads=%d lanes=%d each=%d "
              "deep=%d room=%d whole=%d",
              (int)rows, (int)j->n, types, norm_kind(j), (int)add, j->act == ACT_GELU_ERF ? "gelu" : "0", bias, res,
-             j->geglu, (int)w.threads, (int)w.lanes, (int)w.each, (int)w.deep, (int)room, piece == units);
+             j->geglu, (int)w.threads, (int)w.lanes, (int)w.each, (int)w.deep, (int)room,
+             piece == units ? (int)units : 0);
   gpu_param(g, (uint32_t)in->x.cols);
   rows_param(g, &in->x);
   rows_param(g, add > 0 ? in->add : NULL);

@@ -80,7 +80,7 @@ async function check(gpu, random, options) {
     `linear_few rows=${rows} n=${n}`,
     ...o.types.map((type, i) => `type${i}=${type}`),
     `norm=${o.norm} add=${o.add} act=${o.act} bias=${o.bias} res=${o.res} geglu=${o.geglu}`,
-    `threads=${threads} lanes=${lanes} each=${each} deep=${deep} room=${room} whole=${Number(whole)}`,
+    `threads=${threads} lanes=${lanes} each=${each} deep=${deep} room=${room} whole=${whole ? units : 0}`,
   ].join(' ');
   const before = Float32Array.from(act);
   const bindings = { 1: { act: before }, 2: { vec: Float32Array.from(vec) } };
@@ -194,7 +194,7 @@ for (const adapter of testAdapters()) {
     const act = new Float32Array(200).fill(NaN);
     act.fill(Infinity, 0, 32);
     const { quants, scales } = randomWeight('q4_0', 8, 64, randomSource(4));
-    const variant = 'linear_few rows=1 n=1 type0=q4_0 norm=rms add=0 threads=16 lanes=2 each=1 deep=1 room=16 whole=1';
+    const variant = 'linear_few rows=1 n=1 type0=q4_0 norm=rms add=0 threads=16 lanes=2 each=1 deep=1 room=16 whole=2';
     const got = await gpu.run(variant, {
       params: [64, 0, 64, 0, 0, 0, 0, 0, 0, 0, f(1e-6), 0, 0, 2, 1, 100, 8, NONE, 8, 1],
       bindings: { 1: { act }, 2: { vec: new Float32Array(64).fill(1) }, 4: { quants }, 5: { scales } },

@@ -17,14 +17,15 @@
 //   bias           1: where a product's bias is not NONE it is in vec
 //   res            1: a residual in act; 2: in vec
 //   threads, lanes, each; deep: units of a row that a thread holds at a time
-//   room           vectors of xs; whole: all of x fits there, else it comes in pieces
+//   room           vectors of xs
+//   whole          units of a row, where all of x fits into xs; 0: it comes in pieces
 struct Params {
   cols: u32, x: u32, x_stride: u32,
   add: u32, add_stride: u32, add_gain: u32,
   sum: u32, sum_stride: u32,
   gain: u32, norm_bias: u32, eps: f32,
   res: u32, res_stride: u32,
-  piece: u32, // units in xs
+  piece: u32, // units in xs, where they are not all
   tiles: u32, // times that a workgroup does its rows, with one norm
   y0: u32, y0_stride: u32, bias0: u32, out0: u32, groups0: u32, // groups: workgroups of this product and those before
   y1: u32, y1_stride: u32, bias1: u32, out1: u32, groups1: u32,
@@ -53,6 +54,15 @@ var<workgroup> parts: array<f32, 2 * N_SUMS * THREADS>;
 var<workgroup> parts: array<f32, N_SUMS * THREADS>;
 #endif
 
+const QUADS = w0_quads;
+#if whole
+fn units_of_row() -> u32 { return $whole; }
+fn piece() -> u32 { return $whole; }
+#else
+fn units_of_row() -> u32 { return w0_units(p.cols); }
+fn piece() -> u32 { return p.piece; }
+#endif
+
 #include linear_few_weight w=0 type=$type0
 #if n >= 2
 #include linear_few_weight w=1 type=$type1
@@ -60,7 +70,6 @@ var<workgroup> parts: array<f32, N_SUMS * THREADS>;
 #if n >= 3
 #include linear_few_weight w=2 type=$type2
 #endif
-const QUADS = w0_quads;
 
 #include linear_few_x
 

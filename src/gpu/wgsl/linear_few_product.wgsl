@@ -4,7 +4,6 @@ fn product$w(workgroup: u32, thread: u32, stores_sum: bool) {
   const BATCH = LANES * $deep;
   let group = thread / LANES;
   let lane = thread % LANES;
-  let units = w${w}_units(p.cols);
   let first = workgroup * p.tiles * TILE;
   let end = min(first + p.tiles * TILE, p.out$w);
   var next = w${w}_load(first + group, p.out$w, lane);
@@ -18,12 +17,12 @@ fn product$w(workgroup: u32, thread: u32, stores_sum: bool) {
 #if geglu
     var sums1 = Sums();
 #endif
-    for (var at = 0u; at < units; at += BATCH) {
+    for (var at = 0u; at < units_of_row(); at += BATCH) {
       let now = next;
 #if geglu
       let now1 = next1;
 #endif
-      let last = at + BATCH >= units;
+      let last = at + BATCH >= units_of_row();
       if (!last || tile + TILE < end) {
         let row = tile + group + select(0u, TILE, last);
         let unit = lane + select(at + BATCH, 0u, last);

@@ -55,7 +55,7 @@ fn store_sum(r: u32, col: u32, v: vec4<f32>) {
 #endif
 
 // Where quad `quad` of the piece in xs is.
-fn place(r: u32, quad: u32) -> u32 { return (r * QUADS + quad % QUADS) * p.piece + quad / QUADS; }
+fn place(r: u32, quad: u32) -> u32 { return (r * QUADS + quad % QUADS) * piece() + quad / QUADS; }
 
 // What products are made of: of RMS norms without the factor of the row.
 fn prepared(r: u32, col: u32, v: vec4<f32>) -> vec4<f32> {
@@ -70,7 +70,7 @@ fn prepared(r: u32, col: u32, v: vec4<f32>) -> vec4<f32> {
 }
 
 #if whole
-fn quads_of_row() -> u32 { return p.piece * QUADS; }
+fn quads_of_row() -> u32 { return units_of_row() * QUADS; }
 #else
 fn quads_of_row() -> u32 { return (p.cols + 3) / 4; }
 #endif
