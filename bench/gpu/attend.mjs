@@ -130,7 +130,7 @@ async function many({ name, n, n_head, group, dim, causal = 0 }, kernels) {
   for (const { kernel, tile, how } of kernels) {
     const n_tiles = Math.ceil((n * group) / tile);
     const params = [n, n_head, group, 0, d_q, n * d_q, d_q, f(0.1), f(0), n, 0, NONE, 0, n_tiles];
-    const variant = `${kernel} dim=${dim} table=0 whole=${1 - causal}`;
+    const variant = `${kernel} dim=${dim} parts=${Math.ceil(dim / 64)} table=0 whole=${1 - causal}`;
     const dispatches = [{ variant, params, bindings: { 1: act, 3: ints, 10: keys, 11: values, 12: scratch }, grid: [n_tiles * n_head, 1, 1] }];
     report(name, how, await time(dispatches), { flops: (4 * n * n * n_head * group * dim) / (causal ? 2 : 1) });
   }

@@ -261,7 +261,8 @@ static void attend_tile(const call *a) {
   const int32_t n_tiles = (n_row + tile - 1) / tile;
   const bool whole = c->kind == KV_WHOLE;
   const bool table = !whole && !by_ring(view, span_of(view, 0, n));
-  gpu_kernel(g, "attend_tile dim=%d r=%d table=%d whole=%d", (int)c->head_dim, (int)r, table, whole);
+  gpu_kernel(g, "attend_tile dim=%d r=%d parts=%d table=%d whole=%d", (int)c->head_dim, (int)r,
+             (int)divide_up(c->head_dim, 64), table, whole);
   gpu_param(g, (uint32_t)n);
   gpu_param(g, (uint32_t)c->n_head);
   gpu_param(g, (uint32_t)group);

@@ -70,7 +70,7 @@ async function tile(gpu, { n, dim, n_head, group, n_slots, sees, table, ring = n
   const lengths = Array.from({ length: n }, (_, i) => (sees ? sees(i)[1] - sees(i)[0] : 0));
   const ints = Int32Array.from([0, ...firsts, ...lengths, ...(table ?? [])]);
   const n_tiles = Math.ceil((n * group) / (16 * r));
-  const got = await gpu.run(`${kernel} dim=${dim} r=${r} table=${table ? 1 : 0} whole=${sees ? 0 : 1}`, {
+  const got = await gpu.run(`${kernel} dim=${dim} r=${r} parts=${Math.ceil(dim / 64)} table=${table ? 1 : 0} whole=${sees ? 0 : 1}`, {
     params: [n, n_head, group, q, d_q + 1, y, d_q + 2, f(scale), f(cap), ring, 1 + 2 * n, firsts.some((x) => x) ? 1 : NONE, 1 + n, n_tiles],
     bindings: { 1: { act }, 3: { ints }, 10: { keys: packHalves(keys) }, 11: { values: packHalves(values) } },
     grid: [n_tiles * n_head, 1, 1],

@@ -4,11 +4,14 @@
 //
 //     16 x 16 threads, each R rows x 4 places:        scores   += left [16 dims][rows]   · right [16 dims][places]     for all dims
 //                                                     weights   = exp(scores - largest)
-//     the same threads, each R rows x 4 dims x PARTS: y         = y * shrink + left [16 places][rows] · right [16 places][dims]
+//     the same threads, each R rows x 4 dims x parts: y         = y * shrink + left [16 places][rows] · right [16 places][dims]
+//
+// Loops over a thread's own values are written out: what is indexed by a variable does not stay in registers.
 //
 // Keys:
 //   dim     head_dim, a multiple of 8, at most 256
 //   r       rows of a thread, 4 or 2: TILE is 16 times that
+//   parts   ceil(dim / 64)
 //   table   1: place i is ints[p.slots + i]; 0: i % p.ring
 //   whole   1: every query sees all the p.ring places, whatever p.first and p.length
 struct Params {
@@ -36,7 +39,6 @@ const LEAST: f32 = -3e38;
 const DIM: u32 = $dim;
 const R: u32 = $r;
 const TILE: u32 = 16 * R;
-const PARTS: u32 = (DIM + 63) / 64;
 const STRIDE: u32 = 17; // of `left` and `right`: not 16, so that threads of neighbouring rows meet different banks
 
 var<workgroup> left: array<vec$r<f32>, 16 * STRIDE>;
@@ -70,19 +72,17 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let down = tid / 16;   // rows
 
   // Rows of this thread; those past the end repeat the last one.
-  var row_at: array<u32, R>; // of q in act
-  var seen: array<vec2<u32>, R>;
-  for (var i = 0u; i < R; i++) {
-    let row = min(tile * TILE + down * R + i, n_row - 1);
-    row_at[i] = p.q + row / p.group * p.q_stride + (kv_head * p.group + row % p.group) * DIM;
+#for i $r
+  let row$i = tile * TILE + down * R + $i;
+  let query$i = min(row$i, n_row - 1) / p.group;
+  let row_at$i = p.q + query$i * p.q_stride + (kv_head * p.group + min(row$i, n_row - 1) % p.group) * DIM; // in act
 #if whole
-    seen[i] = vec2<u32>(0, p.ring);
+  let seen$i = vec2<u32>(0, p.ring);
 #else
-    var start = 0u;
-    if (p.first != NONE) { start = u32(ints[p.first + row / p.group]); }
-    seen[i] = vec2<u32>(start, start + u32(ints[p.length + row / p.group]));
+  var seen$i = vec2<u32>(0, u32(ints[p.length + query$i]));
+  if (p.first != NONE) { seen$i += vec2<u32>(u32(ints[p.first + query$i])); }
 #endif
-  }
+#endfor
 #if whole
   let first = 0u;
   let end = p.ring;
@@ -90,10 +90,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   if (tid == 0) { atomicStore(&least, NONE); }
   workgroupBarrier();
   if (across == 0) {
-    for (var i = 0u; i < R; i++) {
-      atomicMin(&least, seen[i].x);
-      atomicMax(&greatest, seen[i].y);
-    }
+#for i $r
+    atomicMin(&least, seen$i.x);
+    atomicMax(&greatest, seen$i.y);
+#endfor
   }
   workgroupBarrier();
   if (tid == 0) { span = vec2<u32>(atomicLoad(&least), atomicLoad(&greatest)); }
@@ -102,18 +102,22 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let end = both.y;
 #endif
 
-  var y = array<vec4<f32>, R * PARTS>();
-  var top = array<f32, R>();
-  var sum = array<f32, R>(); // this thread's share
-  for (var i = 0u; i < R; i++) { top[i] = LEAST; }
+#for i $r
+#for part $parts
+  var y${i}_$part = vec4<f32>();
+#endfor
+#endfor
+  var top = vec$r<f32>(LEAST);
+  var sum = vec$r<f32>(); // this thread's share
 
   for (var at = first; at < end; at += 64) {
     // Where the keys begin that this thread fetches; later places repeat the last one.
-    var key_at: array<u32, 4>;
-    for (var i = 0u; i < 4; i++) {
-      key_at[i] = (slot_of(min(at + down * 4 + i, end - 1)) * p.n_head + kv_head) * (DIM / 2);
-    }
-    var scores = array<vec4<f32>, R>();
+#for i 4
+    let key_at$i = (slot_of(min(at + down * 4 + $i, end - 1)) * p.n_head + kv_head) * (DIM / 2);
+#endfor
+#for i $r
+    var scores$i = vec4<f32>();
+#endfor
     for (var d = 0u; d < DIM; d += 16) {
       workgroupBarrier();
       // One dim of R rows of q and of 4 keys.
@@ -121,8 +125,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
       var l = vec$r<f32>();
       var k = vec4<f32>();
       if (mine < DIM) {
-        for (var i = 0u; i < R; i++) { l[i] = act[row_at[i] + mine]; }
-        for (var i = 0u; i < 4; i++) { k[i] = unpack2x16float(keys[key_at[i] + mine / 2])[mine % 2]; }
+#for i $r
+        l[$i] = act[row_at$i + mine];
+#endfor
+#for i 4
+        k[$i] = unpack2x16float(keys[key_at$i + mine / 2])[mine % 2];
+#endfor
       }
       left[across * STRIDE + down] = l;
       right[across * STRIDE + down] = k;
@@ -130,81 +138,91 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
       for (var j = 0u; j < 16; j++) {
         let a = left[j * STRIDE + down];
         let b = right[j * STRIDE + across];
-        for (var i = 0u; i < R; i++) { scores[i] += a[i] * b; }
+#for i $r
+        scores$i += a[$i] * b;
+#endfor
       }
     }
 
     // The largest score of each row over all its 16 threads.
+    let place = vec4<u32>(at + across * 4) + vec4<u32>(0, 1, 2, 3);
     var most: vec$r<f32>;
-    for (var i = 0u; i < R; i++) {
-      var score = scores[i] * p.scale;
-      if (p.cap > 0) { score = p.cap * tanh(clamp(score / p.cap, vec4<f32>(-10.0), vec4<f32>(10.0))); }
-      let place = vec4<u32>(at + across * 4) + vec4<u32>(0, 1, 2, 3);
-      let visible = (place >= vec4<u32>(seen[i].x)) & (place < vec4<u32>(seen[i].y));
-      scores[i] = select(vec4<f32>(LEAST), score, visible);
-      most[i] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
-    }
+#for i $r
+    scores$i *= p.scale;
+    if (p.cap > 0) { scores$i = p.cap * tanh(clamp(scores$i / p.cap, vec4<f32>(-10.0), vec4<f32>(10.0))); }
+    let visible$i = (place >= vec4<u32>(seen$i.x)) & (place < vec4<u32>(seen$i.y));
+    scores$i = select(vec4<f32>(LEAST), scores$i, visible$i);
+    most[$i] = max(max(scores$i.x, scores$i.y), max(scores$i.z, scores$i.w));
+#endfor
     workgroupBarrier();
     left[across * STRIDE + down] = most;
     workgroupBarrier();
     for (var j = 0u; j < 16; j++) { most = max(most, left[j * STRIDE + down]); }
-    for (var i = 0u; i < R; i++) {
-      let largest = max(top[i], most[i]);
-      let shrink = exp(top[i] - largest);
-      // What is not visible has no weight, even where a row has seen nothing yet.
-      let weights = select(exp(scores[i] - largest), vec4<f32>(), scores[i] == vec4<f32>(LEAST));
-      top[i] = largest;
-      sum[i] = sum[i] * shrink + weights.x + weights.y + weights.z + weights.w;
-      scores[i] = weights;
-      for (var part = 0u; part < PARTS; part++) { y[i * PARTS + part] *= shrink; }
-    }
+    most = max(most, top);
+    let shrink = exp(top - most);
+    top = most;
+    sum *= shrink;
+#for i $r
+    // What is not visible has no weight, even where a row has seen nothing yet.
+    scores$i = select(vec4<f32>(), exp(scores$i - most[$i]), visible$i);
+    sum[$i] += scores$i.x + scores$i.y + scores$i.z + scores$i.w;
+#for part $parts
+    y${i}_$part *= shrink[$i];
+#endfor
+#endfor
 
     for (var c = 0u; c < 4; c++) {
       // Places [16 * c, +16) of these.
       if (at + 16 * c >= end) { break; }
-      let place = at + 16 * c + down;
-      let value_at = (slot_of(min(place, end - 1)) * p.n_head + kv_head) * (DIM / 4);
-      for (var part = 0u; part < PARTS; part++) {
-        workgroupBarrier();
-        if (part == 0 && across / 4 == c) {
-          for (var j = 0u; j < 4; j++) {
-            var l: vec$r<f32>;
-            for (var i = 0u; i < R; i++) { l[i] = scores[i][j]; }
-            left[(across % 4 * 4 + j) * STRIDE + down] = l;
-          }
-        }
-        let column = part * 16 + across;
-        var v = vec4<f32>();
-        if (column < DIM / 4 && place < end) { v = floats(values[value_at + column]); }
-        right[down * STRIDE + across] = v;
-        workgroupBarrier();
-        for (var j = 0u; j < 16; j++) {
-          let a = left[j * STRIDE + down];
-          let b = right[j * STRIDE + across];
-          for (var i = 0u; i < R; i++) { y[i * PARTS + part] += a[i] * b; }
-        }
+      let mine = at + 16 * c + down;
+      let value_at = (slot_of(min(mine, end - 1)) * p.n_head + kv_head) * (DIM / 4) + across;
+#for part $parts
+      var v$part = vec4<f32>();
+      if ((16 * $part + across < DIM / 4) & (mine < end)) { v$part = floats(values[value_at + 16 * $part]); }
+#endfor
+      workgroupBarrier();
+      if (across / 4 == c) {
+#for j 4
+        var column$j: vec$r<f32>;
+#for i $r
+        column$j[$i] = scores$i[$j];
+#endfor
+        left[(across % 4 * 4 + $j) * STRIDE + down] = column$j;
+#endfor
       }
+#for part $parts
+#if part > 0
+      workgroupBarrier();
+#endif
+      right[down * STRIDE + across] = v$part;
+      workgroupBarrier();
+      for (var j = 0u; j < 16; j++) {
+        let a = left[j * STRIDE + down];
+        let b = right[j * STRIDE + across];
+#for i $r
+        y${i}_$part += a[$i] * b;
+#endfor
+      }
+#endfor
     }
   }
 
-  var total: vec$r<f32>;
-  for (var i = 0u; i < R; i++) { total[i] = sum[i]; }
   workgroupBarrier();
-  left[across * STRIDE + down] = total;
+  left[across * STRIDE + down] = sum;
   workgroupBarrier();
-  total = vec$r<f32>();
-  for (var j = 0u; j < 16; j++) { total += left[j * STRIDE + down]; }
-  for (var i = 0u; i < R; i++) {
-    let row = tile * TILE + down * R + i;
-    if (row < n_row) {
-      let to = p.y + row / p.group * p.y_stride + (kv_head * p.group + row % p.group) * DIM;
-      for (var part = 0u; part < PARTS; part++) {
-        let column = part * 16 + across;
-        if (column < DIM / 4) {
-          let out = y[i * PARTS + part] / total[i];
-          for (var j = 0u; j < 4; j++) { act[to + column * 4 + j] = out[j]; }
-        }
-      }
+  sum = vec$r<f32>();
+  for (var j = 0u; j < 16; j++) { sum += left[j * STRIDE + down]; }
+#for i $r
+  if (row$i < n_row) {
+    let to = p.y + query$i * p.y_stride + (kv_head * p.group + row$i % p.group) * DIM + across * 4;
+#for part $parts
+    if (16 * $part + across < DIM / 4) {
+      let out = y${i}_$part / sum[$i];
+#for j 4
+      act[to + 64 * $part + $j] = out[$j];
+#endfor
     }
+#endfor
   }
+#endfor
 }
