@@ -30,15 +30,19 @@ const VARIANTS = [
   'path=f16 bm=64 bn=64 tm=4 tn=4',
   'path=f16 bm=128 bn=64 tm=8 tn=4',
   'path=f16 bm=128 bn=128 tm=8 tn=8',
-  'path=matrix bm=128 bn=128 fm=4 fn=2 step=64 subgroup=32',
-  'path=matrix bm=128 bn=128 fm=4 fn=4 step=64 subgroup=32',
-  'path=matrix bm=128 bn=128 fm=4 fn=4 step=32 subgroup=32',
-  'path=matrix bm=128 bn=128 fm=4 fn=2 step=32 subgroup=32',
-  'path=matrix bm=128 bn=64 fm=4 fn=2 step=64 subgroup=32',
-  'path=matrix bm=128 bn=64 fm=4 fn=2 step=32 subgroup=32',
-  'path=matrix bm=64 bn=64 fm=2 fn=2 step=64 subgroup=32',
-  'path=matrix bm=64 bn=64 fm=2 fn=2 step=32 subgroup=32',
-  'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 subgroup=32',
+  'path=matrix bm=128 bn=128 fm=4 fn=2 step=64',
+  'path=matrix bm=128 bn=128 fm=4 fn=4 step=64',
+  'path=matrix bm=128 bn=128 fm=4 fn=4 step=32',
+  'path=matrix bm=128 bn=128 fm=4 fn=2 step=32',
+  'path=matrix bm=128 bn=128 fm=4 fn=4 step=32 buffers=2',
+  'path=matrix bm=128 bn=128 fm=4 fn=2 step=32 buffers=2',
+  'path=matrix bm=128 bn=64 fm=4 fn=2 step=64',
+  'path=matrix bm=128 bn=64 fm=4 fn=2 step=32 buffers=2',
+  'path=matrix bm=64 bn=64 fm=2 fn=2 step=64',
+  'path=matrix bm=64 bn=64 fm=2 fn=2 step=64 buffers=2',
+  'path=matrix bm=64 bn=64 fm=2 fn=2 step=32',
+  'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 buffers=2',
+  'path=matrix bm=256 bn=128 fm=4 fn=4 step=32',
 ];
 const pathOf = (variant) => /path=(\w+)/.exec(variant)?.[1] ?? 'f32';
 
@@ -91,8 +95,8 @@ for (const [n, cols, out] of SHAPES) {
       const label = `${`${n}x${cols}->${out}`.padEnd(17)} ${type.padEnd(5)} ${variant.padEnd(55)}`;
       try {
         // Long enough for the clock of the GPU to rise.
-        const guess = await manyLinear(gpu, variant, { ...options, repeat: 4 });
-        const { ms, prepare } = await manyLinear(gpu, variant, { ...options, repeat: Math.min(2000, Math.ceil(20 / guess.ms)) });
+        const guess = await manyLinear(gpu, `${variant} subgroup=${info.subgroupMaxSize}`, { ...options, repeat: 4 });
+        const { ms, prepare } = await manyLinear(gpu, `${variant} subgroup=${info.subgroupMaxSize}`, { ...options, repeat: Math.min(2000, Math.ceil(20 / guess.ms)) });
         const got = await readAll(gpu, memory, n * cols, n * out);
         let worst = 0;
         for (let i = 0; i < got.length; i++) worst = Math.max(worst, Math.abs(got[i] - want[i]) || 0);
