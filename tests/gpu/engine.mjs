@@ -137,13 +137,14 @@ export class Engine {
     return this.values(1)[0];
   }
 
-  /** The text of samples at 16 kHz. */
+  /** The text of samples at 16 kHz, of half a minute at most. */
   async transcribe(model, samples) {
     const t = this.x.sotto_wasm_transcription_open(model, 0);
     if (!t) throw new Error(this.text(this.x.sotto_wasm_error(this.engine)));
-    this.with(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength), (p) =>
+    const pushed = this.with(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength), (p) =>
       this.x.sotto_wasm_transcription_push(t, p, samples.length),
     );
+    if (pushed < samples.length) throw new Error('more than half a minute of samples');
     this.x.sotto_wasm_transcription_end(t);
     let text = '';
     const segments = () => {

@@ -421,6 +421,12 @@ static const test_case cases[] = {
     {"self 256", run_self, 0, 1, 12, 256, 4 | ROTATE | HEAD_NORM, 4, 0},
     {"self many 256", run_self, 0, 24, 24, 256, 2 | ROTATE | HEAD_NORM, 1, 0},
     {"self large", run_self, 0, 2, 20, 32, 2 | ROTATE, 1, 100},
+    {"linear parts", run_linear, F32, 1, 1024, 700, BIAS | RESIDUAL, 0, 0},
+    {"linear many parts", run_linear, DTYPE_F16, 12, 1024, 1200, BIAS | GELU, 0, 0},
+    {"norm_linear parts", run_norm_linear, F32, 2, 512, 1100, 2, 1, 0},
+    {"norm_geglu parts", run_norm_geglu, F32, 1, 512, 1100, 0, 2, 0},
+    {"embed parts", run_embed, F32, 40, 512, 1100, 0, 0, 0},
+
     {"put", run_put, 0, 1, 0, 32, 0, 0, 0},
     {"copy", run_copy, 0, 1, 8, 32, 0, 0, 0},
     {"put q8_0", run_put, 0, 1, 0, 64, Q8, 0, 0},
