@@ -21,7 +21,7 @@ import {
 import { abortError } from './errors.js';
 import type { Profile } from './gpu/profile.js';
 import { gpuInfo } from './running.js';
-import { AGAIN, DONE, openSession, sessionBytes, settled } from './session.js';
+import { AGAIN, openSession, sessionBytes, settled } from './session.js';
 import type { Pointer } from './wasm.js';
 
 const HELP = `Usage: sotto bench -m MODEL [OPTION]...
@@ -111,17 +111,37 @@ class Bench {
     this.#draws = draws(m.nVocab);
   }
 
-  /** Evaluates the first n ids. */
-  async #evaluate(n: number): Promise<void> {
+  async #steps(step: () => number): Promise<void> {
     const { wasm, engine, breathe } = this.#m;
-    let status = wasm.x.sotto_wasm_session_sync(this.#session, this.#ids, n);
-    while (status >= 0 && status !== DONE) {
+    let status = AGAIN;
+    while (status === AGAIN) {
       await breathe();
       if (this.#signal.aborted) throw abortError();
-      status = wasm.x.sotto_wasm_session_step(this.#session);
+      status = step();
       if (status === AGAIN) await settled(wasm);
     }
     if (status < 0) wasm.fail(status, engine);
+  }
+
+  /** Evaluates the first n ids. */
+  async #evaluate(n: number): Promise<void> {
+    const { wasm, engine } = this.#m;
+    const status = wasm.x.sotto_wasm_session_sync(this.#session, this.#ids, n);
+    if (status < 0) wasm.fail(status, engine);
+    await this.#steps(() => wasm.x.sotto_wasm_session_step(this.#session));
+  }
+
+  /** Writes n + 1 tokens, for which n are evaluated, as an answer is written: a GPU runs ahead of those that have come. */
+  async #write(n: number): Promise<void> {
+    const { wasm, engine, model } = this.#m;
+    const sampler = wasm.x.sotto_wasm_sampler_open(model, 0);
+    if (sampler === 0) wasm.fail(-1, engine);
+    try {
+      for (let i = 0; i <= n; i++)
+        await this.#steps(() => wasm.row(1, (out) => wasm.x.sotto_wasm_session_next(this.#session, sampler, out)).result);
+    } finally {
+      wasm.x.sotto_wasm_sampler_close(sampler);
+    }
   }
 
   /** One round on ids of its own, so that nothing of the one before is reused: [prefill, decode] in ms. */
@@ -135,7 +155,8 @@ class Bench {
     const begin = performance.now();
     if (prefill > 0) await this.#evaluate(prefill);
     const middle = performance.now();
-    for (let i = 1; i <= decode; i++) await this.#evaluate(prefill + i);
+    if (wasm.gpu && prefill > 0 && decode > 0) await this.#write(decode);
+    else for (let i = 1; i <= decode; i++) await this.#evaluate(prefill + i);
     return [middle - begin, performance.now() - middle];
   }
 
