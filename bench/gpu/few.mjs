@@ -40,10 +40,12 @@ function* ways({ cols, rows, type, outs }) {
   const large = outs[0] > 20000;
   const all = process.env.ALL_WAYS;
   const seen = new Set();
+  const unit = Math.max(1, quadsOf[type] / 4);
   for (const target of all ? [64, 128, 256] : [128, 256])
-    for (const each of rows > 2 ? [1] : large ? [1, 2, 4] : [1, 2])
-      for (const deep of all ? [1, 2, 3, 4, 6, 8] : large ? [2, 4] : [2, 4, 8])
+    for (const each of rows > 2 ? [1] : [1, 2, 4])
+      for (const deep of all ? [1, 2, 3, 4, 6, 8] : [2 / unit, 4 / unit, 8 / unit])
         for (const times of all ? [1, 2, 4] : [1]) {
+          if (!all && target === 128 && each * deep * unit > 4) continue;
           const lanes = Math.ceil(units / deep / times);
           const threads = Math.floor(target / lanes) * lanes;
           const key = `${threads} ${lanes} ${each} ${deep}`;

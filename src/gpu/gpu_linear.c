@@ -12,7 +12,6 @@ enum {
   FEW_ROWS = 8,
   SHARES = 16,        /* as in linear_few_x.wgsl */
   MOST_GROUPS = 2048, /* workgroups that fill any device: from there on each takes more rows, for one norm */
-  LARGE_OUT = 20000   /* rows of a weight that fill the device many times */
 };
 
 /* How a product of few rows is shared out: see linear_few.wgsl. */
@@ -20,17 +19,22 @@ typedef struct way {
   int32_t threads, lanes, each, deep;
 } way;
 
-/* What to aim at, by the rows of the weights together; measured (bench/gpu/few.mjs). `threads` is a bound, and `lanes` follows: a row's units
- * divided by `deep`, but not more than `most_lanes`. */
+/* What to aim at, by the elements of the weights together (bench/gpu/few.mjs measures). The lanes follow: a row's units divided by those that a thread
+ * holds. */
 typedef struct aim {
-  int32_t least_out;
-  int32_t threads, most_lanes, each, deep;
+  int64_t least;    /* elements */
+  int32_t threads;  /* at most */
+  int32_t each;     /* rows of a thread, of one or two rows of x */
+  int32_t elements; /* of a row that a thread holds, each */
 } aim;
 
 static const aim aims[] = {
-    {LARGE_OUT, 256, 64, 2, 4},
-    {0, 128, 128, 1, 4},
+    {64000000, 256, 2, 128},
+    {3000000, 256, 2, 64},
+    {0, 256, 1, 32},
 };
+
+enum { MOST_HELD = 8 }; /* units of a thread, so that they stay in registers */
 
 /* a, b > 0 */
 static int32_t divide_up(int32_t a, int32_t b) { return 1 + (a - 1) / b; }
@@ -78,14 +82,15 @@ static int32_t bytes_besides(const job *j, way w) {
 static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
   const weight *first = j->out[0].w;
   const int32_t rows = j->in->x.rows, units = units_of(first), quads = quads_of(first->type);
-  int32_t out = 0;
-  for (int32_t i = 0; i < j->n; i++) out += j->out[i].w->out;
+  int64_t elements = 0;
+  for (int32_t i = 0; i < j->n; i++) elements += (int64_t)j->out[i].w->out * first->in;
   const aim *a = aims;
-  while (out < a->least_out) a++;
+  while (elements < a->least) a++;
 
-  way w = {.each = rows > 2 ? 1 : a->each, .deep = min_i32(a->deep, units)};
+  way w = {.each = rows > 2 ? 1 : a->each};
   int32_t threads = min_i32(a->threads, (int32_t)g->traits.max_invocations);
-  w.lanes = min_i32(divide_up(units, w.deep), min_i32(a->most_lanes, threads));
+  w.deep = min_i32(min_i32(a->elements / (4 * quads), MOST_HELD / w.each), units);
+  w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * threads));
   for (;;) {
     w.threads = threads / w.lanes * w.lanes;
     const int32_t vectors = ((int32_t)g->traits.max_workgroup_bytes - bytes_besides(j, w)) / 16;
@@ -94,12 +99,12 @@ static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) 
     *piece = *room == rows * units * quads ? units : *room / (rows * quads * batch) * batch;
     if (*piece > 0) return w;
     /* A batch of units does not fit. */
-    if (threads > 64)
-      threads /= 2;
-    else if (w.deep > 1)
-      w.deep /= 2;
-    else
+    if (w.deep > 1)
+      w.deep = divide_up(w.deep, 2);
+    else if (w.lanes > 8)
       w.lanes = divide_up(w.lanes, 2);
+    else
+      threads /= 2;
     w.lanes = min_i32(w.lanes, threads);
   }
 }

@@ -42,17 +42,18 @@ const LANES = ${lanes}u;
 const GROUPS = THREADS / LANES;
 const ROWS = ${rows}u;
 const N_SUMS = $each * $rows;
+#if geglu
+const N_PARTS = 2 * N_SUMS;
+#else
+const N_PARTS = N_SUMS;
+#endif
 const NONE = 0xffffffffu;
 
 alias Sums = array<f32, N_SUMS>;
 
 // Quad k of unit u of row r: xs[(r * quads + k) * piece + u], so that neighbouring threads read neighbouring vectors.
 var<workgroup> xs: array<vec4<f32>, $room>;
-#if geglu
-var<workgroup> parts: array<f32, 2 * N_SUMS * THREADS>;
-#else
-var<workgroup> parts: array<f32, N_SUMS * THREADS>;
-#endif
+var<workgroup> parts: array<f32, N_PARTS * THREADS>; // [sum][lane][group]
 
 const QUADS = w0_quads;
 #if whole
@@ -89,15 +90,34 @@ fn put_parts(of_thread: Sums, first: u32, thread: u32) {
   }
 }
 
-// Sum i of N_SUMS of a group, over its threads.
+#if lanes > 24
+// Many parts become FOLD, in place.
+const FOLD = 8u;
+fn fold(thread: u32) {
+  workgroupBarrier();
+  for (var i = thread; i < N_PARTS * FOLD * GROUPS; i += THREADS) {
+    let first = i / (FOLD * GROUPS) * LANES;
+    let group = i % GROUPS;
+    let own = i / GROUPS % FOLD;
+    var all = 0.0;
+    for (var lane = own; lane < LANES; lane += FOLD) { all += parts[(first + lane) * GROUPS + group]; }
+    parts[(first + own) * GROUPS + group] = all;
+  }
+}
+#else
+const FOLD = LANES;
+fn fold(thread: u32) {}
+#endif
+
+// Sum i of a group, over its threads.
 fn total(i: u32, group: u32) -> f32 {
   var all = vec4<f32>();
   let first = i * LANES * GROUPS + group;
-  for (var lane = 0u; lane + 3 < LANES; lane += 4) {
+  for (var lane = 0u; lane + 3 < FOLD; lane += 4) {
     let at = first + lane * GROUPS;
     all += vec4<f32>(parts[at], parts[at + GROUPS], parts[at + 2 * GROUPS], parts[at + 3 * GROUPS]);
   }
-  for (var lane = LANES / 4 * 4; lane < LANES; lane++) { all.x += parts[first + lane * GROUPS]; }
+  for (var lane = FOLD / 4 * 4; lane < FOLD; lane++) { all.x += parts[first + lane * GROUPS]; }
   return (all.x + all.y) + (all.z + all.w);
 }
 

@@ -49,6 +49,7 @@ fn product$w(workgroup: u32, thread: u32, stores_sum: bool) {
 #if geglu
     put_parts(sums1, N_SUMS, thread);
 #endif
+    fold(thread);
     workgroupBarrier();
     for (var i = thread; i < GROUPS * N_SUMS; i += THREADS) {
       let sum = i / GROUPS;
