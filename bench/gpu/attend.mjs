@@ -3,6 +3,7 @@
 //   SOTTO_GPU_ADAPTER=gpu node bench/gpu/attend.mjs [name]        SOTTO_WEBGPU_MODULE names the module "webgpu"
 //
 // Several ways of sharing out the same work stand under each other; gpu_attention.c takes those marked with *.
+import { attendMatrix } from '../../tests/gpu/attend_reference.mjs';
 import { f, open } from '../../tests/gpu/harness.mjs';
 
 const NONE = 0xffffffff;
@@ -130,9 +131,13 @@ async function many({ name, n, n_head, group, dim, causal = 0 }, kernels) {
   for (const { kernel, tile, how } of kernels) {
     const n_tiles = Math.ceil((n * group) / tile);
     const params = [n, n_head, group, 0, d_q, n * d_q, d_q, f(0.1), f(0), n, 0, NONE, 0, n_tiles];
-    const variant = `${kernel} dim=${dim} parts=${Math.ceil(dim / 64)} table=0 whole=${1 - causal}`;
+    const variant = `${kernel} table=0 whole=${1 - causal}`;
     const dispatches = [{ variant, params, bindings: { 1: act, 3: ints, 10: keys, 11: values, 12: scratch }, grid: [n_tiles * n_head, 1, 1] }];
-    report(name, how, await time(dispatches), { flops: (4 * n * n * n_head * group * dim) / (causal ? 2 : 1) });
+    try {
+      report(name, how, await time(dispatches), { flops: (4 * n * n * n_head * group * dim) / (causal ? 2 : 1) });
+    } catch (error) {
+      console.log(`${name} ${how}: ${error.message.split('\n')[0]}`);
+    }
   }
   for (const buffer of [act, keys, values, ints, scratch]) buffer.destroy();
 }
@@ -144,8 +149,18 @@ await few({ name: 'turbo cross, 5 beams', n: 5, n_head: 20, group: 1, dim: 64, l
 await few({ name: 'turbo self, 1 token, 100 places', n: 1, n_head: 20, group: 1, dim: 64, length: 100, fresh: 1, table: 1 });
 await few({ name: 'turbo self, 5 beams, 200 places', n: 5, n_head: 20, group: 1, dim: 64, length: 200, fresh: 1, table: 1 });
 
-const tiles = [4, 2].map((r) => ({ kernel: `attend_tile r=${r}`, tile: 16 * r, how: `f32, tiles of ${16 * r} rows` }));
-await many({ name: 'turbo encoder', n: 1500, n_head: 20, group: 1, dim: 64 }, tiles);
-await many({ name: 'tiny encoder', n: 1500, n_head: 6, group: 1, dim: 64 }, tiles);
-await many({ name: 'gemma 1b, prompt of 512', n: 512, n_head: 1, group: 4, dim: 256, causal: 1 }, tiles);
+/** Tiles in f32, and by subgroup matrices: [blocks, places, across]. */
+const ways = (dim, matrices) => [
+  ...[4, 2].map((r) => ({ kernel: `attend_tile dim=${dim} r=${r} parts=${Math.ceil(dim / 64)}`, tile: 16 * r, how: `f32, tiles of ${16 * r} rows` })),
+  ...(gpu.has('shader-f16') && gpu.has('chromium-experimental-subgroup-matrix') ? matrices : []).map(([blocks, places, across]) => ({
+    kernel: attendMatrix(dim, blocks, places, across, sg),
+    tile: 16 * blocks,
+    how: `matrices, ${16 * blocks} rows, ${places} places, ${across} across`,
+  })),
+];
+const narrow = [[4, 64, 1], [4, 32, 1], [2, 64, 1], [8, 64, 1], [8, 32, 1], [4, 64, 2]];
+const wide = [[4, 32, 2], [2, 32, 2], [2, 64, 2], [2, 32, 1]];
+await many({ name: 'turbo encoder', n: 1500, n_head: 20, group: 1, dim: 64 }, ways(64, narrow));
+await many({ name: 'tiny encoder', n: 1500, n_head: 6, group: 1, dim: 64 }, ways(64, narrow));
+await many({ name: 'gemma 1b, prompt of 512', n: 512, n_head: 1, group: 4, dim: 256, causal: 1 }, ways(256, wide));
 gpu.close();

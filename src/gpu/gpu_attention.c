@@ -3,7 +3,7 @@
  *     queries of a call        dispatches
  *     one, or beams            attend_few, which rotates and stores, too      (+ attend_combine, when the places are shared out)
  *     up to 8 of a sequence    rotate_store, attend_few                       (+ attend_combine)
- *     more                     rotate_store, attend_tile
+ *     more                     rotate_store, attend_matrix or attend_tile
  *
  * Keys and values are halves, whatever their kv_type: this says only how their places look as bytes. */
 #include "gpu.h"
@@ -251,18 +251,48 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
 
 /* ---- many queries ---- */
 
-static void attend_tile(const call *a) {
+/* How attend_matrix shares out a call; blocks = 0: not by subgroup matrices. */
+typedef struct matrix_plan {
+  int32_t blocks, places, across, subgroup;
+} matrix_plan;
+
+/* A workgroup has 16 * blocks rows and takes so many places at a time. */
+static matrix_plan plan_matrix(const call *a) {
+  const gpu_traits *t = &a->g->traits;
+  const int32_t d = a->c->head_dim, across = d > 128 ? 2 : 1, places = d > 64 ? 32 : 64, blocks = 4;
+  const int32_t subgroup = (int32_t)t->subgroup_min, rows = 16 * blocks;
+  if (t->matrix == 0 || t->subgroup_min != t->subgroup_max || subgroup < 16 || d % (16 * across) != 0 ||
+      places % (across * subgroup / 2) != 0 || blocks * across * subgroup > (int32_t)t->max_invocations)
+    return (matrix_plan){0};
+  const int32_t stride = d / 8 + 1, units = places * stride + rows * (places / 4 + 1 + places / 8 + 1);
+  if (16 * max_i32(units, rows * stride) + 1024 > (int32_t)t->max_workgroup_bytes) return (matrix_plan){0};
+  return (matrix_plan){blocks, places, across, subgroup};
+}
+
+static void attend_many(const call *a) {
   gpu *g = a->g;
   const kv *c = a->c;
   const kv_view *view = a->view;
-  const int32_t n = a->q.rows, group = group_of(a), n_row = n * group;
-  /* Large tiles read keys and values less often, small ones occupy more of the GPU. */
-  const int32_t r = (n_row + 63) / 64 * c->n_head < FEW_WORKGROUPS / 2 ? 2 : 4, tile = 16 * r;
-  const int32_t n_tiles = (n_row + tile - 1) / tile;
+  const int32_t n = a->q.rows, group = group_of(a), n_row = n * group, d = c->head_dim;
   const bool whole = c->kind == KV_WHOLE;
   const bool table = !whole && !by_ring(view, span_of(view, 0, n));
-  gpu_kernel(g, "attend_tile dim=%d r=%d parts=%d table=%d whole=%d", (int)c->head_dim, (int)r,
-             (int)divide_up(c->head_dim, 64), table, whole);
+  const matrix_plan m = plan_matrix(a);
+  /* Large tiles read keys and values less often, small ones occupy more of the GPU. */
+  const int32_t r = divide_up(n_row, 64) * c->n_head < FEW_WORKGROUPS / 2 ? 2 : 4;
+  const int32_t n_tiles = divide_up(n_row, 16 * (m.blocks > 0 ? m.blocks : r));
+  if (m.blocks > 0) {
+    const int32_t threads = m.blocks * m.across * m.subgroup, team = m.across * m.subgroup / 16;
+    gpu_kernel(
+        g,
+        "attend_matrix dim=%d table=%d whole=%d blocks=%d places=%d across=%d subgroup=%d steps=%d news=%d olds=%d "
+        "outs=%d loads=%d eights=%d",
+        (int)d, table, whole, (int)m.blocks, (int)m.places, (int)m.across, (int)m.subgroup, (int)(d / 16),
+        (int)(m.places / 16 / m.across), (int)(m.places / 16), (int)(d / 16 / m.across),
+        (int)divide_up(m.places * d / 8, threads), (int)(m.places / 8 / team));
+  } else {
+    gpu_kernel(g, "attend_tile dim=%d r=%d parts=%d table=%d whole=%d", (int)d, (int)r, (int)divide_up(d, 64), table,
+               whole);
+  }
   gpu_param(g, (uint32_t)n);
   gpu_param(g, (uint32_t)c->n_head);
   gpu_param(g, (uint32_t)group);
@@ -288,7 +318,7 @@ void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float sca
   const kv_view view = {.ring = c->n_slots, .length = length};
   const call a = {.g = (gpu *)be, .c = c, .y = y, .q = q, .scale = scale, .view = &view};
   if (q.rows > FEW)
-    attend_tile(&a);
+    attend_many(&a);
   else
     attend_few(&a, 0, q.rows, false);
 }
@@ -312,7 +342,7 @@ void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv 
   const bool fresh = own_places(&a);
   if (!fresh) rotate_store(&a);
   if (q.rows > FEW && one_row(view)) {
-    attend_tile(&a);
+    attend_many(&a);
     return;
   }
   for (int32_t i = 0; i < q.rows; i += FEW) attend_few(&a, i, min_i32(FEW, q.rows - i), fresh);

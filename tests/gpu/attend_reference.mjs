@@ -67,3 +67,14 @@ export function worst(got, expected) {
   });
   return most;
 }
+
+/** The variant of attend_matrix for these, as gpu_attention.c names it. */
+export function attendMatrix(dim, blocks, places, across, subgroup = 32) {
+  const threads = blocks * across * subgroup;
+  const team = (across * subgroup) / 16;
+  return (
+    `attend_matrix dim=${dim} blocks=${blocks} places=${places} across=${across} subgroup=${subgroup} steps=${dim / 16} ` +
+    `news=${places / 16 / across} olds=${places / 16} outs=${dim / 16 / across} ` +
+    `loads=${Math.ceil((places * dim) / 8 / threads)} eights=${places / 8 / team}`
+  );
+}

@@ -45,10 +45,7 @@ var<workgroup> left: array<vec$r<f32>, 16 * STRIDE>;
 var<workgroup> right: array<vec4<f32>, 16 * STRIDE>;
 
 #if whole == 0
-// What the rows of the tile see: the least first and the greatest end.
-var<workgroup> least: atomic<u32>;
-var<workgroup> greatest: atomic<u32>;
-var<workgroup> span: vec2<u32>;
+#include attend_span
 #endif
 
 fn slot_of(i: u32) -> u32 {
@@ -87,17 +84,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let first = 0u;
   let end = p.ring;
 #else
-  if (tid == 0) { atomicStore(&least, NONE); }
-  workgroupBarrier();
-  if (across == 0) {
+  var seen = seen0;
 #for i $r
-    atomicMin(&least, seen$i.x);
-    atomicMax(&greatest, seen$i.y);
+  seen = vec2<u32>(min(seen.x, seen$i.x), max(seen.y, seen$i.y));
 #endfor
-  }
-  workgroupBarrier();
-  if (tid == 0) { span = vec2<u32>(atomicLoad(&least), atomicLoad(&greatest)); }
-  let both = workgroupUniformLoad(&span);
+  let both = span_of(seen, tid);
   let first = both.x;
   let end = both.y;
 #endif
