@@ -114,6 +114,7 @@ typedef struct ops {
   void (*close)(backend *be); /* after all that was opened on it */
 
   /* -- memory: all of it is taken while opening; NULL when it runs out -- */
+  bool (*reserve)(backend *be, uint64_t bytes);           /* whether this much more can be had, in parts; takes none */
   buffer *(*buffer_open)(backend *be, size_t n_elements); /* zeroed f32 */
   void (*buffer_close)(backend *be, buffer *buf);
   void (*upload)(backend *be, tensor dst, const float *src); /* src dense [rows, cols] */

@@ -32,6 +32,11 @@ void cpu_run(const cpu *c, pool_fn *fn, void *context, int32_t n_items, double w
 
 /* -- memory -- */
 
+static bool reserve(backend *be, uint64_t bytes) {
+  (void)be;
+  return mem_reserve(bytes);
+}
+
 static buffer *buffer_open(backend *be, size_t n_elements) {
   (void)be;
   buffer *b = mem_alloc(1, sizeof *b);
@@ -151,6 +156,7 @@ backend *cpu_backend_open(struct pool *threads) {
   static const ops cpu_ops = {
       .name = "cpu",
       .close = cpu_backend_close,
+      .reserve = reserve,
       .buffer_open = buffer_open,
       .buffer_close = buffer_close,
       .upload = upload,

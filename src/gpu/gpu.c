@@ -54,6 +54,12 @@ static void changes_kv(gpu *g, const kv *c) {
 
 /* ---- memory ---- */
 
+/* Devices do not tell: what they cannot have fails when it is opened. */
+static bool reserve(backend *be, uint64_t bytes) {
+  (void)be, (void)bytes;
+  return true;
+}
+
 /* Bound as a whole by the kernels. */
 static buffer *buffer_open(backend *be, size_t n_elements) {
   gpu *g = (gpu *)be;
@@ -225,6 +231,7 @@ static void backend_close(backend *be) {
 static const ops gpu_ops = {
     .name = "webgpu",
     .close = backend_close,
+    .reserve = reserve,
     .buffer_open = buffer_open,
     .buffer_close = buffer_close,
     .upload = upload,

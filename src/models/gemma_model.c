@@ -86,7 +86,7 @@ static sotto_status check_memory(const gemma *g, error *err) {
     const file_tensor *t = gguf_tensor(g->gguf, i);
     bytes += t->type == DTYPE_F32 && t->rank > 1 ? t->bytes / 2 : t->bytes;
   }
-  if (mem_reserve(bytes)) return SOTTO_OK;
+  if (g->be->ops->reserve(g->be, bytes)) return SOTTO_OK;
   return fail(err, SOTTO_ERR_MEMORY,
               "the model needs %.0f MB of memory, more than there is: choose a smaller or more quantized one",
               (double)bytes / 1e6);

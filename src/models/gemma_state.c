@@ -112,7 +112,7 @@ sotto_status gemma_state_open(gemma_state **out, gemma *g, const gemma_plan *pla
                 (int)plan->n_batch);
   /* Asked for as a whole first, so that no size below overflows, and nothing is taken in vain. */
   const uint64_t bytes = gemma_state_bytes(g, plan);
-  gemma_state *s = mem_reserve(bytes) ? mem_alloc(1, sizeof *s) : NULL;
+  gemma_state *s = g->be->ops->reserve(g->be, bytes) ? mem_alloc(1, sizeof *s) : NULL;
   if (s != NULL) {
     s->g = g;
     s->be = g->be;
