@@ -50,7 +50,7 @@ typedef struct normed {
   const tensor *add_gain; /* [1, cols] of an RMS norm of add, or NULL: it is added as it is */
   tensor sum;             /* [n, cols]: gets x + add; apart from x and add */
   tensor gain;            /* [1, cols] */
-  const tensor *bias;     /* [1, cols] of a layer norm, NULL: an RMS norm; below */
+  const tensor *bias;     /* [1, cols] of a layer norm, NULL: an RMS norm */
   float eps;              /* of both norms */
   tensor rows;            /* [n, cols]: room for the normalized rows, apart from all others */
 } normed;
