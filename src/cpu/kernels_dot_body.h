@@ -12,42 +12,65 @@
 #define DOT_BITS 16
 #endif
 
+#ifndef IN_ORDER
+#define IN_ORDER(x) (void)0
+#endif
+
 #define ROWS (GROUP_VECTORS * VW) /* of a group */
 
+/* Masks of bytes, and what half floats are made of. */
 typedef struct dot_constants {
-  vi nibble, fifth, upper, ones, half_mask;
+  vi low4, low5, low3, bits34, bit3, bit4, low6, bits01, bits23, bits45;
+  vi ones, half_mask;
   vf half_scale;
 } dot_constants;
 
 INLINE dot_constants dot_prepare(void) {
-  return (dot_constants){vi_held8(15), vi_held8(16),           vi_held8(48),
-                         vi_held16(1), vi_held32(0x8fffe000u), vf_held(0x1p112f)};
+  return (dot_constants){
+      .low4 = vi_held8(15),
+      .low5 = vi_held8(31),
+      .low3 = vi_held8(7),
+      .bits34 = vi_held8(24),
+      .bit3 = vi_held8(8),
+      .bit4 = vi_held8(16),
+      .low6 = vi_held8(63),
+      .bits01 = vi_held8(3),
+      .bits23 = vi_held8(12),
+      .bits45 = vi_held8(48),
+      .ones = vi_held16(1),
+      .half_mask = vi_held32(0x8fffe000u),
+      .half_scale = vf_held(0x1p112f),
+  };
 }
 
 /* VW factors of a group. */
 INLINE vf half_floats(const dot_constants *c, const uint8_t *p) { return vf_from_f16(p, c->half_mask, c->half_scale); }
 
-/* u of vector v of a block; low and high: its bits. */
-INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *low, const uint8_t *high, const int v) {
+/* Part of u: bits of vector v of a block, moved to where they belong. */
+INLINE vi packed_part(const uint8_t *block, const int v, const int shift, vi mask) {
+  const vi bytes = vi_load(block + 4 * ROWS * v);
+  return vi_and(shift > 0 ? vi_shr16(bytes, shift) : bytes, mask);
+}
+
+/* u_v of a block (packing.h), of 4 to 6 bits. */
+INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *block, const int v) {
   const int bits = packed_bits(p);
-  vi u = vi_load(low + 4 * ROWS * (v % 4));
-  u = vi_and(v < 4 ? u : vi_shr16(u, 4), c->nibble);
-  if (bits == 5) {
-    const vi h = vi_load(high);
-    u = vi_or(u, vi_and(v < 4 ? vi_shl16(h, 4 - v) : vi_shr16(h, v - 4), c->fifth));
-  } else if (bits == 6) {
-    const vi h = vi_load(high + 4 * ROWS * (v / 4));
-    const int at = 2 * (v % 4);
-    u = vi_or(u, vi_and(at <= 4 ? vi_shl16(h, 4 - at) : vi_shr16(h, at - 4), c->upper));
+  if (bits == 4) return packed_part(block, v % 4, v < 4 ? 0 : 4, c->low4);
+  if (v < bits) return packed_part(block, v, 0, bits == 5 ? c->low5 : c->low6);
+  if (bits == 6) {
+    const int from = 3 * (v - 6);
+    return vi_or(vi_or(packed_part(block, from, 6, c->bits01), packed_part(block, from + 1, 4, c->bits23)),
+                 packed_part(block, from + 2, 2, c->bits45));
   }
-  return u;
+  const vi low = packed_part(block, v - 5, 5, c->low3);
+  if (v < 7) return vi_or(low, packed_part(block, v - 2, 2, c->bits34));
+  return vi_or(vi_or(low, packed_part(block, 3, 4, c->bit3)), packed_part(block, 4, 3, c->bit4));
 }
 
 /* sum[a][i], a of at_once vectors of rows beside each other, i of n rows of activations: of vectors [first, first + count) of a block. */
 INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_once, const int n, const uint8_t *block,
                         const uint8_t *x, size_t stride, const int first, const int count,
                         vi sum[GROUP_VECTORS][MOST_DOT_ROWS]) {
-  const uint8_t *high = block + packed_low_bytes(p, ROWS);
 #ifdef HAS_DOT8
   if (packed_bits(p) < 8) {
     const int fitting = packed_bits(p) == 4   ? 8
@@ -56,12 +79,13 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_on
     vi part[GROUP_VECTORS][MOST_DOT_ROWS];
     UNROLL for (int v = first; v < first + count; v++) {
       UNROLL for (int a = 0; a < at_once; a++) {
-        const vi u = packed_vector(p, c, block + 4 * VW * a, high + 4 * VW * a, v);
+        const vi u = packed_vector(p, c, block + 4 * VW * a, v);
         UNROLL for (int i = 0; i < n; i++) {
           const vi product = vi_dot8(vi_splat32(x + (size_t)i * stride + 4 * v), u);
           part[a][i] = (v - first) % fitting == 0 ? product : vi_add16(part[a][i], product);
           if ((v - first) % fitting == fitting - 1 || v == first + count - 1)
             sum[a][i] = vi_dot16_add(v - first < fitting ? vi_zero() : sum[a][i], part[a][i], c->ones);
+          if (n == 1) IN_ORDER(part[a][i]);
         }
       }
     }
@@ -76,7 +100,7 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_on
       vi u0 = vi_load8(bytes), u1 = vi_load8(bytes + 2 * VW);
 #ifndef HAS_DOT8
       if (packed_bits(p) < 8) {
-        const vi u = packed_vector(p, c, block + 4 * VW * a, high + 4 * VW * a, v);
+        const vi u = packed_vector(p, c, block + 4 * VW * a, v);
         u0 = vi_low8(u), u1 = vi_high8(u);
       }
 #endif
@@ -190,8 +214,7 @@ INLINE vf value_of(const packed_line *line, vi u, const int e) {
 }
 
 INLINE vi bytes_of(const packing p, const dot_constants *c, const uint8_t *block, const int v) {
-  return packed_bits(p) == 8 ? vi_load(block + 4 * ROWS * v)
-                             : packed_vector(p, c, block, block + packed_low_bytes(p, ROWS), v);
+  return packed_bits(p) == 8 ? vi_load(block + 4 * ROWS * v) : packed_vector(p, c, block, v);
 }
 
 /* Of vector `vector` of a group's rows. */

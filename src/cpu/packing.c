@@ -46,37 +46,44 @@ bool packing_of(uint32_t type, packing *p) {
       break;                       \
   }
 
-/* Every eighth part of a fifth-bit word, e of 4, is a byte of the group: bit v of byte e is bit 4 v + e of the word. */
-static inline uint8_t gather_bits(uint32_t word, unsigned e) {
-  uint32_t x = word >> e & 0x11111111u;
-  x = (x | x >> 3) & 0x03030303u;
-  x = (x | x >> 6) & 0x000f000fu;
-  return (uint8_t)(x | x >> 12);
-}
-
 static inline void put_u32(uint8_t *p, uint32_t x) { memcpy(p, &x, 4); }
-
-/* 4 bytes of nibbles, elements 4 v ... and 16 + 4 v ...: u of the first in the low nibbles. */
-static inline uint32_t nibbles(uint32_t first, uint32_t second) {
-  return (first & 0x0f0f0f0fu) | (second & 0x0f0f0f0fu) << 4;
-}
 
 /* -- packing -- */
 
-/* A file's block of 32: d, m where there is one, fifth bits as u32, then nibbles (element i with i + 16, as in the group) or int8. */
+/* One row's part of a block: u of 8 times 4 elements, as bytes of words. */
+EACH void put_block(const packing p, const uint32_t u[8], uint8_t *block, size_t rows) {
+  uint32_t w[8];
+  const uint32_t ones = 0x01010101u;
+  memcpy(w, u, sizeof w);
+  if (packed_bits(p) == 4) {
+    for (int v = 0; v < 4; v++) w[v] |= u[v + 4] << 4;
+  } else if (packed_bits(p) == 5) {
+    for (int v = 0; v < 3; v++) w[v] |= (u[v + 5] & 7 * ones) << 5;
+    w[3] |= (u[5] & 24 * ones) << 2 | (u[7] & 8 * ones) << 4;
+    w[4] |= (u[6] & 24 * ones) << 2 | (u[7] & 16 * ones) << 3;
+  } else if (packed_bits(p) == 6) {
+    for (int v = 0; v < 6; v++) w[v] |= (u[6 + v / 3] >> 2 * (v % 3) & 3 * ones) << 6;
+  }
+  for (int v = 0; v < packed_bits(p); v++, block += 4 * rows) put_u32(block, w[v]);
+}
+
+/* A file's block of 32: d, m where there is one, fifth bits as u32, then nibbles (element i with i + 16) or int8. */
 EACH void pack_legacy(const packing p, const uint8_t *row, int32_t blocks, uint8_t *group, size_t rows, size_t lane) {
-  const size_t n_vectors = packed_bits(p) == 8 ? 8 : 4;
   for (int32_t b = 0; b < blocks; b++, group += packed_run_bytes(p, rows)) {
+    uint32_t u[8], fifth = 0;
     memcpy(group + 2 * lane, row, 2);
     if (packed_m(p)) memcpy(group + 2 * rows + 2 * lane, row + 2, 2);
     row += packed_m(p) ? 4 : 2;
-    uint8_t *low = group + packed_scale_bytes(p, rows) + 4 * lane, *high = low + packed_low_bytes(p, rows);
-    if (packed_bits(p) == 5) {
-      const uint32_t fifth = load_u32(row);
-      for (unsigned e = 0; e < 4; e++) high[e] = gather_bits(fifth, e);
-      row += 4;
+    if (packed_bits(p) == 5) fifth = load_u32(row), row += 4;
+    for (size_t v = 0; v < 8; v++) {
+      if (packed_bits(p) == 8)
+        u[v] = load_u32(row + 4 * v);
+      else
+        u[v] = (load_u32(row + 4 * (v % 4)) >> (v < 4 ? 0 : 4) & 0x0f0f0f0fu) |
+               (uint32_t)spread_bits(fifth >> 4 * v & 15) << 4;
     }
-    for (size_t v = 0; v < n_vectors; v++, low += 4 * rows, row += 4) put_u32(low, load_u32(row));
+    row += packed_bits(p) == 8 ? 32 : 16;
+    put_block(p, u, group + packed_scale_bytes(p, rows) + 4 * lane, rows);
   }
 }
 
@@ -101,21 +108,17 @@ EACH void pack_k(const packing p, const uint8_t *row, int32_t blocks, uint8_t *g
     group += packed_scale_bytes(p, rows);
     for (size_t g = 0; g < 8; g++, group += packed_block_bytes(p, rows)) {
       const uint8_t *four = six ? row + 64 * (g / 4) + 32 * (g % 2) : row + (five ? 48 : 16) + 32 * (g / 2);
+      const uint8_t *two =
+          row + 128 + 32 * (g / 4); /* 6 bits: bits 2 (g % 4) of byte j are the upper two of element j */
       const int shift = six ? 4 * (int)(g % 4 / 2) : 4 * (int)(g % 2);
-      uint8_t *low = group + 4 * lane, *high = low + packed_low_bytes(p, rows);
-      for (size_t v = 0; v < 4; v++)
-        put_u32(low + 4 * v * rows, nibbles(load_u32(four + 4 * v) >> shift, load_u32(four + 16 + 4 * v) >> shift));
-      if (five) { /* bit g of byte 16 + j is the fifth of element j */
-        uint32_t bits = 0;
-        for (size_t v = 0; v < 8; v++) bits |= (load_u32(row + 16 + 4 * v) >> g & 0x01010101u) << v;
-        put_u32(high, bits);
+      uint32_t u[8];
+      for (size_t v = 0; v < 8; v++) {
+        u[v] = load_u32(four + 4 * v) >> shift & 0x0f0f0f0fu;
+        if (five)
+          u[v] |= (load_u32(row + 16 + 4 * v) >> g & 0x01010101u) << 4; /* bit g of byte j: the fifth of element j */
+        if (six) u[v] |= (load_u32(two + 4 * v) >> 2 * (g % 4) & 0x03030303u) << 4;
       }
-      for (size_t h = 0; six && h < 2; h++) { /* bits 2 (g % 4) of byte 128 + 32 (g / 4) + j are the upper two */
-        uint32_t bits = 0;
-        const uint8_t *two = row + 128 + 32 * (g / 4) + 16 * h;
-        for (size_t v = 0; v < 4; v++) bits |= (load_u32(two + 4 * v) >> 2 * (g % 4) & 0x03030303u) << 2 * v;
-        put_u32(high + 4 * h * rows, bits);
-      }
+      put_block(p, u, group + 4 * lane, rows);
     }
   }
 }
@@ -132,14 +135,25 @@ void pack_row(packing p, const uint8_t *row, int32_t in, uint8_t *group, size_t 
 
 /* -- unpacking -- */
 
-/* u - zero of vector v of a block. */
-EACH
-    void unpack_vector(const packing p, const uint8_t *low, const uint8_t *high, size_t rows, size_t v, int8_t out[4]) {
-  const uint32_t bytes = load_u32(low + 4 * rows * (packed_bits(p) == 8 ? v : v % 4));
-  uint32_t u = packed_bits(p) == 8 ? bytes : bytes >> (v < 4 ? 0 : 4) & 0x0f0f0f0fu;
-  if (packed_bits(p) == 5) u |= (load_u32(high) >> v & 0x01010101u) << 4;
-  if (packed_bits(p) == 6) u |= (load_u32(high + 4 * rows * (v / 4)) >> 2 * (v % 4) & 0x03030303u) << 4;
-  for (int e = 0; e < 4; e++) out[e] = (int8_t)((int)(int8_t)(uint8_t)(u >> 8 * e) - packed_zero(p));
+/* The inverse of put_block. */
+EACH void get_block(const packing p, const uint8_t *block, size_t rows, uint32_t u[8]) {
+  const uint32_t ones = 0x01010101u;
+  uint32_t w[8] = {0};
+  for (int v = 0; v < packed_bits(p); v++, block += 4 * rows) w[v] = load_u32(block);
+  for (int v = 0; v < packed_bits(p); v++)
+    u[v] = w[v] & (packed_bits(p) == 4 ? 15 : packed_bits(p) == 5 ? 31 : packed_bits(p) == 6 ? 63 : 255) * ones;
+  if (packed_bits(p) == 4) {
+    for (int v = 0; v < 4; v++) u[v + 4] = w[v] >> 4 & 15 * ones;
+  } else if (packed_bits(p) == 5) {
+    u[5] = (w[0] >> 5 & 7 * ones) | (w[3] >> 2 & 24 * ones);
+    u[6] = (w[1] >> 5 & 7 * ones) | (w[4] >> 2 & 24 * ones);
+    u[7] = (w[2] >> 5 & 7 * ones) | (w[3] >> 4 & 8 * ones) | (w[4] >> 3 & 16 * ones);
+  } else if (packed_bits(p) == 6) {
+    for (int v = 6; v < 8; v++) {
+      const uint32_t *from = w + 3 * (v - 6);
+      u[v] = (from[0] >> 6 & 3 * ones) | (from[1] >> 4 & 12 * ones) | (from[2] >> 2 & 48 * ones);
+    }
+  }
 }
 
 EACH void unpack_blocks(const packing p, const uint8_t *group, int32_t blocks, size_t rows, size_t lane, float *out) {
@@ -147,18 +161,20 @@ EACH void unpack_blocks(const packing p, const uint8_t *group, int32_t blocks, s
   for (int32_t first = 0; first < blocks; first += run) {
     const float d = load_f16(group + 2 * lane), m = packed_m(p) ? load_f16(group + 2 * rows + 2 * lane) : 0.0f;
     const uint8_t *scales = group + (packed_m(p) ? 4 : 2) * rows + lane;
-    const uint8_t *low = group + packed_scale_bytes(p, rows) + 4 * lane;
-    for (size_t b = 0; b < (size_t)run; b++, low += packed_block_bytes(p, rows)) {
+    const uint8_t *at = group + packed_scale_bytes(p, rows) + 4 * lane;
+    for (size_t b = 0; b < (size_t)run; b++, at += packed_block_bytes(p, rows)) {
       float scale[2] = {d, d}, offset = m;
       if (packed_k(p)) {
         for (size_t h = 0; h < 2; h++) scale[h] = d * (int8_t)scales[(packed_halves(p) ? 2 * b + h : b) * rows];
         if (packed_m(p)) offset = -(m * scales[(8 + b) * rows]);
       }
-      for (size_t v = 0; v < 8; v++, out += 4) {
-        int8_t u[4];
-        unpack_vector(p, low, low + packed_low_bytes(p, rows), rows, v, u);
-        for (int e = 0; e < 4; e++) out[e] = scale[v / 4] * (float)u[e] + offset;
+      uint32_t u[8];
+      get_block(p, at, rows, u);
+      for (size_t i = 0; i < 32; i++) {
+        const int byte = (int8_t)(uint8_t)(u[i / 4] >> 8 * (i % 4));
+        out[i] = scale[i / 16] * (float)(byte - packed_zero(p)) + offset;
       }
+      out += 32;
     }
     group += packed_run_bytes(p, rows);
   }

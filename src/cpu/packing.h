@@ -7,10 +7,14 @@
  * A group is a sequence of runs of 1 block of 32 elements, or of 8:
  *
  *     d [rows] f16, m [rows] f16, s [blocks or halves][rows] i8, t [blocks][rows] u8, then for each block
- *     low bits [4 or 8][4 * rows] bytes, bits above the fourth [1 or 2][4 * rows] bytes
+ *     u [4, 5, 6 or 8 vectors][rows][4] bytes
  *
- * Vector v of 8 holds elements 4 v ... 4 v + 3 of row 0, then of row 1 ... With 4 to 6 bits u is unsigned, vectors v and v + 4 share bytes, and what is above
- * the fourth bit is bit v of a byte (5 bits), or bits 2 (v % 4) and the next of vector v / 4 (6 bits). With 8 bits u is signed. */
+ * Of a block's 32 elements, u_v are 4 v ... 4 v + 3. With 8 bits u is signed, and vector v is u_v. With fewer it is unsigned, and the vectors are, from
+ * their low bits up, as few instructions as possible away from u_v:
+ *
+ *     4 bits    u_v, u_(v + 4)
+ *     5 bits    u_v and, in the upper 3 bits: bits 0 to 2 of u_5, u_6, u_7;  bits 3, 4 of u_5 and 3 of u_7;  bits 3, 4 of u_6 and 4 of u_7
+ *     6 bits    u_v and, in the upper 2 bits: bits 0, 1 of u_6;  2, 3;  4, 5;  the same of u_7 */
 #ifndef SOTTO_CPU_PACKING_H
 #define SOTTO_CPU_PACKING_H
 
@@ -37,14 +41,11 @@ static inline bool packed_halves(packing p) { return p == PACK_6_K; } /* scales 
 static inline int packed_zero(packing p) { return packed_m(p) || p == PACK_8 ? 0 : 1 << (packed_bits(p) - 1); }
 static inline int packed_run(packing p) { return packed_k(p) ? 8 : 1; } /* blocks */
 
-/* Bytes of a group of `rows` rows: of a run before its blocks, of a block before the bits above the fourth, of a block, of a run. */
+/* Bytes of a group of `rows` rows: of a run before its blocks, of a block, of a run. */
 static inline size_t packed_scale_bytes(packing p, size_t rows) {
   return rows * (size_t)((packed_m(p) ? 4 : 2) + (packed_k(p) ? (packed_halves(p) || packed_m(p) ? 16 : 8) : 0));
 }
-static inline size_t packed_low_bytes(packing p, size_t rows) { return rows * (packed_bits(p) == 8 ? 32 : 16); }
-static inline size_t packed_block_bytes(packing p, size_t rows) {
-  return packed_low_bytes(p, rows) + rows * (packed_bits(p) == 5 ? 4 : packed_bits(p) == 6 ? 8 : 0);
-}
+static inline size_t packed_block_bytes(packing p, size_t rows) { return rows * 4 * (size_t)packed_bits(p); }
 static inline size_t packed_run_bytes(packing p, size_t rows) {
   return packed_scale_bytes(p, rows) + (size_t)packed_run(p) * packed_block_bytes(p, rows);
 }

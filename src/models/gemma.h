@@ -28,7 +28,8 @@ typedef struct gemma_config {
 
 /* -- model -- */
 
-gemma *gemma_open(backend *be); /* NULL: no memory */
+/* NULL: no memory. Without a backend it takes a description, and no weights. */
+gemma *gemma_open(backend *be);
 void gemma_close(gemma *g);     /* NULL is allowed */
 
 /* The bytes that follow are those of the file `name`: "x.gguf", "config.json", "tokenizer.model", "tokenizer.json", "*.safetensors"; other JSON files are

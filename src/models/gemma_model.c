@@ -100,6 +100,7 @@ static sotto_status begin_model(gemma *g, error *err) {
   g->slots = mem_alloc((size_t)g->n_slots, sizeof *g->slots);
   if (g->slots == NULL) return no_memory(err, "the model's description");
   list_tensors(g);
+  if (g->be == NULL) return SOTTO_OK;
   const arena size = lay_out_vectors(g, NULL);
   g->vectors = arena_open(&size, g->be);
   if (g->vectors == NULL) return no_memory(err, "the norms");
