@@ -192,6 +192,8 @@ typedef struct ops {
                  int32_t n_history, double draw, int32_t place);
   /* The id in `place`; AGAIN while pending. Errors: FORMAT: no logit was a number. */
   sotto_status (*chosen)(backend *be, int32_t place, int32_t *id);
+  /* Nobody will ask for what is in `place`, so that a wait for what is pending does not end by its coming. */
+  void (*forget)(backend *be, int32_t place);
   /* The same for transcripts, after their first token: the likeliest that may follow; the logits stay as they are. before: the last two tokens, or the
    * one that there is, after the last time before those, if there is one; of which some may be CHOSEN. */
   bool (*choose_speech)(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
@@ -215,7 +217,10 @@ static inline int32_t backend_take_place(backend *be) {
   return -1;
 }
 
-static inline void backend_leave_place(backend *be, int32_t place) { be->places &= ~(1u << place); }
+static inline void backend_leave_place(backend *be, int32_t place) {
+  be->ops->forget(be, place);
+  be->places &= ~(1u << place);
+}
 
 /* The CPU backend. `pool` is borrowed. NULL: no memory. */
 struct pool;

@@ -208,6 +208,8 @@ static bool choose(backend *be, tensor logits, const sotto_sampler_options *opti
   return gpu_choose(be, logits, options, history, n_history, draw, place);
 }
 
+static void forget(backend *be, int32_t place) { changes_place((gpu *)be, place); }
+
 static bool choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before,
                           int32_t n_before, int32_t place) {
   changes_place((gpu *)be, place);
@@ -260,6 +262,7 @@ static const ops gpu_ops = {
     .self_attention = self_attention,
     .choose = choose,
     .chosen = gpu_chosen,
+    .forget = forget,
     .choose_speech = choose_speech,
     .chosen_speech = gpu_chosen_speech,
 };

@@ -188,7 +188,8 @@ static void decode_logits(whisper_state *s, const int32_t *want, int32_t n_want)
 }
 
 static void leave_places(whisper_state *s) {
-  s->be->places &= ~s->chosen;
+  for (int32_t i = 0; i < MAX_CHOSEN; i++)
+    if (s->chosen & 1u << i) backend_leave_place(s->be, i);
   s->chosen = 0;
 }
 

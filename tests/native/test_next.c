@@ -81,6 +81,11 @@ static sotto_status mock_chosen(backend *be, int32_t place, int32_t *id) {
   return SOTTO_OK;
 }
 
+static void mock_forget(backend *be, int32_t place) {
+  CHECK(be->places & 1u << place);
+  mock.delay[place] = INT32_MAX; /* whoever asked now would wait for ever */
+}
+
 static void mock_embed(backend *be, tensor y, const weight *table, const int32_t *ids, float scale,
                        const tensor *positions, const int32_t *pos) {
   int32_t *real = malloc((size_t)y.rows * sizeof *real);
@@ -322,6 +327,7 @@ int main(void) {
   mock_ops = cpu_ops = *engine->be->ops;
   mock_ops.choose = mock_choose;
   mock_ops.chosen = mock_chosen;
+  mock_ops.forget = mock_forget;
   mock_ops.embed = mock_embed;
   check_model("gemma3-1b");
   check_model("gemma2-2b");
