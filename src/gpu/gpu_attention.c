@@ -429,7 +429,10 @@ bool gpu_kv_get(backend *be, const kv *c, const int32_t *slots, int32_t n, void 
   gpu *g = (gpu *)be;
   const size_t d = (size_t)c->head_dim, place = place_elements(c);
   uint16_t *k = mem_alloc((size_t)n * 2, place * sizeof *k), *v = k + (size_t)n * place;
-  if (k == NULL) return false;
+  if (k == NULL) {
+    be->lost = true;
+    return false;
+  }
   bool arrived = true;
   for (int32_t i = 0, run; i < n; i += run) {
     run = run_length(slots + i, n - i);

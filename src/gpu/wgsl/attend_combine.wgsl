@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let lane = tid % 32;
   let line = tid / 32;
   let i = item % pieces * 32 + lane;
-  let n = select(0, p.n_stretches, i < p.dim);
+  let n = select(0u, p.n_stretches, i < p.dim);
   let at = row * p.n_stretches;
   // Asked for first, as they are needed last.
 #for k 4

@@ -279,8 +279,8 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
 #endif
     workgroupBarrier();
 
-    let seen_from = select(0, sees.x - at, sees.x > at);
-    let seen_to = select(0, min(sees.y, end) - at, sees.y > at);
+    let seen_from = select(0u, sees.x - at, sees.x > at);
+    let seen_to = select(0u, min(sees.y, end) - at, sees.y > at);
     var most = top;
 #for i $scores
     var weight$i = LEAST;
