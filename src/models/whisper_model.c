@@ -138,10 +138,12 @@ static sotto_status on_header(void *context, const ggml_bin_header *h, error *er
   w->slots = mem_alloc((size_t)w->n_slots, sizeof *w->slots);
   if (w->slots == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the model's description");
   list_tensors(w);
-  const arena size = lay_out_params(w, NULL);
-  w->params = arena_open(&size, w->be);
-  if (w->params == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the model's vectors");
-  lay_out_params(w, w->params);
+  if (w->be != NULL) {
+    const arena size = lay_out_params(w, NULL);
+    w->params = arena_open(&size, w->be);
+    if (w->params == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for the model's vectors");
+    lay_out_params(w, w->params);
+  }
   w->have_header = true;
   return SOTTO_OK;
 }
