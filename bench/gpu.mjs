@@ -9,7 +9,7 @@
 // Gemma's weights, then of Whisper's; --model instead measures files that are there. Each model has a process of its own, of --limit (300 s) at most.
 //
 // Gemma: best of the rounds after one to warm up, of a prompt of --prefill tokens and of --decode tokens after it, always the likeliest.
-// Whisper: one window of 30 s of noise; encoder ms, and ms of a decoder step for each number of beams. Load: from a file that was read before,
+// Whisper: one window of 30 s of noise; encoder ms (with all that a transcription does but mel and steps), and ms of a decoder step for each number of beams. Load: from a file that was read before,
 // with the engine's start. --profile adds the time of each kernel (it is slower then).
 import { spawn } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -78,7 +78,13 @@ async function speech({ Transcriber }, { model, beams, rounds, engine }) {
   const noise = Float32Array.from({ length: WINDOW_S * RATE }, () => ((seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff - 0.5) / 5);
   const eot = 50257; // of all multilingual models: never chosen, so that every window is decoded to the end
   const options = {
-    sampleRate: RATE, language: 'en', timestamps: false, temperatureIncrement: 0, noSpeechThreshold: 1, suppressTokens: [eot], maxTokens: 100,
+    sampleRate: RATE, language: 'en', timestamps: false, temperatureIncrement: 0, noSpeechThreshold: 1, suppressTokens: [eot],
+  };
+  // What a GPU was told is done later, so that only the whole tells: a window with one token, and with many.
+  const whole = async (beamSize, maxTokens) => {
+    const start = performance.now();
+    const { timings } = await transcriber.transcribe(noise, { ...options, beamSize, maxTokens });
+    return { ms: performance.now() - start, steps: timings.nDecode, mel_ms: timings.melMs };
   };
   const encodes = [];
   const mels = [];
@@ -86,11 +92,13 @@ async function speech({ Transcriber }, { model, beams, rounds, engine }) {
   for (const beamSize of beams) {
     const steps = [];
     for (let round = 0; round <= rounds; round++) {
-      const { timings } = await transcriber.transcribe(noise, { ...options, beamSize });
+      const one = await whole(beamSize, 1);
+      const many = await whole(beamSize, 100);
       if (round === 0) continue;
-      encodes.push(timings.encodeMs / timings.nEncode);
-      mels.push(timings.melMs / timings.nEncode);
-      steps.push(timings.decodeMs / timings.nDecode);
+      const step = (many.ms - one.ms) / (many.steps - one.steps);
+      steps.push(step);
+      encodes.push(one.ms - one.mel_ms - one.steps * step);
+      mels.push(one.mel_ms);
     }
     decode_ms[beamSize] = best(steps);
   }
