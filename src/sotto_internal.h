@@ -18,7 +18,8 @@ struct sotto_engine {
 struct sotto_sampler {
   sotto_engine *engine;
   struct sampler *s;
-  uint64_t stamp; /* a number that no sampler of the engine had before: anew whenever the caller changes what it will choose */
+  uint64_t
+      stamp; /* a number that no sampler of the engine had before: anew whenever the caller changes what it will choose */
 };
 
 /* Either of the two, once the first bytes or the name of a file have said which. */
