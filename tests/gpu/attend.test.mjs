@@ -118,13 +118,13 @@ for (const adapter of testAdapters())
     else console.log(`skip: ${adapter} has no subgroups`);
     if (adapter === 'lavapipe') return gpu.close();
 
-    for (const dim of [8, 80, 256]) {
+    for (const dim of [8, 80]) {
       const all = { dim, group: 2, n_head: 2, fresh: 1, turn: 1, gain: 1, cap: 5 };
       await one([0, 1], all);
       await one([3, 38], all);
       await one([0, 34], { ...all, gain: 0, cap: 0 });
     }
-    for (const dim of [32, 64, 128]) await one([0, 1 + dim / 4], { dim, n_slots: 50, group: 3, n_head: 2 });
+    await one([0, 33], { dim: 128, group: 3, n_head: 2 });
     // Stretches, of which some are empty; rings; the whole of a cache.
     await one([0, 150], { dim: 256, group: 4, n_slots: 150, stretches: 4, fresh: 1, turn: 1, gain: 1 });
     await one([95, 170], { dim: 64, n_head: 3, n_slots: 80, ring: 77, stretches: 3 });
@@ -132,7 +132,6 @@ for (const adapter of testAdapters())
     // Tokens of one sequence, whose keys are stored already.
     const sees = [0, 1, 2, 3, 4, 5, 6, 7].map((i) => [i, 30 + i]);
     await few(gpu, { dim: 32, n_head: 2, group: 3, n: 8, together: 8, n_slots: 40, sees, stretches: 2, cap: 3 });
-    await few(gpu, { dim: 256, n_head: 1, group: 3, n: 2, together: 2, n_slots: 40, sees: sees.slice(0, 2) });
     // Beams: tables of their own, of different lengths, that share what is past.
     const past = [9, 3, 4, 30, 31, 2];
     const table = [0, 1, 2].map((i) => [...past, 10 + i, 20 + i].slice(0, 7 + (i % 2)).concat(0).slice(0, 8));
