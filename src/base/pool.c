@@ -31,6 +31,8 @@ void pool_run(pool *p, pool_fn *fn, void *context, int32_t n_items) {
   for (int32_t item = 0; item < n_items; item++) fn(context, item, 0);
 }
 
+void pool_run_neighbours(pool *p, pool_fn *fn, void *context, int32_t n_items) { pool_run(p, fn, context, n_items); }
+
 void pool_worker(pool *p, int32_t index) { (void)p, (void)index; }
 
 #else
@@ -146,6 +148,61 @@ void pool_run(pool *p, pool_fn *fn, void *context, int32_t n_items) {
   atomic_store(&p->caller_sleeps, 1);
   while ((pending = atomic_load(&p->pending.value)) != 0) futex_wait(&p->pending, pending);
   atomic_store(&p->caller_sleeps, 0);
+}
+
+/* Items [first, end) that a thread is at, as end << 32 | first. A range that holds items never comes back, so that nobody mistakes it for an older one. */
+typedef struct share {
+  _Alignas(64) _Atomic uint64_t range;
+} share;
+
+typedef struct shares {
+  pool_fn *fn;
+  void *context;
+  int32_t n;
+  share of[POOL_MAX_THREADS];
+} shares;
+
+static uint64_t range_of(uint32_t first, uint32_t end) { return (uint64_t)end << 32 | first; }
+
+/* Takes the first item of a range; false: it is empty. */
+static bool take_first(share *s, int32_t *item) {
+  uint64_t range = atomic_load(&s->range);
+  do {
+    if ((uint32_t)range >= (uint32_t)(range >> 32)) return false;
+    *item = (int32_t)(uint32_t)range;
+  } while (!atomic_compare_exchange_weak(&s->range, &range, range + 1));
+  return true;
+}
+
+/* Moves the upper half of a range, or its only item, to an empty one; false: there is none. */
+static bool move_half(share *from, share *to) {
+  uint64_t range = atomic_load(&from->range);
+  uint32_t first, end, middle;
+  do {
+    first = (uint32_t)range, end = (uint32_t)(range >> 32);
+    if (first >= end) return false;
+    middle = first + (end - first) / 2;
+  } while (!atomic_compare_exchange_weak(&from->range, &range, range_of(first, middle)));
+  atomic_store(&to->range, range_of(middle, end));
+  return true;
+}
+
+/* Does the items of a share, then halves of others' until nobody has any. */
+static void share_item(void *context, int32_t index, int32_t thread) {
+  shares *s = context;
+  share *own = &s->of[index];
+  int32_t n_empty = 0, item;
+  while (n_empty < s->n) {
+    while (take_first(own, &item)) s->fn(s->context, item, thread);
+    n_empty = move_half(&s->of[(index + n_empty) % s->n], own) ? 0 : n_empty + 1;
+  }
+}
+
+void pool_run_neighbours(pool *p, pool_fn *fn, void *context, int32_t n_items) {
+  shares s = {.fn = fn, .context = context, .n = min_i32(p->n_threads, n_items)};
+  for (int64_t i = 0; i < s.n; i++)
+    atomic_init(&s.of[i].range, range_of((uint32_t)(i * n_items / s.n), (uint32_t)((i + 1) * n_items / s.n)));
+  pool_run(p, share_item, &s, s.n);
 }
 
 void pool_worker(pool *p, int32_t index) {

@@ -25,6 +25,10 @@ int32_t pool_cores(void);
 typedef void pool_fn(void *context, int32_t item, int32_t thread);
 void pool_run(pool *p, pool_fn *fn, void *context, int32_t n_items);
 
+/* The same, but each thread takes items that follow each other: half of what is left somewhere when it has none. For items that lie side by side in memory,
+ * whose reading should not jump. */
+void pool_run_neighbours(pool *p, pool_fn *fn, void *context, int32_t n_items);
+
 /* The loop of worker `index` in [1, n_threads); WebAssembly hosts call it from their workers. */
 void pool_worker(pool *p, int32_t index);
 

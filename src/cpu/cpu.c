@@ -24,7 +24,7 @@ bool cpu_grow_scratch(cpu *c, size_t bytes) {
 
 void cpu_run(const cpu *c, pool_fn *fn, void *context, int32_t n_items, double work) {
   if (work >= 40e3 && n_items > 1) {
-    pool_run(c->pool, fn, context, n_items);
+    pool_run_neighbours(c->pool, fn, context, n_items);
     return;
   }
   for (int32_t i = 0; i < n_items; i++) fn(context, i, 0);

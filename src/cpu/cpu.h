@@ -51,7 +51,7 @@ static inline void *cpu_scratch(const cpu *c, int32_t thread) { return c->scratc
 /* Makes the scratch of each thread at least this large; false: no memory. Only while opening: contents are lost. */
 bool cpu_grow_scratch(cpu *c, size_t bytes);
 
-/* pool_run, or a plain loop where the work (in multiplications or the like) is too small to wake anybody. */
+/* pool_run_neighbours, or a plain loop where the work (in multiplications or the like) is too small to wake anybody. */
 void cpu_run(const cpu *c, pool_fn *fn, void *context, int32_t n_items, double work);
 
 /* Row i of in->rows, made. */

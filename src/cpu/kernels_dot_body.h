@@ -108,6 +108,8 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_on
         const vi four = vi_splat64(x + (size_t)i * stride + 8 * v);
         left[a][i] = vi_dot16_add(left[a][i], four, u0);
         right[a][i] = vi_dot16_add(right[a][i], four, u1);
+        if (n == 1) IN_ORDER(left[a][i]);
+        if (n == 1) IN_ORDER(right[a][i]);
       }
     }
   }

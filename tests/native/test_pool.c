@@ -26,7 +26,9 @@ static void count(void *context, int32_t item, int32_t thread) {
   j->sum[thread] += item;
 }
 
-static void many_jobs(int32_t n_threads, int32_t n_jobs) {
+typedef void run_fn(pool *p, pool_fn *fn, void *context, int32_t n_items);
+
+static void many_jobs(run_fn *run, int32_t n_threads, int32_t n_jobs) {
   random_state r = {7};
   pool *p = pool_open(n_threads);
   if (!CHECK(p != NULL)) return;
@@ -35,7 +37,7 @@ static void many_jobs(int32_t n_threads, int32_t n_jobs) {
   for (int32_t i = 0; i < n_jobs; i++) {
     job j = {.n_items = (int32_t)random_below(&r, i % 10 == 0 ? MAX_ITEMS : 6), .n_threads = n_threads};
     j.slow = i % 100 == 0 ? 20000 : (int32_t)random_below(&r, 50); /* now and then long enough for workers to sleep */
-    pool_run(p, count, &j, j.n_items);
+    run(p, count, &j, j.n_items);
     int64_t sum = 0;
     for (int32_t t = 0; t < n_threads; t++) sum += j.sum[t];
     for (int32_t item = 0; item < MAX_ITEMS; item++) n_bad += j.n_done[item] != (item < j.n_items);
@@ -45,16 +47,41 @@ static void many_jobs(int32_t n_threads, int32_t n_jobs) {
   pool_close(p);
 }
 
+typedef struct trace {
+  int32_t last[POOL_MAX_THREADS]; /* item + 1 */
+  _Atomic int32_t jumps;
+} trace;
+
+static void follow(void *context, int32_t item, int32_t thread) {
+  trace *t = context;
+  if (t->last[thread] != item) t->jumps++;
+  t->last[thread] = item + 1;
+}
+
+/* A thread jumps to its share, and to halves of what others have left: a few times, not for each item. */
+static void neighbours(void) {
+  pool *p = pool_open(2);
+  trace t = {.jumps = 0};
+  if (!CHECK(p != NULL)) return;
+  pool_run_neighbours(p, follow, &t, 1 << 20);
+  CHECK(t.jumps <= 200);
+  pool_close(p);
+}
+
 int main(void) {
   CHECK(pool_open(0) == NULL);
   pool_close(NULL);
-  many_jobs(1, 200);
-  many_jobs(2, 4000);
-  many_jobs(3, 2000);
-  many_jobs(8, 500);
+  for (int i = 0; i < 2; i++) {
+    run_fn *run = i == 0 ? pool_run : pool_run_neighbours;
+    many_jobs(run, 1, 200);
+    many_jobs(run, 2, 4000);
+    many_jobs(run, 3, 2000);
+    many_jobs(run, 8, 500);
+  }
+  neighbours();
   for (int32_t i = 0; i < 50; i++) { /* closed while workers start, sleep or look */
     pool *p = pool_open(4);
-    if (CHECK(p != NULL) && i % 2) many_jobs(2, i);
+    if (CHECK(p != NULL) && i % 2) many_jobs(pool_run, 2, i);
     pool_close(p);
   }
   pool *p = pool_open(1000);
