@@ -18,8 +18,7 @@ struct sotto_engine {
 struct sotto_sampler {
   sotto_engine *engine;
   struct sampler *s;
-  uint64_t
-      stamp; /* a number that no sampler of the engine had before: anew whenever the caller changes what it will choose */
+  uint64_t stamp; /* one that no sampler of the engine had before, whenever the caller changes what will be chosen */
 };
 
 /* Either of the two, once the first bytes or the name of a file have said which. */
