@@ -30,7 +30,7 @@ typedef struct gemma_config {
 
 /* NULL: no memory. Without a backend it takes a description, and no weights. */
 gemma *gemma_open(backend *be);
-void gemma_close(gemma *g);     /* NULL is allowed */
+void gemma_close(gemma *g); /* NULL is allowed */
 
 /* The bytes that follow are those of the file `name`: "x.gguf", "config.json", "tokenizer.model", "tokenizer.json", "*.safetensors"; other JSON files are
  * passed over. Ends the file before it. Errors: FORMAT, UNSUPPORTED, MEMORY. */
