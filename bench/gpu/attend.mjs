@@ -84,7 +84,7 @@ async function few({ name, n, n_head, group, dim, length, fresh, table = 0 }) {
     for (const width of sg ? [0, sg] : [0]) {
       const block = 256 / lanes;
       const blocks = Math.ceil(length / block);
-      const planned = blocks <= 1 ? 1 : Math.max(1, Math.min(blocks, Math.floor(264 / items)));
+      const planned = blocks <= 1 ? 1 : Math.max(1, Math.min(blocks, Math.floor(256 / items)));
       const tried = new Set([1, Math.ceil(blocks / 4), Math.ceil(blocks / 2), blocks, planned]);
       for (const wanted of [...tried].sort((a, b) => a - b)) {
         if (length > 1000 && wanted === 1) continue;

@@ -14,7 +14,7 @@ enum {
   MAX_DIM = 256,
   FEW = 8,              /* queries of one attend_few */
   THREADS = 256,        /* of its workgroups, and of all others here */
-  FEW_WORKGROUPS = 264, /* what keeps a large GPU busy: more stretches than that give are of no use */
+  FEW_WORKGROUPS = 256, /* keep a large GPU busy; attend_combine takes no more stretches than that */
   ONE_STRETCH = 1, /* blocks of places that one workgroup takes faster than several workgroups and attend_combine */
   SCRATCH_FLOATS = 1 << 20, /* for y of stretches */
   NONE = -1,
