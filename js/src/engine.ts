@@ -108,8 +108,9 @@ interface Active {
   ended: () => void;
 }
 
-/** How long to wait for an orderly end, in ms. */
+/** How long to wait for an orderly end, in ms; of a GPU longer, for Node does not survive a worker that is ended while one is at work. */
 const CLOSE_MS = 1000;
+const GPU_CLOSE_MS = 10_000;
 
 /** The worker, seen from here. */
 export class Engine {
@@ -131,11 +132,20 @@ export class Engine {
   #broken: Error | undefined;
   #destroyed: Promise<void> | undefined;
 
-  private constructor(owner: string) {
+  /** The worker is no more. */
+  #dead = false;
+  readonly #closeMs: number;
+
+  private constructor(owner: string, backend: BackendChoice) {
     this.#owner = owner;
+    this.#closeMs = backend === 'cpu' ? CLOSE_MS : GPU_CLOSE_MS;
     this.#port = host.start(
       (message) => this.#receive(message),
-      (reason) => this.#break(new SottoError('internal', `The engine stopped: ${reason}.`)),
+      (reason) => {
+        this.#dead = true;
+        this.#break(new SottoError('internal', `The engine stopped: ${reason}.`));
+        this.#onClosed?.();
+      },
     );
   }
 
@@ -158,7 +168,7 @@ export class Engine {
     const { spec, pieces } = await resolveModel(model, options, kind, signal);
     const target = new EventTarget();
     monitor?.(target as unknown as Monitor);
-    const engine = new Engine(owner);
+    const engine = new Engine(owner, backend);
     engine.#onRestart = options.onRestart;
     try {
       const message: LoadMessage = { type: 'load', kind, model: spec, threads, variant, backend, profile, dawn };
@@ -279,7 +289,7 @@ export class Engine {
       let timer: ReturnType<typeof setTimeout> | undefined;
       await new Promise<void>((resolve) => {
         this.#onClosed = resolve;
-        timer = setTimeout(resolve, this.#broken ? 0 : CLOSE_MS);
+        timer = setTimeout(resolve, this.#dead ? 0 : this.#closeMs);
         this.#port.post({ type: 'close' });
       });
       clearTimeout(timer);
@@ -307,7 +317,6 @@ export class Engine {
     this.#broken ??= error;
     this.#loading?.reject(error);
     for (const id of [...this.#active.keys()]) this.#end(id, (t) => t.reject(error));
-    this.#onClosed?.();
   }
 
   #receive(message: FromWorker): void {
@@ -319,7 +328,8 @@ export class Engine {
         this.#loading?.resolve((this.#info = message.info));
         break;
       case 'restarted':
-        this.#onRestart?.(Object.assign(this.#info!, message.info));
+        Object.assign(this.#info!, message.info);
+        this.#onRestart?.(this.#info!);
         break;
       case 'failed': {
         const error = fromErrorData(message.error);

@@ -93,6 +93,7 @@ export class Running {
   async #restart(failure: SottoError): Promise<void> {
     const { backend } = this.#message;
     const mayBeBack = failure.code === 'gpu' && this.#failures++ === 0;
+    if (!mayBeBack) this.#failures = 0; // the next work may try again
     if (!mayBeBack && backend === 'webgpu') throw failure;
     await stopEngine(this.#now);
     try {

@@ -1,26 +1,29 @@
-// Which backend computes, and that it makes no difference but in speed: the package in Node, on the CPU and on lavapipe, which plays a GPU.
+// Which backend computes, what becomes of a GPU that fails, and that a GPU makes no difference but in speed: the package in Node. Most is tested on
+// a device of Dawn's that compiles all and computes nothing: what it answers is whatever its memory holds. What it should compute is tested once, on a
+// device that the processor plays.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, test } from 'node:test';
-import { done, fails, json } from './cli.mjs';
-import { JFK, JFK_WORDS, MODEL, needs, readSamples, root, sotto, words } from './support.mjs';
+import { after, describe, test } from 'node:test';
+import { fails, json } from './cli.mjs';
+import { JFK, MODEL, needs, readSamples, root, sotto, temporaryFolder } from './support.mjs';
 import { generate, greedy, PROMPT, ready, TELLER, texts } from './teller.mjs';
 
-const LAVAPIPE = '/usr/share/vulkan/icd.d/lvp_icd.json';
-const why = ready.skip
-  ? ready.skip
-  : !existsSync(path.join(root, 'node_modules/webgpu'))
-    ? 'the npm package webgpu is not installed'
-    : !existsSync(LAVAPIPE)
-      ? 'lavapipe (mesa-vulkan-drivers) is not installed'
-      : undefined;
-if (why) console.log(`skip: ${why}`);
-const onGpu = { skip: why, timeout: 120_000 };
+const DRIVERS = ['/usr/lib/chromium/vk_swiftshader_icd.json', '/usr/share/vulkan/icd.d/lvp_icd.json']; // the quicker one first
+const driver = DRIVERS.find((file) => existsSync(file));
+const noPackage = ready.skip ?? (existsSync(path.join(root, 'node_modules/webgpu')) ? undefined : 'the npm package webgpu is not installed');
+const noDriver = noPackage ?? (driver ? undefined : 'there is no Vulkan driver that plays a GPU (chromium or mesa-vulkan-drivers)');
+for (const why of new Set([noPackage, noDriver])) if (why) console.log(`skip: ${why}`);
+const withPackage = { skip: noPackage, timeout: 60_000 };
+const idle = { backend: 'webgpu', dawn: ['backend=null'] };
 const NOWHERE = '/nowhere/webgpu.js';
 const FAILING = path.join(root, 'tests/js/failing-webgpu.mjs');
 
-process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = LAVAPIPE;
+process.env.XDG_CACHE_HOME = mkdtempSync(path.join(tmpdir(), 'sotto-test-')); // notes of what was measured
+after(() => rmSync(process.env.XDG_CACHE_HOME, { recursive: true, force: true }));
+if (driver) process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = driver;
 
 /** Sets environment variables for a test; workers and commands that it starts see them. */
 function within(t, variables) {
@@ -75,161 +78,148 @@ describe('what is chosen', ready, () => {
     assert.match(bench.why_cpu, /npm install webgpu/);
   });
 
-  test('a GPU in software is left alone by "auto"', onGpu, async (t) => {
+  test('a GPU in software is left alone by "auto"', { skip: noDriver }, async (t) => {
     const { info } = await create(t, { backend: 'auto' });
     assert.equal(info.backend, 'cpu');
     assert.match(info.whyCpu, /software/);
   });
 });
 
-describe('on a GPU', onGpu, () => {
-  test('a language model writes, is scored, forked, saved and restored as on the CPU', async (t) => {
-    const [cpu, gpu] = [await create(t, {}), await create(t, { backend: 'webgpu' })];
-    assert.equal(gpu.info.backend, 'webgpu');
-    assert.match(gpu.info.gpu.adapter, /llvmpipe/);
-    assert.equal(gpu.info.gpu.software, true);
-    const expected = await answer(cpu);
-    assert.deepEqual(await answer(gpu), expected);
+const failing = (t, fates, adapter = '') =>
+  within(t, { SOTTO_WEBGPU_MODULE: FAILING, SOTTO_TEST_GPU: fates, SOTTO_TEST_ADAPTER: adapter });
 
-    const copy = await gpu.clone();
-    const saved = await copy.save();
-    const more = [{ role: 'user', content: 'And then?' }];
-    const next = async (model) => (await generate(model, more, { maxTokens: 8 })).tokens;
-    const after = await next(cpu);
-    assert.deepEqual(await next(copy), after);
-    for (const backend of ['cpu', 'webgpu']) {
-      const back = await create(t, { backend, restore: saved });
-      assert.deepEqual(await next(back), after, `restored on ${backend}`);
+/** The processor chooses: of a GPU that computes nothing no choice is to be had. */
+const scored = { logprobs: 0 };
+const HARDWARE = 'hardware of a test';
+
+describe('on a GPU that computes nothing', withPackage, () => {
+  test('info names it', async (t) => {
+    const { info } = await create(t, idle);
+    assert.equal(info.backend, 'webgpu');
+    assert.ok(info.gpu.adapter.length > 0 && Array.isArray(info.gpu.features));
+    assert.equal(info.whyCpu, undefined);
+  });
+
+  test('every task ends: answers, copies, saving, scores, logits, an abort', async (t) => {
+    const gpu = await create(t, idle);
+    await answer(gpu, scored);
+    const saved = await (await gpu.clone()).save();
+    await answer(await create(t, { ...idle, restore: saved }), scored);
+    const ids = texts[0].slice(0, 80); // more than are evaluated in one step
+    const scores = await gpu.score(ids);
+    assert.equal(scores.length, ids.length - 1);
+    let rows = 0;
+    for await (const part of gpu.logits(ids)) {
+      assert.equal(part.first, rows);
+      rows += part.rows;
     }
-
-    const ids = texts[0].slice(0, 24);
-    const [a, b] = [await cpu.score(ids), await gpu.score(ids)];
-    a.forEach((logprob, i) => assert.ok(Math.abs(logprob - b[i]) < 0.05, `${logprob} and ${b[i]}`));
-  });
-
-  test('log-probabilities and sampling with a seed are those of the CPU', async (t) => {
-    const options = { maxTokens: 6, temperature: 0.8, seed: 3, logprobs: 2 };
-    const [cpu, gpu] = [await create(t, {}), await create(t, { backend: 'webgpu' })];
-    const [a, b] = [await generate(cpu, PROMPT, options), await generate(gpu, PROMPT, options)];
-    assert.deepEqual(b.tokens, a.tokens);
-    a.logprobs.forEach(({ logprob }, i) => assert.ok(Math.abs(logprob - b.logprobs[i].logprob) < 0.05));
-    assert.deepEqual(await answer(gpu, { temperature: 0.8, seed: 3, maxTokens: 6 }), a.tokens);
-  });
-
-  test('an abort ends an answer, and the next one is right', async (t) => {
-    const gpu = await create(t, { backend: 'webgpu' });
-    const abort = new AbortController();
-    const running = gpu.prompt(PROMPT, { signal: abort.signal });
-    setTimeout(() => abort.abort(), 300);
-    await assert.rejects(running, { name: 'AbortError' });
-    assert.deepEqual(await answer(gpu), await answer(await create(t, {})));
+    assert.equal(rows, ids.length);
+    await assert.rejects(gpu.prompt(PROMPT, { ...scored, signal: AbortSignal.timeout(20) }), { name: 'TimeoutError' });
+    await answer(gpu, scored);
   });
 
   test('profile() tells of kernels', async (t) => {
-    const gpu = await create(t, { backend: 'webgpu', profile: true });
-    await answer(gpu, { maxTokens: 2 });
+    const gpu = await create(t, { ...idle, profile: true });
+    await answer(gpu, scored);
     const { rows } = await gpu.profile();
     assert.ok(rows.length > 3);
-    for (const { kernel, count, ms } of rows) assert.ok(kernel.length > 0 && count > 0 && ms >= 0);
-    const cpu = await create(t, {});
-    assert.match((await cpu.profile()).missing, /not on a GPU/);
+    for (const { kernel, count } of rows) assert.ok(kernel.length > 0 && count > 0);
+    assert.match((await (await create(t, {})).profile()).missing, /not on a GPU/);
   });
 
-  test('the command: bench names the GPU, generate writes what it writes on the CPU', async () => {
-    const options = ['-m', TELLER, '--backend', 'webgpu', '--dawn', 'backend=vulkan'];
-    const bench = await json(['bench', ...options, '--prefill', '4', '--decode', '2', '--rounds', '1', '--profile', '--json']);
+  test('bench of the command names it and says where the time goes', async () => {
+    const options = ['-m', TELLER, '--backend', 'webgpu', '--dawn', 'backend=null', '--prefill', '4', '--decode', '2', '--rounds', '1'];
+    const bench = await json(['bench', ...options, '--profile', '--json']);
     assert.equal(bench.backend, 'webgpu');
-    assert.match(bench.adapter, /llvmpipe/);
-    assert.ok(Array.isArray(bench.features) && bench.profile.length > 3);
-    const write = ['generate', '--chat', '-p', PROMPT, '-n', '6', '--temperature', '0'];
-    assert.equal(await done([...write, ...options]), await done([...write, '-m', TELLER]));
-  });
-
-  test('speech: the words are those of the recording', { ...onGpu, ...needs(MODEL) }, async (t) => {
-    const transcriber = await sotto.Transcriber.create({ model: MODEL, backend: 'webgpu' });
-    t.after(() => transcriber.destroy());
-    const { samples, rate } = readSamples(JFK);
-    const { text } = await transcriber.transcribe(samples, { sampleRate: rate, language: 'en' });
-    assert.deepEqual(words(text), JFK_WORDS);
+    assert.ok(bench.adapter.length > 0 && Array.isArray(bench.features) && bench.profile.length > 3);
   });
 });
 
-describe('a GPU that fails', onGpu, () => {
-  const failing = (t, fates, adapter = '') =>
-    within(t, { SOTTO_WEBGPU_MODULE: FAILING, SOTTO_TEST_GPU: fates, SOTTO_TEST_ADAPTER: adapter });
+describe('a GPU that fails', withPackage, () => {
+  test('lost in an answer: another one goes on', async (t) => {
+    failing(t, 'lose@8');
+    const restarts = [];
+    const gpu = await create(t, { ...idle, onRestart: (info) => restarts.push(info) });
+    await answer(gpu, scored);
+    assert.deepEqual([restarts.length, restarts[0] === gpu.info, gpu.info.backend], [1, true, 'webgpu']);
+  });
 
-  test('lost in an answer: it goes on, as if nothing had happened', async (t) => {
+  test('lost twice in one answer: an error with "webgpu"', async (t) => {
+    failing(t, 'lose@1,lose@1');
+    const gpu = await create(t, idle);
+    await assert.rejects(gpu.prompt(PROMPT, scored), { code: 'gpu', message: /^The GPU was (lost|given back)/ });
+    await answer(gpu, scored); // on a third one
+  });
+
+  test('lost twice in one answer: with "auto" the CPU goes on, and says why', async (t) => {
     const expected = await answer(await create(t, {}));
-    failing(t, 'lose@20');
-    let restarted = 0;
-    const gpu = await create(t, { backend: 'webgpu', onRestart: (info) => (restarted += info === gpu.info) });
-    let streamed = '';
-    let whole;
-    for await (const piece of gpu.promptStreaming(PROMPT, { maxTokens: N, onFinish: (g) => (whole = g) })) streamed += piece;
-    assert.deepEqual(whole.tokens, expected);
-    assert.equal(streamed, whole.text);
-    assert.equal(restarted, 1);
-    assert.equal(gpu.info.backend, 'webgpu');
-  });
-
-  test('lost in an answer that is drawn: the draws go on', async (t) => {
-    const options = { temperature: 0.9, seed: 11 };
-    const expected = await answer(await create(t, {}), options);
-    failing(t, 'lose@18');
-    assert.deepEqual(await answer(await create(t, { backend: 'webgpu' }), options), expected);
-  });
-
-  test('lost between two questions: the conversation and its copies go on', async (t) => {
-    const cpu = await create(t, {});
-    await answer(cpu);
-    const expected = (await generate(cpu, 'And then?', { maxTokens: 6 })).tokens;
-    failing(t, 'lose@30');
-    const gpu = await create(t, { backend: 'webgpu' });
-    await answer(gpu);
-    const copy = await gpu.clone();
-    assert.deepEqual((await generate(copy, 'And then?', { maxTokens: 6 })).tokens, expected);
-    const restored = await create(t, { restore: await gpu.save() });
-    assert.deepEqual((await generate(restored, 'And then?', { maxTokens: 6 })).tokens, expected);
-  });
-
-  test('lost twice in one answer: "webgpu" fails, with a sentence', async (t) => {
-    failing(t, 'lose@20,lose@20');
-    const gpu = await create(t, { backend: 'webgpu' });
-    await assert.rejects(gpu.prompt(PROMPT), { code: 'gpu', message: /^The GPU was (lost|given back)/ });
-    assert.deepEqual(await answer(gpu), await answer(await create(t, {})), 'a third GPU does the next one');
-  });
-
-  test('lost twice in one answer: with "auto" the CPU goes on', async (t) => {
-    const expected = await answer(await create(t, {}));
-    failing(t, 'lose@20,lose@20', 'hardware of a test');
-    const model = await create(t, { backend: 'auto' });
-    assert.equal(model.info.gpu.adapter, 'hardware of a test');
+    const lost = path.join(temporaryFolder(t), 'lost');
+    failing(t, `lose@${lost},lose@${lost}`, HARDWARE);
+    const model = await create(t, { ...idle, backend: 'auto' });
+    assert.equal(model.info.gpu.adapter, HARDWARE);
+    writeFileSync(lost, '');
     assert.deepEqual(await answer(model), expected);
     assert.deepEqual([model.info.backend, model.info.gpu], ['cpu', undefined]);
-    assert.match(model.info.whyCpu, /^The GPU was (lost|given back)/);
+    assert.match(model.info.whyCpu, /GPU was (lost|given back)/);
+  });
+
+  test('lost between two tasks: copies are made and saved all the same', async (t) => {
+    const lost = path.join(temporaryFolder(t), 'lost');
+    failing(t, `lose@${lost},lose@${lost}`, HARDWARE);
+    const model = await create(t, { ...idle, backend: 'auto' });
+    await answer(model, scored);
+    writeFileSync(lost, '');
+    const copy = await model.clone();
+    const restored = await create(t, { backend: 'cpu', restore: await copy.save() });
+    assert.equal(restored.contextUsage, model.contextUsage);
+    assert.equal((await generate(copy, 'And then?', { maxTokens: 4 })).tokens.length, 4);
+    assert.equal(copy.info.backend, 'cpu');
   });
 
   test('a model that cannot be read again: a sentence that says so', async (t) => {
-    failing(t, 'lose@20');
-    const bytes = await (await import('node:fs/promises')).readFile(TELLER);
-    const gpu = await create(t, { model: bytes, backend: 'webgpu' });
+    failing(t, 'lose@1');
+    const gpu = await create(t, { ...idle, model: readFileSync(TELLER) });
     await assert.rejects(gpu.prompt(PROMPT), { code: 'gpu', message: /cannot be read again/ });
   });
 
   test('memory that runs out while a model is loaded: an error with "webgpu", the CPU with "auto"', async (t) => {
-    failing(t, 'memory@4000000', 'hardware of a test');
-    await assert.rejects(sotto.LanguageModel.create({ ...greedy, backend: 'webgpu' }), { code: 'memory' });
-    const { info } = await create(t, { backend: 'auto' });
+    failing(t, 'memory@4000000', HARDWARE);
+    await assert.rejects(sotto.LanguageModel.create({ ...greedy, ...idle }), { code: 'memory' });
+    const { info } = await create(t, { ...idle, backend: 'auto' });
     assert.equal(info.backend, 'cpu');
-    assert.match(info.whyCpu, /memory of the GPU ran out/);
+    assert.match(info.whyCpu, /memory of the GPU ran out/i);
   });
 
-  test('lost in a transcription: it goes on', { ...onGpu, ...needs(MODEL) }, async (t) => {
-    failing(t, 'lose@30');
-    const transcriber = await sotto.Transcriber.create({ model: MODEL, backend: 'webgpu' });
+  test('lost in a transcription: the CPU goes on with the words', { ...withPackage, ...needs(MODEL) }, async (t) => {
+    const lost = path.join(temporaryFolder(t), 'lost');
+    failing(t, `lose@${lost},lose@${lost}`, HARDWARE);
+    const transcriber = await sotto.Transcriber.create({ model: MODEL, ...idle, backend: 'auto' });
     t.after(() => transcriber.destroy());
+    assert.equal(transcriber.info.backend, 'webgpu');
+    writeFileSync(lost, '');
     const { samples, rate } = readSamples(JFK);
     const { text } = await transcriber.transcribe(samples, { sampleRate: rate, language: 'en' });
-    assert.deepEqual(words(text), JFK_WORDS);
+    assert.match(text, /ask not what your country can do for you/i);
+    assert.equal(transcriber.info.backend, 'cpu');
   });
+});
+
+// Compiling for such a driver takes most of a minute: one model for all of it.
+test('on a GPU that the processor plays: what the CPU computes, also when it is lost in the middle', { skip: noDriver, timeout: 280_000 }, async (t) => {
+  const lost = path.join(temporaryFolder(t), 'lost');
+  const cpu = await create(t, {});
+  failing(t, `lose@${lost},lose@${lost}`, HARDWARE);
+  const model = await create(t, { backend: 'auto' });
+  assert.equal(model.info.backend, 'webgpu');
+  assert.deepEqual(await answer(model), await answer(cpu));
+
+  const next = async (m, options) => (await generate(m, 'And then?', { maxTokens: 10, ...options })).tokens;
+  const restored = await create(t, { backend: 'cpu', restore: await model.save() });
+  const expected = await next(cpu);
+  assert.deepEqual(await next(restored), expected, 'saved on the GPU, restored on the CPU');
+
+  let n = 0;
+  let whole;
+  for await (const _ of model.promptStreaming('And then?', { maxTokens: 10, onFinish: (g) => (whole = g) })) if (++n === 2) writeFileSync(lost, '');
+  assert.deepEqual(whole.tokens, expected);
 });

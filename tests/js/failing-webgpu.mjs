@@ -1,15 +1,18 @@
 // The package `webgpu`, with devices that fail: SOTTO_TEST_GPU is a list, with commas between, of what becomes of one device after the other:
 //   lose@N    it is lost when it gets its N-th command encoder        memory@BYTES    its buffers may have so many bytes together
+//   lose@PATH ... when it gets one while there is such a file
 // Later devices do not fail. SOTTO_TEST_ADAPTER: what the adapter says that it is. SOTTO_WEBGPU_MODULE names this file.
+import { existsSync } from 'node:fs';
 import { create as createReal, globals } from 'webgpu';
 
 const fates = (process.env.SOTTO_TEST_GPU ?? '').split(',').filter(Boolean);
 
-function loseAt(device, limit) {
+function loseAt(device, when) {
   const make = device.createCommandEncoder.bind(device);
+  const limit = Number(when);
   let n = 0;
   device.createCommandEncoder = (descriptor) => {
-    if (++n === limit) device.destroy();
+    if (++n === limit || (Number.isNaN(limit) && existsSync(when))) device.destroy();
     return make(descriptor);
   };
 }
@@ -44,7 +47,7 @@ export function create(options) {
     adapter.requestDevice = async (descriptor) => {
       const device = await requestDevice(descriptor);
       const [kind, n] = (fates.shift() ?? '').split('@');
-      if (kind === 'lose') loseAt(device, Number(n));
+      if (kind === 'lose') loseAt(device, n);
       if (kind === 'memory') bound(device, Number(n));
       return device;
     };
