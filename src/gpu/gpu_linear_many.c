@@ -15,12 +15,17 @@ typedef struct tile {
   int32_t step; /* matrix: columns at a time */
 } tile;
 
-/* Of each way, larger ones first: they read less, smaller ones make more workgroups of little work. */
-enum { N_TILES = 4 };
-static const tile tiles[][N_TILES] = {
+/* Of each way, larger ones first: they read less, smaller ones make more workgroups of little work. The last one runs everywhere. */
+enum { MOST_TILES = 6 };
+static const tile tiles[][MOST_TILES + 1] = {
     [WAY_F32] = {{128, 128, 8, 8, 0}, {64, 64, 8, 4, 0}, {64, 64, 4, 4, 0}, {64, 32, 4, 4, 0}},
-    [WAY_F16] = {{128, 128, 8, 8, 0}, {128, 64, 8, 4, 0}, {64, 64, 4, 4, 0}, {32, 32, 2, 2, 0}},
-    [WAY_MATRIX] = {{128, 128, 4, 2, 64}, {128, 64, 4, 2, 64}, {64, 64, 2, 2, 64}, {64, 64, 2, 2, 32}},
+    [WAY_F16] = {{128, 128, 8, 8, 0}, {128, 64, 8, 4, 0}, {64, 64, 4, 4, 0}},
+    [WAY_MATRIX] = {{128, 128, 4, 2, 64},
+                    {128, 64, 4, 2, 64},
+                    {128, 64, 4, 2, 32},
+                    {64, 64, 2, 2, 64},
+                    {64, 64, 2, 2, 32},
+                    {64, 32, 2, 2, 64}},
 };
 
 /* Enough workgroups to keep a GPU busy. */
@@ -36,7 +41,8 @@ static size_t half_bytes(int32_t in) { return ((size_t)in + 63) / 64 * 128 + 16;
 static many_way best_way(const gpu *g) {
   const gpu_traits *t = &g->traits;
   if (t->f16 == 0 || t->many_path == WAY_F32) return WAY_F32;
-  return t->many_path == WAY_MATRIX && t->matrix != 0 && t->subgroup_min == t->subgroup_max ? WAY_MATRIX : WAY_F16;
+  const bool subgroups = t->subgroup_min == t->subgroup_max && t->subgroup_max >= 32;
+  return t->many_path == WAY_MATRIX && t->matrix != 0 && subgroups ? WAY_MATRIX : WAY_F16;
 }
 
 bool gpu_linear_many_grow(gpu *g, const weight *w) {
@@ -51,22 +57,22 @@ static int32_t n_tiles(const tile *t, int32_t n, int32_t out) {
   return divide_up(n, t->rows) * divide_up(out, t->cols);
 }
 
-/* Bytes of workgroup memory, and invocations. */
+/* In workgroup memory, and as many invocations. */
 static bool fits(const gpu *g, many_way way, const tile *t) {
-  const uint32_t rows = (uint32_t)(t->rows + t->cols);
-  if (way != WAY_MATRIX) return rows * 64 <= g->traits.max_workgroup_bytes;
-  const uint32_t subgroups = (uint32_t)(t->rows / (16 * t->down) * (t->cols / (16 * t->across)));
-  const uint32_t out_bytes = subgroups * 16 * (4 * (uint32_t)t->across + 1) * 16;
-  const uint32_t operand_bytes = rows * ((uint32_t)t->step / 8 + 1) * 16;
+  const uint32_t rows = (uint32_t)t->rows, both = rows + (uint32_t)t->cols;
+  if (way != WAY_MATRIX) return both * 64 <= g->traits.max_workgroup_bytes;
+  const uint32_t across = (uint32_t)t->across,
+                 subgroups = rows / (16 * (uint32_t)t->down) * ((uint32_t)t->cols / (16 * across));
+  const uint32_t operands = both * ((uint32_t)t->step / 8 + 1), results = subgroups * 16 * (4 * across + 1);
   return subgroups * g->traits.subgroup_max <= g->traits.max_invocations &&
-         out_bytes <= g->traits.max_workgroup_bytes && operand_bytes <= g->traits.max_workgroup_bytes;
+         (operands > results ? operands : results) * 16 + rows * 4 <= g->traits.max_workgroup_bytes;
 }
 
 /* The largest one that makes enough workgroups, else the smallest. */
 static const tile *choose_tile(const gpu *g, many_way way, int32_t n, int32_t out) {
-  for (int32_t i = 0; i < N_TILES - 1; i++)
-    if (fits(g, way, &tiles[way][i]) && n_tiles(&tiles[way][i], n, out) >= ENOUGH) return &tiles[way][i];
-  return &tiles[way][N_TILES - 1];
+  const tile *t = tiles[way];
+  while (t[1].rows > 0 && !(fits(g, way, t) && n_tiles(t, n, out) >= ENOUGH)) t++;
+  return t;
 }
 
 /* Rows of x as f16 into the scratch. */

@@ -77,7 +77,12 @@ const paths = [
     needs: ['shader-f16', 'chromium-experimental-subgroup-matrix'],
     near: 1.5e-3,
     small: MATRIX,
-    tiles: [MATRIX, 'path=matrix bm=128 bn=128 fm=4 fn=2 step=64 subgroup=32', 'path=matrix bm=128 bn=64 fm=4 fn=4 step=64 buffers=2 subgroup=32'],
+    tiles: [
+      MATRIX,
+      'path=matrix bm=128 bn=128 fm=4 fn=2 step=64 subgroup=32',
+      'path=matrix bm=128 bn=64 fm=4 fn=4 step=64 buffers=2 subgroup=32',
+      'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 subgroup=32',
+    ],
     types: TYPES.filter((type) => type !== 'f32'),
   },
 ];
