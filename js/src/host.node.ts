@@ -9,22 +9,44 @@ import { isCached, removeCached } from './cache.node.js';
 import { decode } from './decode.node.js';
 import { SottoError } from './errors.js';
 import { plainDownload, type Host } from './host.js';
-import type { FromWorker } from './protocol.js';
+import type { FromWorker, ToWorker } from './protocol.js';
 
 const isUrl = (address: string): boolean => /^(https?|data|blob):/.test(address);
 const pathOf = (address: string): string =>
   path.resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
 
+/** How long the end of the process waits for GPUs that are at work: Node does not survive a worker that is ended then. */
+const EXIT_MS = 20_000;
+const exits = new Set<() => void>();
+let watching = false;
+
+function atExit(close: () => void): void {
+  if (!watching) process.once('exit', () => exits.forEach((each) => each()));
+  watching = true;
+  exits.add(close);
+}
+
 export const host: Host = {
   defaultBackend: 'cpu', // WebGPU is a package of its own there, with a driver in this process: only where it is asked for
   start(onMessage, onError) {
-    const worker = new Worker(new URL('./worker.node.js', import.meta.url), { execArgv: [] }); // the caller's flags are not for it
+    const atWork = new Int32Array(new SharedArrayBuffer(4));
+    const options = { execArgv: [], workerData: atWork }; // the caller's flags are not for it
+    const worker = new Worker(new URL('./worker.node.js', import.meta.url), options);
+    const closeAtExit = (): void => {
+      if (Atomics.load(atWork, 0) === 0) return;
+      worker.postMessage({ type: 'close' } satisfies ToWorker);
+      Atomics.wait(atWork, 0, 1, EXIT_MS);
+    };
+    atExit(closeAtExit);
     worker.on('message', (message: FromWorker) => onMessage(message));
     worker.on('error', (error) => onError(error instanceof Error ? error.message : String(error)));
     return {
       post: (message, transfer = []) => worker.postMessage(message, transfer),
       hold: (busy) => (busy ? worker.ref() : worker.unref()),
-      stop: () => worker.terminate(),
+      stop: () => {
+        exits.delete(closeAtExit);
+        return worker.terminate();
+      },
     };
   },
   partAt: (address, file) =>

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { parentPort, Worker } from 'node:worker_threads';
+import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { notes, openCache } from './cache.node.js';
 import { SottoError } from './errors.js';
 import type { Platform } from './platform.js';
@@ -10,16 +10,29 @@ import { readFile } from './read-file.node.js';
 
 const port = parentPort!;
 
+/** Tells host.node.ts whether a GPU is at work here; in commands that compute themselves there is no one to tell. */
+function setAtWork(value: 0 | 1): void {
+  if (!(workerData instanceof Int32Array)) return;
+  Atomics.store(workerData, 0, value);
+  Atomics.notify(workerData, 0);
+}
+
 export const platform: Platform = {
   listen: (onMessage) => void port.on('message', onMessage),
-  post: (message, transfer = []) => port.postMessage(message, transfer),
+  post(message, transfer = []) {
+    if (message.type === 'closed') setAtWork(0);
+    port.postMessage(message, transfer);
+  },
 
   async compile(variant) {
     const file = new URL(`./sotto-${variant}.wasm`, import.meta.url);
     return WebAssembly.compile(await fs.readFile(file));
   },
 
-  loadGpu: () => import(/* @vite-ignore */ new URL('./gpu.node.js', import.meta.url).href),
+  loadGpu() {
+    setAtWork(1);
+    return import(/* @vite-ignore */ new URL('./gpu.node.js', import.meta.url).href);
+  },
 
   cores: availableParallelism,
 

@@ -61,7 +61,7 @@ const MOST_BYTES_AHEAD = 128 << 20;
 /** Of shared memory, which not every queue reads, copied at a time. */
 const COPY_BYTES = 4 << 20;
 /** How long a driver may take to give everything back. */
-const CLOSE_MS = 2000;
+const CLOSE_MS = 9000;
 
 /** A dispatch, ready to be encoded. */
 interface Step {
