@@ -110,7 +110,7 @@ async function timed(player: Player, product: readonly number[], repeats: number
 
 /** What prepares x, where something does, and the product. */
 const kernelsOf = ({ kernel, half }: Way): string[] => [
-  ...(half ? ['linear_many_half'] : []),
+  ...(half ? ['linear_many_half deep=1'] : []),
   `${kernel} type0=q4_0 bias=0 act=none res=0`,
 ];
 
@@ -131,7 +131,7 @@ function makeProduct(player: Player, way: Way, n: number): number[] {
   const inAct = [1, act, 0, 0];
   const inHalf = [12, prepared, 0, 0];
   return [
-    ...(half ? record('linear_many_half', n, [n, IN, 0, IN, HALF_STRIDE], [inAct, inHalf]) : []),
+    ...(half ? record(kernelsOf(way)[0], n, [n, IN, 0, IN, HALF_STRIDE], [inAct, inHalf]) : []),
     ...record(
       kernelsOf(way).at(-1)!,
       tiles * Math.ceil(OUT / cols),
