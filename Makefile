@@ -181,14 +181,15 @@ build/wasm-tests/$1/bench_%.wasm: build/wasm-tests/$1/bench/%.o $$(WASM_TEST_OBJ
 endef
 $(foreach variant,$(WASM_VARIANTS),$(eval $(call WASM_TEST_VARIANT,$(variant))))
 
-# The operations of both backends, for tests/gpu/ops.test.mjs.
-build/wasm-tests/relaxed-single/gpu_ops.wasm: build/wasm-tests/relaxed-single/tests/gpu/ops.o \
+# Both backends side by side, for tests/gpu/NAME.test.mjs.
+GPU_TESTS := ops whisper
+build/wasm-tests/relaxed-single/gpu_%.wasm: build/wasm-tests/relaxed-single/tests/gpu/%.o \
   $(patsubst %.c,build/wasm/relaxed-single/%.o,$(filter-out src/wasm.c,$(WASM)))
 	@echo LINK $@
 	@$(WASM_CC) $(WASM_LDFLAGS) $^ -o $@
 
 .PHONY: wasm-tests
-wasm-tests: build/wasm-tests/relaxed-single/gpu_ops.wasm $(foreach variant,$(WASM_VARIANTS),$(patsubst %,build/wasm-tests/$(variant)/test_%.wasm,$(WASM_TESTS) $(WASM_TESTS_$(variant))))
+wasm-tests: $(GPU_TESTS:%=build/wasm-tests/relaxed-single/gpu_%.wasm) $(foreach variant,$(WASM_VARIANTS),$(patsubst %,build/wasm-tests/$(variant)/test_%.wasm,$(WASM_TESTS) $(WASM_TESTS_$(variant))))
 
 build/bench/%: build/release/bench/%.o build/release/libsotto.a
 	@mkdir -p $(@D)

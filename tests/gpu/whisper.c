@@ -1,0 +1,87 @@
+/* A Whisper's forward pass on both backends, in WebAssembly: whisper.test.mjs makes the model, calls
+ *
+ *     whisper_load ─> whisper_run(stage), whisper_check until it is not 0, for each stage ─> whisper_unload */
+#include "../../src/base/pool.h"
+#include "../../src/models/whisper.h"
+
+#include <math.h>
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+
+enum { N_SEQS = 3 };
+
+static backend *be[2]; /* the CPU's, the GPU's */
+static whisper *model[2];
+static whisper_state *state[2];
+static int32_t n_rows; /* of logits that the stage made */
+static bool encoded;   /* the stage made the encoder's output */
+static double distance;
+
+void *EXPORT(whisper_room)(size_t bytes) { return mem_alloc(bytes, 1); }
+double EXPORT(whisper_distance)(void) { return distance; }
+
+int32_t EXPORT(whisper_load)(const void *bytes, size_t n) {
+  be[0] = cpu_backend_open(pool_open(1));
+  TRY(gpu_backend_open(&be[1], NULL));
+  for (int i = 0; i < 2; i++) {
+    model[i] = whisper_open(be[i]);
+    TRY(whisper_feed(model[i], bytes, n, NULL));
+    TRY(whisper_finish(model[i], NULL));
+    TRY(whisper_state_open(&state[i], model[i], N_SEQS, NULL));
+  }
+  return SOTTO_OK;
+}
+
+void EXPORT(whisper_unload)(void) {
+  for (int i = 0; i < 2; i++) {
+    whisper_state_close(state[i]);
+    whisper_close(model[i]);
+    be[i]->ops->close(be[i]);
+  }
+}
+
+/* 0: frames [3000, n_mel] and a prompt; 1, 2: tokens of several sequences; 3: another prompt. */
+int32_t EXPORT(whisper_run)(int32_t stage, const float *frames) {
+  static const int32_t prompt[] = {50258, 50259, 50359, 50363, 400, 401, 402, 403, 404, 405, 406, 407};
+  static const int32_t tokens[] = {1000, 2000, 3000}, same[N_SEQS] = {0}, other[] = {2, 0}, ends[] = {0, 11};
+  encoded = stage == 0;
+  n_rows = (const int32_t[]){2, 3, 2, 1}[stage];
+  for (int i = 0; i < 2; i++) {
+    if (encoded) {
+      whisper_encode_begin(state[i], frames);
+      while (whisper_encode(state[i], NULL) == SOTTO_AGAIN) continue;
+    }
+    if (stage == 0 || stage == 3) whisper_decode_reset(state[i]);
+    if (stage == 0) TRY(whisper_decode_prompt(state[i], prompt, 12, ends, 2));
+    if (stage == 1) TRY(whisper_decode_next(state[i], tokens, same, 3));
+    if (stage == 2) TRY(whisper_decode_next(state[i], tokens, other, 2));
+    if (stage == 3) TRY(whisper_decode_prompt(state[i], prompt, 5, (const int32_t[]){4}, 1));
+  }
+  return SOTTO_OK;
+}
+
+static void compare(const float *is, const float *should, size_t n) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < n; i++) {
+    difference += ((double)is[i] - should[i]) * ((double)is[i] - should[i]);
+    norm += (double)should[i] * should[i];
+  }
+  const double relative = sqrt(difference / norm);
+  if (!(relative <= distance)) distance = relative >= 0 ? relative : INFINITY;
+}
+
+/* 1: whisper_distance is the largest relative distance of a result; 0: pending; -1: the device is gone. */
+int32_t EXPORT(whisper_check)(void) {
+  const ggml_bin_header *h = whisper_header(model[0]);
+  const float *rows[2][N_SEQS], *outputs[2] = {NULL, NULL};
+  bool whole = true;
+  for (int i = 0; i < 2; i++) {
+    for (int32_t row = 0; row < n_rows; row++) whole &= (rows[i][row] = whisper_logits(state[i], row)) != NULL;
+    if (encoded) whole &= (outputs[i] = whisper_encoder_output(state[i])) != NULL;
+  }
+  if (!whole) return be[1]->lost ? -1 : 0;
+  distance = 0;
+  for (int32_t row = 0; row < n_rows; row++) compare(rows[1][row], rows[0][row], (size_t)h->n_vocab);
+  if (encoded) compare(outputs[1], outputs[0], (size_t)h->n_audio_ctx * (size_t)h->n_audio_state);
+  return 1;
+}
