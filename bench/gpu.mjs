@@ -9,7 +9,7 @@
 // Gemma's weights, then of Whisper's; --model instead measures files that are there. Each model has a process of its own, of --limit (300 s) at most.
 //
 // Gemma: best of the rounds after one to warm up, of a prompt of --prefill tokens and of --decode tokens after it, always the likeliest.
-// Whisper: one window of 30 s of noise; encoder ms (with all that a transcription does but mel and steps), and ms of a decoder step for each number of beams. Load: from a file that was read before,
+// Whisper: windows of 30 s of noise; encoder ms (what a window more takes, but for mel and steps), and ms of a decoder step for each number of beams. Load: from a file that was read before,
 // with the engine's start. --profile adds the time of each kernel (it is slower then).
 import { spawn } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
@@ -70,20 +70,23 @@ async function language({ LanguageModel }, { model, prefill, decode, rounds, eng
 
 /** Seconds of a window, and samples a second. */
 const WINDOW_S = 30;
+const N_WINDOWS = 5;
 const RATE = 16000;
 
 async function speech({ Transcriber }, { model, beams, rounds, engine }) {
   const transcriber = await Transcriber.create({ model, ...engine });
   let seed = 1;
   const noise = Float32Array.from({ length: WINDOW_S * RATE }, () => ((seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff - 0.5) / 5);
+  const windows = new Float32Array(N_WINDOWS * noise.length);
+  for (let i = 0; i < N_WINDOWS; i++) windows.set(noise, i * noise.length);
   const eot = 50257; // of all multilingual models: never chosen, so that every window is decoded to the end
   const options = {
     sampleRate: RATE, language: 'en', timestamps: false, temperatureIncrement: 0, noSpeechThreshold: 1, suppressTokens: [eot],
   };
-  // What a GPU was told is done later, so that only the whole tells: a window with one token, and with many.
-  const whole = async (beamSize, maxTokens) => {
+  // What a GPU was told is done later, so that only wholes tell, by their differences: a window of one token, several such, one of many tokens.
+  const whole = async (beamSize, maxTokens, audio = noise) => {
     const start = performance.now();
-    const { timings } = await transcriber.transcribe(noise, { ...options, beamSize, maxTokens });
+    const { timings } = await transcriber.transcribe(audio, { ...options, beamSize, maxTokens });
     return { ms: performance.now() - start, steps: timings.nDecode, mel_ms: timings.melMs };
   };
   const encodes = [];
@@ -93,12 +96,14 @@ async function speech({ Transcriber }, { model, beams, rounds, engine }) {
     const steps = [];
     for (let round = 0; round <= rounds; round++) {
       const one = await whole(beamSize, 1);
+      const several = await whole(beamSize, 1, windows);
       const many = await whole(beamSize, 100);
       if (round === 0) continue;
       const step = (many.ms - one.ms) / (many.steps - one.steps);
       steps.push(step);
-      encodes.push(one.ms - one.mel_ms - one.steps * step);
-      mels.push(one.mel_ms);
+      const more = N_WINDOWS - 1;
+      encodes.push((several.ms - one.ms - (several.mel_ms - one.mel_ms) - (several.steps - one.steps) * step) / more);
+      mels.push((several.mel_ms - one.mel_ms) / more);
     }
     decode_ms[beamSize] = best(steps);
   }
