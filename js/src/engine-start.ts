@@ -1,4 +1,5 @@
-// An engine from nothing: open the GPU, if one is wanted ──> pick a build ──> compile ──> instantiate ──> start the threads that help.
+// An engine from nothing: open the GPU, if one is wanted ──> pick a build ──> compile ──> instantiate ──> start the
+// threads that help.
 import { detect, type Variant } from './detect.js';
 import { SottoError } from './errors.js';
 import type { StartedGpu } from './gpu.js';

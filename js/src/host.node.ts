@@ -15,7 +15,7 @@ const isUrl = (address: string): boolean => /^(https?|data|blob):/.test(address)
 const pathOf = (address: string): string =>
   path.resolve(address.startsWith('file:') ? fileURLToPath(address) : address);
 
-/** How long the end of the process waits for GPUs that are at work: Node does not survive a worker that is ended then. */
+/** How long the end of the process waits for GPUs that are at work: it would abort if a worker were ended then. */
 const EXIT_MS = 20_000;
 const exits = new Set<() => void>();
 let watching = false;

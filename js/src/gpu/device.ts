@@ -1,9 +1,10 @@
-// A GPU: found in a browser's worker, or in Node through the optional package "webgpu" (Dawn), asked for all that it has, and described.
+// A GPU: found in a browser's worker, or in Node through the optional package "webgpu" (Dawn), asked for all that it has,
+// and described.
 import { SottoError } from '../errors.ts';
 import { Health } from './health.ts';
 
 export interface DeviceOptions {
-  /** Node: options of Dawn, "KEY=VALUE" each, as its create() takes them; they come before the defaults of the same KEY. */
+  /** Node: options of Dawn, "KEY=VALUE" each, as its create() takes them, in place of the defaults of the same KEY. */
   dawn?: readonly string[] | undefined;
   /** Node: the package to import, or its path. Default: $SOTTO_WEBGPU_MODULE, or "webgpu". */
   module?: string | undefined;
@@ -61,8 +62,9 @@ export const MANY_F32 = 0;
 export const MANY_F16 = 1;
 export const MANY_MATRIX = 2;
 
+const MATRIX = 'chromium-experimental-subgroup-matrix';
 /** Asked for where the adapter has them. */
-export const FEATURES = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix', 'timestamp-query'] as const;
+export const FEATURES = ['shader-f16', 'subgroups', MATRIX, 'timestamp-query'] as const;
 
 const LIMITS = [
   'maxStorageBufferBindingSize',
@@ -100,10 +102,12 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenedDev
   if (software && options.hardwareOnly)
     throw new SottoError('gpu', `No GPU can be used here: WebGPU runs in software (${nameOf(info)}).`);
 
-  const requiredFeatures = FEATURES.filter((name) => features.includes(name) && adapter.features.has(name)) as GPUFeatureName[];
+  const wanted = FEATURES.filter((name) => features.includes(name) && adapter.features.has(name));
+  const requiredFeatures = wanted as GPUFeatureName[]; // TypeScript does not know all of them
   const requiredLimits: Record<string, number> = {};
   if (limits === 'adapter') for (const name of LIMITS) requiredLimits[name] = adapter.limits[name];
-  const device = await adapter.requestDevice({ label: 'sotto', requiredFeatures, requiredLimits }).catch((error: Error) => {
+  const descriptor = { label: 'sotto', requiredFeatures, requiredLimits };
+  const device = await adapter.requestDevice(descriptor).catch((error: Error) => {
     throw new SottoError('gpu', `The GPU could not be opened (${error.message}).`);
   });
   const health = new Health();
@@ -114,7 +118,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenedDev
     ? [info.subgroupMinSize ?? 4, info.subgroupMaxSize ?? 128]
     : undefined;
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = device.limits;
-  const matrix = has('chromium-experimental-subgroup-matrix') && [...(info.subgroupMatrixConfigs ?? [])].some(isMatrix16);
+  const matrix = has(MATRIX) && [...(info.subgroupMatrixConfigs ?? [])].some(isMatrix16);
   const packedDot = gpu.wgslLanguageFeatures?.has('packed_4x8_integer_dot_product') ?? false;
 
   const traits = new Uint32Array(TRAIT_WORDS);
@@ -152,12 +156,9 @@ export const nameOf = ({ vendor, architecture, description, device }: Partial<Ad
 const isMatrix16 = ({ componentType, resultComponentType, M, N, K }: MatrixConfig): boolean =>
   componentType === 'f16' && resultComponentType === 'f32' && M === 16 && N === 16 && K === 16;
 
-const isSoftware = (info: Info): boolean =>
-  (info.isFallbackAdapter ?? false) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(Object.values(textsOf(info)).join());
-
-const textsOf = ({ vendor, architecture, device, description }: Info): Record<string, string> => ({
-  ...{ vendor, architecture, device, description },
-});
+const isSoftware = ({ isFallbackAdapter, vendor, architecture, device, description }: Info): boolean =>
+  (isFallbackAdapter ?? false) ||
+  /swiftshader|llvmpipe|lavapipe|basic render/i.test([vendor, architecture, device, description].join());
 
 // ---- where WebGPU comes from ----
 

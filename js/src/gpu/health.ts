@@ -1,4 +1,5 @@
-// Whether the GPU still works. The first thing that goes wrong is kept, in words; what is asked of it from then on fails softly.
+// Whether the GPU still works. The first thing that goes wrong is kept, in words; what is asked of it from then on
+// fails softly.
 //
 //   sound ──an error is heard──> not sound: nothing is believed any more ──its words are found──> error
 import { SottoError } from '../errors.ts';

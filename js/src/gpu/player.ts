@@ -1,13 +1,15 @@
 // Plays the tapes that the engine records (src/gpu/gpu.h) on WebGPU, and keeps its buffers.
 //
 //   tape in linear memory: u32 words, one record after the other
-//     dispatch   kernel id, gx, gy, gz, n_params, n_bindings, params..., then of each binding: number, buffer id, offset / 256, bytes (0: to the end)
+//     dispatch   kernel id, gx, gy, gz, n_params, n_bindings, params..., then of each binding:
+//                number, buffer id, offset / 256, bytes (0: to the end)
 //     copy       0, source id, offset, destination id, offset, bytes              (offsets and bytes: multiples of 4)
 //
 //   play ──> [parameters of all ──one write──> slots] ──> [ints ──one write] ──> one pass, one submit
 //
-// A tape is mostly like one of the same length before: each record is compared with the one that stood in its place, and only where kernel
-// or bindings differ is a bind group looked up or made. Binding 0 is the slot of the parameters, binding 3 the ints; tapes name the others.
+// A tape is mostly like one of the same length before: each record is compared with the one that stood in its place, and
+// only where kernel or bindings differ is a bind group looked up or made. Binding 0 is the slot of the parameters,
+// binding 3 the ints; tapes name the others.
 //
 // Kernels are compiled when a tape needs them, all of them at once. What is asked for meanwhile waits, in order.
 //
@@ -55,7 +57,7 @@ const FIRST_INTS_BYTES = 64 << 10;
 const MOST_TAPES = 32;
 /** Bind groups that are kept; when there are more, all are made anew as they are needed. */
 const MOST_GROUPS = 8192;
-/** Written bytes after which the queue is told to go on, and those on their way at which whoever loads a model should wait. */
+/** Written bytes after which the queue is told to go on, and those on their way at which who loads a model should wait. */
 const NUDGE_BYTES = 16 << 20;
 const MOST_BYTES_AHEAD = 128 << 20;
 /** Of shared memory, which not every queue reads, copied at a time. */
@@ -144,7 +146,10 @@ export class Player {
     await (this.health.sound ? this.#reads.settled() : this.health.failed);
   }
 
-  /** Resolves when not too much of what was written is still on its way: between the pieces of a model that is loaded. Throws what failed. */
+  /**
+   * Resolves when not too much of what was written is still on its way: between the pieces of a model that is loaded.
+   * Throws what failed.
+   */
   async drained(): Promise<void> {
     while (this.#ahead > MOST_BYTES_AHEAD && this.health.sound) await Promise.race([this.#went, this.health.failed]);
     await this.#verdict();
@@ -226,7 +231,8 @@ export class Player {
   }
 
   #kernel(at: number, length: number): number {
-    return this.kernels.id(new TextDecoder().decode(this.#bytes(at, length).slice())); // a copy, as decoders refuse shared memory
+    const text = this.#bytes(at, length).slice(); // a copy, as decoders refuse shared memory
+    return this.kernels.id(new TextDecoder().decode(text));
   }
 
   // ---- buffers ----
@@ -480,7 +486,8 @@ export class Player {
       if (kind === undefined) continue; // this variant does not look at it
       // WebGPU says of this only that a buffer is used so, not by which kernel.
       if ((kinds.get(id) ?? kind) !== kind) {
-        this.health.fail(new SottoError('internal', `A tape lets the kernel "${name}" write a buffer that it also reads.`));
+        const words = `A tape lets the kernel "${name}" write a buffer that it also reads.`;
+        this.health.fail(new SottoError('internal', words));
         return undefined;
       }
       kinds.set(id, kind);

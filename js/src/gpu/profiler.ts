@@ -1,5 +1,5 @@
-// Where the time of the GPU goes: each dispatch, or several in a row of one kernel, in a pass of its own, between two timestamps; summed by
-// kernel.
+// Where the time of the GPU goes: each dispatch, or several in a row of one kernel, in a pass of its own, between two
+// timestamps; summed by kernel.
 import { BUFFER, MAP_READ } from './flags.ts';
 import type { Health } from './health.ts';
 import type { Profile, ProfileRow } from './profile.ts';

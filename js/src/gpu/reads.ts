@@ -93,7 +93,10 @@ export class Reads {
     if (ticket.state !== PENDING) this.#release(ticket);
   }
 
-  /** When the oldest ticket that is pending is ready; at once where there is none. Those that are ready may wait long for who takes them. */
+  /**
+   * When the oldest ticket that is pending is ready; at once where there is none. Those that are ready may wait long for
+   * who takes them.
+   */
   settled(): Promise<void> {
     for (const { state, ready } of this.#tickets.values()) if (state === PENDING) return ready;
     return Promise.resolve();

@@ -1,4 +1,5 @@
-// Which way of multiplying many rows is best on a GPU: measured once, by one product of middling size, and noted for the next time.
+// Which way of multiplying many rows is best on a GPU: measured once, by one product of middling size, and noted for the
+// next time.
 //
 //   ways that it has ──only one──> that one
 //                    └─noted before? ─> the note
@@ -34,7 +35,8 @@ const MOST_REPEATS = 64;
 
 /** Ways that a device has, the plainest first, with tiles that gpu_linear_many.c chooses for such a product. */
 function waysOf({ traits }: OpenedDevice): Way[] {
-  const ways: Way[] = [{ path: MANY_F32, kernel: 'linear_many path=f32 bm=64 bn=64 tm=8 tn=4', tile: [64, 64], half: false }];
+  const plain = 'linear_many path=f32 bm=64 bn=64 tm=8 tn=4';
+  const ways: Way[] = [{ path: MANY_F32, kernel: plain, tile: [64, 64], half: false }];
   if (!traits[TRAIT.f16]) return ways;
   ways.push({ path: MANY_F16, kernel: 'linear_many path=f16 bm=128 bn=64 tm=8 tn=4', tile: [128, 64], half: true });
   const lanes = traits[TRAIT.subgroupMax];
@@ -97,7 +99,7 @@ async function timeOf(player: Player, product: readonly number[]): Promise<numbe
   return repeats > 1 ? (await timed(player, product, repeats)) / repeats : once;
 }
 
-/** ms of so many products: by the GPU's clock where it can be read, for some browsers are slow to tell that work is done. */
+/** ms of so many products: by the GPU's clock where it can be read, as some browsers are slow to tell that work is done. */
 async function timed(player: Player, product: readonly number[], repeats: number): Promise<number> {
   const total = async (): Promise<number> => (await player.profile())!.rows.reduce((sum, { ms }) => sum + ms, 0);
   const before = await total();
