@@ -34,14 +34,11 @@ const VARIANTS = [
   'path=matrix bm=128 bn=128 fm=4 fn=4 step=64',
   'path=matrix bm=128 bn=128 fm=4 fn=4 step=32',
   'path=matrix bm=128 bn=128 fm=4 fn=2 step=32',
-  'path=matrix bm=128 bn=128 fm=4 fn=4 step=32 buffers=2',
-  'path=matrix bm=128 bn=128 fm=4 fn=2 step=32 buffers=2',
   'path=matrix bm=128 bn=64 fm=4 fn=2 step=64',
-  'path=matrix bm=128 bn=64 fm=4 fn=2 step=32 buffers=2',
   'path=matrix bm=64 bn=64 fm=2 fn=2 step=64',
-  'path=matrix bm=64 bn=64 fm=2 fn=2 step=64 buffers=2',
   'path=matrix bm=64 bn=64 fm=2 fn=2 step=32',
-  'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 buffers=2',
+  'path=matrix bm=128 bn=64 fm=4 fn=2 step=32',
+  'path=matrix bm=64 bn=32 fm=2 fn=2 step=64',
   'path=matrix bm=256 bn=128 fm=4 fn=4 step=32',
 ];
 const pathOf = (variant) => /path=(\w+)/.exec(variant)?.[1] ?? 'f32';

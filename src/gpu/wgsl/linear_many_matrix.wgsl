@@ -3,7 +3,6 @@
 //   type0            of the weight; not f32
 //   bm bn fm fn      a workgroup makes bm x bn results; each of its subgroups fm x fn matrices of them, fm and fn 2 or 4
 //   step             columns at a time, 32 or 64
-//   buffers          2: a step's operands lie beside those of the step before, so that there is one barrier a step
 //   subgroup         its size, which must not vary
 //   bias, act, res   linear_many_rows.wgsl
 //
@@ -40,13 +39,7 @@ const W_LOADS = (BN * UNITS + THREADS - 1) / THREADS;
 const MOST_LOADS = 8;
 const_assert X_LOADS <= MOST_LOADS && W_LOADS <= MOST_LOADS;
 
-#if buffers == 2
-const BUFFERS = 2u;
-#else
-const BUFFERS = 1u;
-#endif
-const BUFFER = (BM + BN) * STRIDE;
-var<workgroup> tile: array<vec4<u32>, max(BUFFERS * BUFFER, SUBGROUPS * 16 * OUT_STRIDE)>;
+var<workgroup> tile: array<vec4<u32>, max((BM + BN) * STRIDE, SUBGROUPS * 16 * OUT_STRIDE)>;
 var<workgroup> scales: array<f32, BM>;
 
 // Eight elements of a unit of the weight, from quad k on.
@@ -93,20 +86,17 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let steps = (p.in_ + STEP - 1) / STEP;
   for (var step = 0u; step <= steps; step++) {
     // What was fetched a turn ago is multiplied in this one. Rows past the end are the last one; what comes of them is not stored.
-    let at_buffer = (step % BUFFERS) * BUFFER;
     if (step > 0) {
-#if buffers != 2
       workgroupBarrier();
-#endif
 #for i 8
       if ($i < X_LOADS) {
         let e = id + $i * THREADS;
-        if (e < BM * ROW) { tile[at_buffer + e / ROW * STRIDE + e % ROW] = x_next[$i]; }
+        if (e < BM * ROW) { tile[e / ROW * STRIDE + e % ROW] = x_next[$i]; }
       }
       if ($i < W_LOADS) {
         let e = id + $i * THREADS;
         if (e < BN * UNITS) {
-          let at = at_buffer + (BM + e / UNITS) * STRIDE + e % UNITS * (w0_quads / 2);
+          let at = (BM + e / UNITS) * STRIDE + e % UNITS * (w0_quads / 2);
 #for k 4
           if ($k < w0_quads / 2) { tile[at + $k] = eight(w_next[$i], 2 * $k); }
 #endfor
@@ -133,10 +123,10 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
 #for k 4
     if (2 * $k < ROW) {
 #for j $fn
-      let b$j = subgroupMatrixLoad<Right, col_major>(&tile, at_buffer + w_at + 16 * $j * STRIDE + 2 * $k, STRIDE);
+      let b$j = subgroupMatrixLoad<Right, col_major>(&tile, w_at + 16 * $j * STRIDE + 2 * $k, STRIDE);
 #endfor
 #for i $fm
-      let a$i = subgroupMatrixLoad<Left, row_major>(&tile, at_buffer + x_at + 16 * $i * STRIDE + 2 * $k, STRIDE);
+      let a$i = subgroupMatrixLoad<Left, row_major>(&tile, x_at + 16 * $i * STRIDE + 2 * $k, STRIDE);
 #for j $fn
       sum${i}_$j = subgroupMatrixMultiplyAccumulate(a$i, b$j, sum${i}_$j);
 #endfor
