@@ -21,9 +21,13 @@ export interface LoadedEngine extends StartedEngine {
 
 type Hooks = Pick<LoadContext, 'pulled' | 'report' | 'signal'>;
 
-/** What is told of the GPU. */
+/** What is told of the GPU: features that the kernels use, so not that it can take the time. */
 export const gpuInfo = ({ gpu }: StartedEngine): GpuInfo | undefined =>
-  gpu && { adapter: nameOf(gpu.about), software: gpu.about.software, features: gpu.about.features };
+  gpu && {
+    adapter: nameOf(gpu.about),
+    software: gpu.about.software,
+    features: gpu.about.features.filter((name) => name !== 'timestamp-query'),
+  };
 
 export async function stopEngine({ threads, gpu }: StartedEngine): Promise<void> {
   await gpu?.player.close();
