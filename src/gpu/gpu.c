@@ -203,9 +203,11 @@ static void changes_place(gpu *g, int32_t place) {
 static bool choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
                    int32_t n_history, double draw, int32_t place) {
   gpu *g = (gpu *)be;
+  /* Where it is not done here, the logits are being read, perhaps. */
+  if (!gpu_choose(be, logits, options, history, n_history, draw, place)) return false;
   changes(g, logits);
   changes_place(g, place);
-  return gpu_choose(be, logits, options, history, n_history, draw, place);
+  return true;
 }
 
 static void forget(backend *be, int32_t place) { changes_place((gpu *)be, place); }

@@ -6,14 +6,12 @@ import { test } from 'node:test';
 import { Engine, hasEngine, root } from './engine.mjs';
 import { testAdapters, useAdapter } from './harness.mjs';
 
-const N_CTX = 22;
-const N_PROMPT = 12;
+const N_CTX = 6;
+const N_PROMPT = 1; // kernels for many rows take software long to compile, and are tested elsewhere
 
 const samplings = [
-  { temperature: 0 },
-  { seed: 5 },
   { temperature: 0, repetition_penalty: 1.5, frequency_penalty: 0.3, penalty_window: 30, bias: [[3, 2], [9, -Infinity]] },
-  { temperature: 2, top_k: 30, top_p: 0.8, min_p: 0.05, presence_penalty: 0.5, seed: 9 },
+  { temperature: 4, top_k: 30, top_p: 0.9, min_p: 0.01, presence_penalty: 0.5, seed: 9 },
   { top_k: 0, seed: 1 }, // which the GPU leaves to the sampler
 ];
 
@@ -63,11 +61,11 @@ async function checkSampling(engine, model, ids, sampling, nVocab, reads) {
     if (sampling.top_k !== 0) assert.ok(reads.every((bytes) => bytes === 4), `reads of ${reads} bytes`);
     assert.equal(got, await step(engine, plain, b, text, nVocab), `token ${i} of ${JSON.stringify(sampling)}`);
     text.push(got);
-    if (i === 5) {
+    if (i === 2) {
       // Elsewhere, with some tokens under way.
-      text = [...text.slice(0, -2), ids[0], ids[1], ids[2]];
+      text = [...text.slice(0, -1), ids[0]];
       hold(engine, ahead, text);
-      assert.ok(x.sotto_wasm_session_length(ahead) >= text.length - 3);
+      assert.equal(x.sotto_wasm_session_length(ahead), text.length - 1);
     }
   }
   for (const session of [ahead, plain]) x.sotto_wasm_session_close(session);
