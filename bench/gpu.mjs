@@ -93,19 +93,18 @@ async function speech({ Transcriber }, { model, beams, rounds, engine }) {
   const mels = [];
   const decode_ms = {};
   for (const beamSize of beams) {
-    const steps = [];
+    const runs = { one: [], several: [], many: [] };
     for (let round = 0; round <= rounds; round++) {
       const one = await whole(beamSize, 1);
       const several = await whole(beamSize, 1, windows);
       const many = await whole(beamSize, 100);
-      if (round === 0) continue;
-      const step = (many.ms - one.ms) / (many.steps - one.steps);
-      steps.push(step);
-      const more = N_WINDOWS - 1;
-      encodes.push((several.ms - one.ms - (several.mel_ms - one.mel_ms) - (several.steps - one.steps) * step) / more);
-      mels.push((several.mel_ms - one.mel_ms) / more);
+      if (round > 0) for (const [name, run] of Object.entries({ one, several, many })) runs[name].push(run);
     }
-    decode_ms[beamSize] = best(steps);
+    const ms = (name) => best(runs[name].map((run) => run.ms - run.mel_ms));
+    const steps = (name) => runs[name][0].steps;
+    const step = (decode_ms[beamSize] = (ms('many') - ms('one')) / (steps('many') - steps('one')));
+    encodes.push((ms('several') - ms('one') - (steps('several') - steps('one')) * step) / (N_WINDOWS - 1));
+    mels.push(best(runs.several.map((run) => run.mel_ms / N_WINDOWS)));
   }
   const { info } = transcriber;
   return {
