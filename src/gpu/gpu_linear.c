@@ -11,6 +11,7 @@
 enum {
   FEW_ROWS = 8,
   SHARES = 16,        /* as in linear_few_x.wgsl */
+  MANY_ELEMENTS = 6000000, /* of weights, from which several rows of each pay for several rows of x, too */
   MOST_GROUPS = 2048, /* workgroups that fill any device: from there on each takes more rows, for one norm */
 };
 
@@ -87,7 +88,7 @@ static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) 
   const aim *a = aims;
   while (elements < a->least) a++;
 
-  way w = {.each = rows > 2 ? 1 : a->each};
+  way w = {.each = rows > 2 && elements < MANY_ELEMENTS ? 1 : a->each};
   int32_t threads = min_i32(a->threads, (int32_t)g->traits.max_invocations);
   w.deep = min_i32(min_i32(a->elements / (4 * quads), MOST_HELD / w.each), units);
   w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * threads));
