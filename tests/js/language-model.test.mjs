@@ -49,9 +49,9 @@ test('the model comes as bytes, as a Blob, as a stream, by address', ready, asyn
 });
 
 test('pieces of a stream join to the answer', ready, async (t) => {
-  const whole = await (await fresh(t)).prompt(PROMPT, { maxTokens: 40 });
+  const whole = await (await fresh(t)).prompt(PROMPT, { maxTokens: 200 });
   const pieces = [];
-  for await (const piece of (await fresh(t)).promptStreaming(PROMPT, { maxTokens: 40 })) pieces.push(piece);
+  for await (const piece of (await fresh(t)).promptStreaming(PROMPT, { maxTokens: 200 })) pieces.push(piece);
   assert.ok(pieces.length > 3, `${pieces.length} pieces`);
   assert.equal(pieces.join(''), whole);
 });
