@@ -4,6 +4,7 @@
 #include "whisper_bin.h"
 
 #include <errno.h>
+#include <math.h>
 
 #include "../src/models/whisper_model.h"
 #include "output.h"
@@ -38,12 +39,23 @@ static void make_header(uint8_t out[HEADER_BYTES], const whisper_shape *s, uint3
     for (int byte = 0; byte < 4; byte++) out[4 + 4 * i + byte] = (uint8_t)(fields[i] >> 8 * byte);
 }
 
-static void put_filters(output *o, int32_t n_mel, noise *z) {
+/* Hz of a place on Slaney's mel scale: linear to 1000 Hz, which is 15, then by powers. */
+static double mel_hz(double place) { return place < 15 ? place * 200 / 3 : 1000 * pow(6.4, (place - 15) / 27); }
+
+/* Triangles as those of real models, so that a spectrogram costs what it costs with those. */
+static void put_filters(output *o, int32_t n_mel) {
+  const double top = 15 + 27 * log(8.0) / log(6.4); /* of 8000 Hz */
   float row[N_FFT];
   put_u32(o, (uint32_t)n_mel);
   put_u32(o, N_FFT);
   for (int32_t i = 0; i < n_mel; i++) {
-    noise_rows(z, o, DTYPE_F32, N_FFT, 0.005f, 0.005f, 1, (uint8_t *)row);
+    double hz[3];
+    for (int32_t j = 0; j < 3; j++) hz[j] = mel_hz(top * (i + j) / (n_mel + 1));
+    for (int32_t k = 0; k < N_FFT; k++) {
+      const double at = 8000.0 * k / (N_FFT - 1);
+      const double height = fmin((at - hz[0]) / (hz[1] - hz[0]), (hz[2] - at) / (hz[2] - hz[1]));
+      row[k] = (float)(fmax(height, 0) * 2 / (hz[2] - hz[0]));
+    }
     put(o, row, sizeof row);
   }
 }
@@ -80,7 +92,7 @@ static void put_tensor(output *o, const whisper_slot *s, uint32_t type, uint8_t 
 static void put_model(output *o, const whisper *w, const whisper_shape *s, const uint8_t header[HEADER_BYTES],
                       uint32_t type, uint8_t *row, noise *z) {
   put(o, header, HEADER_BYTES);
-  put_filters(o, s->n_mel, z);
+  put_filters(o, s->n_mel);
   put_vocabulary(o, s->n_vocab);
   for (int32_t i = 0; i < w->n_slots; i++) {
     const whisper_slot *slot = &w->slots[i];
