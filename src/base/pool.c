@@ -45,7 +45,7 @@ void pool_worker(pool *p, int32_t index) { (void)p, (void)index; }
  * core is held for longer. The parts of a decoder step follow each other faster than that. */
 #ifdef __wasm__ /* no cheap clock */
 
-#define SPINS 4000
+#define SPINS 16000 /* some 12 us in V8 */
 
 static bool changes_soon(futex *f, uint32_t value) {
   for (int32_t i = 0; i < SPINS; i++) {
