@@ -95,6 +95,7 @@ export interface Timings {
   /** Of the model, from create() to ready. */
   loadMs: number;
   melMs: number;
+  /** Until the encoder was done, waits for a GPU included; the decoder's time follows it. */
   encodeMs: number;
   decodeMs: number;
   /** Of the transcription, from its start in the worker. */

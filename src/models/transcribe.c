@@ -49,6 +49,8 @@ struct transcribe {
   int32_t n_given; /* tokens of the prompt that belong to the text */
   bool detecting;  /* the step for the language is done, its logits are awaited */
   float within;    /* share of the window that is done */
+  bool encoding;   /* the encoder's work is not known to be done */
+  double since_ms; /* when it began, or when the decoder's did */
 
   int32_t language; /* index, -1: not known yet */
   float language_p[WHISPER_N_LANGUAGES];
@@ -177,8 +179,11 @@ static sotto_status collect(transcribe *t) {
   }
   if (n < WHISPER_WINDOW_FRAMES && !t->ended) return SOTTO_STARVED;
   t->n_window = (int32_t)n;
-  t->net.encode_begin(t->net.context, mel_window_normalized(t->mel, t->n_window));
-  t->timings.mel_ms += now_ms() - start;
+  const float *frames = mel_window_normalized(t->mel, t->n_window);
+  t->since_ms = now_ms();
+  t->timings.mel_ms += t->since_ms - start;
+  t->net.encode_begin(t->net.context, frames);
+  t->encoding = true;
   t->phase = ENCODE;
   return SOTTO_AGAIN;
 }
@@ -219,11 +224,19 @@ static void begin_search(transcribe *t) {
   t->phase = SEARCH;
 }
 
+/* What was since then belongs to the encoder or to the decoder. A GPU encodes while the decoder's steps are being recorded. */
+static void take_time(transcribe *t) {
+  if (t->phase == COLLECT || t->phase == DONE) return;
+  if (t->encoding && (t->phase == ENCODE || !t->net.encoded(t->net.context))) return;
+  const double now = now_ms();
+  *(t->encoding ? &t->timings.encode_ms : &t->timings.decode_ms) += now - t->since_ms;
+  t->since_ms = now;
+  t->encoding = false;
+}
+
 static sotto_status encode(transcribe *t) {
-  double start = now_ms();
   float fraction = 1;
   sotto_status status = t->net.encode(t->net.context, &fraction);
-  t->timings.encode_ms += now_ms() - start;
   if (status < 0) return status;
   if (status != SOTTO_OK) {
     t->within = 0.5f * fraction;
@@ -348,6 +361,7 @@ static bool accept(transcribe *t, const verdict *v, float temperature) {
       whisper_context_reset(&t->context);
     }
   }
+  take_time(t);
   mel_window_advance(t->mel, advance);
   t->seek += advance;
   t->n_windows++;
@@ -378,8 +392,7 @@ static sotto_status search(transcribe *t) {
 sotto_status transcribe_step(transcribe *t, error *err) {
   if (t->failed < 0) return t->failed;
   sotto_status status = SOTTO_DONE;
-  double start = now_ms();
-  bool decoding = t->phase == DETECT || t->phase == SEARCH;
+  take_time(t); /* of a wait for a GPU */
   switch (t->phase) {
     case COLLECT:
       status = collect(t);
@@ -396,7 +409,7 @@ sotto_status transcribe_step(transcribe *t, error *err) {
     case DONE:
       break;
   }
-  if (decoding) t->timings.decode_ms += now_ms() - start;
+  take_time(t);
   if (status < 0) {
     t->failed = status;
     return fail(err, status, "the network could not run: open the model again");

@@ -138,6 +138,12 @@ sotto_status whisper_encode(whisper_state *s, float *fraction) {
   return s->stage < n_stages ? SOTTO_AGAIN : SOTTO_OK;
 }
 
+bool whisper_encoded(whisper_state *s) {
+  tensor last = tensor_rows(s->v, 0, 1); /* made last of all */
+  last.cols = 1;
+  return s->be->ops->read(s->be, last) != NULL;
+}
+
 const float *whisper_encoder_output(whisper_state *s) { return s->be->ops->read(s->be, s->rows); }
 
 /* ---- decoder ---- */

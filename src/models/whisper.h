@@ -41,6 +41,8 @@ void whisper_state_close(whisper_state *s);
  * one layer or so and returns SOTTO_AGAIN while there is more. *fraction (may be NULL): how much is done. */
 void whisper_encode_begin(whisper_state *s, const float *frames);
 sotto_status whisper_encode(whisper_state *s, float *fraction);
+/* After that: whether the window's work is done, and not only given to a GPU. Nobody needs to wait for it; it tells the time. */
+bool whisper_encoded(whisper_state *s);
 
 /* Empties the sequences: sequence 0 is live and empty. */
 void whisper_decode_reset(whisper_state *s);

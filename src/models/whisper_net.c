@@ -2,6 +2,7 @@
 
 static void encode_begin(void *state, const float *frames) { whisper_encode_begin(state, frames); }
 static sotto_status encode(void *state, float *fraction) { return whisper_encode(state, fraction); }
+static bool encoded(void *state) { return whisper_encoded(state); }
 static void reset(void *state) { whisper_decode_reset(state); }
 static sotto_status prompt(void *state, const int32_t *tokens, int32_t n, const int32_t *want, int32_t n_want) {
   return whisper_decode_prompt(state, tokens, n, want, n_want);
@@ -18,5 +19,5 @@ static sotto_status chosen(void *state, int32_t place, speech_choice *choice) {
 }
 
 whisper_net whisper_net_of(whisper_state *state) {
-  return (whisper_net){state, encode_begin, encode, reset, prompt, next, logits, choose, chosen};
+  return (whisper_net){state, encode_begin, encode, encoded, reset, prompt, next, logits, choose, chosen};
 }

@@ -8,6 +8,7 @@ typedef struct whisper_net {
   void *context;
   void (*encode_begin)(void *context, const float *frames);
   sotto_status (*encode)(void *context, float *fraction);
+  bool (*encoded)(void *context);
   void (*reset)(void *context);
   sotto_status (*prompt)(void *context, const int32_t *tokens, int32_t n, const int32_t *want, int32_t n_want);
   sotto_status (*next)(void *context, const int32_t *tokens, const int32_t *parent, int32_t n);

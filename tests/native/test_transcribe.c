@@ -28,6 +28,8 @@ typedef struct fake_net {
   float no_speech;                   /* logit at the start of transcript, over 0 of the others */
   float level[MAX_CALLS];            /* logit of the scripted tokens, 0: 20 */
   int32_t n_calls, n_encoded, n_prompt, most_rows;
+  double begin_ms; /* of the last window */
+  bool is_encoding;
   bool pending; /* logits are there at the second asking only */
   bool asked;
   history prompts[MAX_CALLS];
@@ -54,6 +56,15 @@ static void fill(fake_net *net, int32_t row, const history *h) {
 static void fake_encode_begin(void *context, const float *frames) {
   fake_net *net = context;
   net->first_mel[net->n_encoded++ % MAX_CALLS] = frames[0];
+  net->begin_ms = now_ms();
+  net->is_encoding = true;
+}
+/* As a GPU: not at the first asking, and not before a millisecond has gone. */
+static bool fake_encoded(void *context) {
+  fake_net *net = context;
+  if (net->is_encoding) return net->is_encoding = false;
+  while (now_ms() - net->begin_ms < 1) continue;
+  return true;
 }
 static sotto_status fake_encode(void *context, float *fraction) {
   fake_net *net = context;
@@ -172,6 +183,7 @@ static whisper_net net_of(fake_net *net) {
   return (whisper_net){.context = net,
                        .encode_begin = fake_encode_begin,
                        .encode = fake_encode,
+                       .encoded = fake_encoded,
                        .reset = fake_reset,
                        .prompt = fake_prompt,
                        .next = fake_next,
@@ -385,6 +397,7 @@ static void test_windows(void) {
   CHECK(strcmp(t.text, "[0.00 2.00]hi") == 0 && t.last.n_tokens == 4 && t.last.window == 0);
   CHECK(net->prompts[0].n == 3 && net->prompts[0].tokens[0] == SOT && net->prompts[0].tokens[1] == EN);
   CHECK(t.timings.n_encode == 1 && t.timings.n_decode == 5);
+  CHECK(t.timings.encode_ms >= 1 && t.timings.decode_ms > 0);
   CHECK(strcmp(t.tokens[3].text, "<|2.00|>") == 0 && t.tokens[1].p > 0.99f);
 
   /* The second window begins where the first one's last pair is; its prompt is what was said. */
