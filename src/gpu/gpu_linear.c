@@ -75,7 +75,7 @@ static const char *norm_kind(const job *j) { return !j->norm ? "0" : j->in->bias
 static int32_t bytes_besides(const job *j, way w) {
   const int32_t rows = j->in->x.rows, floats = !j->norm ? 0 : j->in->bias != NULL ? 2 : 1;
   int32_t n = w.each * rows * w.threads * (j->geglu ? 2 : 1);
-  n += rows * (w.threads * floats + SHARES * (floats == 2 ? 4 : floats));
+  n += rows * (w.threads * floats + (floats == 2 ? 4 * SHARES + 2 : SHARES * floats));
   if (add_kind(j) == 2) n += rows * (w.threads + SHARES);
   return 4 * n + 64; /* and what alignment takes */
 }

@@ -49,7 +49,18 @@ const N_PARTS = N_SUMS;
 #endif
 const NONE = 0xffffffffu;
 
-alias Sums = array<f32, N_SUMS>;
+// Of a thread: of row e of the weight and row r of x.
+struct Sums {
+#for e $each
+#for r $rows
+  of${e}_$r: f32,
+#endfor
+#endfor
+}
+
+fn plus_dot(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
 
 // Quad k of unit u of row r: xs[(r * quads + k) * piece + u], so that neighbouring threads read neighbouring vectors.
 var<workgroup> xs: array<vec4<f32>, $room>;
@@ -83,11 +94,13 @@ fn gelu_tanh(x: f32) -> f32 {
 #include gelu_erf
 #endif
 
-fn put_parts(of_thread: Sums, first: u32, thread: u32) {
-  var sums = of_thread;
-  for (var i = 0u; i < N_SUMS; i++) {
-    parts[((first + i) * LANES + thread % LANES) * GROUPS + thread / LANES] = sums[i];
-  }
+fn put_parts(sums: Sums, first: u32, thread: u32) {
+  let at = (first * LANES + thread % LANES) * GROUPS + thread / LANES;
+#for e $each
+#for r $rows
+  parts[at + ($e * ROWS + $r) * THREADS] = sums.of${e}_$r;
+#endfor
+#endfor
 }
 
 #if lanes > 24

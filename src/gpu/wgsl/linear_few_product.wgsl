@@ -37,11 +37,9 @@ fn product$w(workgroup: u32, thread: u32, stores_sum: bool) {
       let in_piece = at % p.piece + lane;
       if (at % p.piece == 0) { stage(at, thread); }
 #endif
-      var more = w${w}_dots(now, at + lane, in_piece);
-      for (var i = 0u; i < N_SUMS; i++) { sums[i] += more[i]; }
+      sums = w${w}_dots(now, at + lane, in_piece, sums);
 #if geglu
-      var more1 = w1_dots(now1, at + lane, in_piece);
-      for (var i = 0u; i < N_SUMS; i++) { sums1[i] += more1[i]; }
+      sums1 = w1_dots(now1, at + lane, in_piece, sums1);
 #endif
     }
 

@@ -1,13 +1,13 @@
 // Of linear_few: rows of x, summed and normalized, in xs.
 //
-// A thread takes quads thread, thread + THREADS ... of a row. Sums over a row go in two steps: SHARES threads add up some threads' parts each, and
+// A thread takes quads thread, thread + THREADS ... of each row. Sums over a row go in two steps: SHARES threads add up some threads' parts each, and
 // who needs the sum adds up the shares. The weights are still on their way then.
+// Rows are written out, so that what is read of all of them is asked for together.
 const SHARES = 16u;
 #if norm == layer
 var<workgroup> row_parts: array<vec2<f32>, ROWS * THREADS>; // sum, squares about the mean
 var<workgroup> row_shares: array<vec3<f32>, ROWS * SHARES>; // columns, sum, squares about the mean
-var<private> means: array<f32, ROWS>;
-var<private> scales: array<f32, ROWS>;
+var<workgroup> row_stats: array<vec2<f32>, ROWS>; // mean, 1 / deviation
 #elif norm == rms
 var<workgroup> row_parts: array<f32, ROWS * THREADS>;
 var<workgroup> row_shares: array<f32, ROWS * SHARES>;
@@ -63,7 +63,8 @@ fn prepared(r: u32, col: u32, v: vec4<f32>) -> vec4<f32> {
   return v * vec_quad(p.gain, col);
 #elif norm == layer
   // Past the end of a row gain and bias are 0.
-  return (v - means[r]) * scales[r] * vec_quad(p.gain, col) + vec_quad(p.norm_bias, col);
+  let stats = row_stats[r];
+  return (v - stats.x) * stats.y * vec_quad(p.gain, col) + vec_quad(p.norm_bias, col);
 #else
   return v;
 #endif
@@ -103,20 +104,26 @@ fn prepare(thread: u32, stores_sum: bool) {
 #endif
 
 #if norm == rms
-  for (var r = 0u; r < ROWS; r++) {
-    var part = 0.0;
-    for (var q = thread; q < quads; q += THREADS) {
-      let v = summed(r, 4 * q);
+#for r $rows
+  var part$r = 0.0;
+#endfor
+  for (var q = thread; q < quads; q += THREADS) {
+#for r $rows
+    let v$r = summed($r, 4 * q);
+#endfor
+#for r $rows
 #if add
-      if (stores_sum) { store_sum(r, 4 * q, v); }
+    if (stores_sum) { store_sum($r, 4 * q, v$r); }
 #endif
-      part += dot(v, v);
+    part$r += dot(v$r, v$r);
 #if whole
-      xs[place(r, q)] = prepared(r, 4 * q, v);
+    xs[place($r, q)] = prepared($r, 4 * q, v$r);
 #endif
-    }
-    row_parts[r * THREADS + thread] = part;
+#endfor
   }
+#for r $rows
+  row_parts[$r * THREADS + thread] = part$r;
+#endfor
   workgroupBarrier();
   for (var i = thread; i < ROWS * SHARES; i += THREADS) {
     var share = 0.0;
@@ -125,31 +132,42 @@ fn prepare(thread: u32, stores_sum: bool) {
   }
 #elif norm == layer
   // Squares are about the mean of those that they are of, and so together without cancellation.
-  for (var r = 0u; r < ROWS; r++) {
-    var sum = 0.0;
-    for (var q = thread; q < quads; q += THREADS) {
-      let v = summed(r, 4 * q);
+#for r $rows
+  var sum$r = 0.0;
+#endfor
+  for (var q = thread; q < quads; q += THREADS) {
+#for r $rows
+    let v$r = summed($r, 4 * q);
+#endfor
+#for r $rows
 #if add
-      if (stores_sum) { store_sum(r, 4 * q, v); }
+    if (stores_sum) { store_sum($r, 4 * q, v$r); }
 #endif
 #if whole
-      xs[place(r, q)] = v;
+    xs[place($r, q)] = v$r;
 #endif
-      sum += dot(v, vec4<f32>(1.0));
-    }
-    let mean = sum / max(own_columns(thread), 1.0);
-    var part = 0.0;
-    for (var q = thread; q < quads; q += THREADS) {
-#if whole
-      let v = xs[place(r, q)];
-#else
-      let v = summed(r, 4 * q);
-#endif
-      let d = select(vec4<f32>(), v - mean, vec4<u32>(4 * q) + vec4<u32>(0, 1, 2, 3) < vec4<u32>(p.cols));
-      part += dot(d, d);
-    }
-    row_parts[r * THREADS + thread] = vec2<f32>(sum, part);
+    sum$r += dot(v$r, vec4<f32>(1.0));
+#endfor
   }
+  let own_inverse = 1.0 / max(own_columns(thread), 1.0);
+#for r $rows
+  var part$r = 0.0;
+#endfor
+  for (var q = thread; q < quads; q += THREADS) {
+    let inside = vec4<u32>(4 * q) + vec4<u32>(0, 1, 2, 3) < vec4<u32>(p.cols);
+#for r $rows
+#if whole
+    let v$r = xs[place($r, q)];
+#else
+    let v$r = summed($r, 4 * q);
+#endif
+    let d$r = select(vec4<f32>(), v$r - sum$r * own_inverse, inside);
+    part$r += dot(d$r, d$r);
+#endfor
+  }
+#for r $rows
+  row_parts[$r * THREADS + thread] = vec2<f32>(sum$r, part$r);
+#endfor
   workgroupBarrier();
   for (var i = thread; i < ROWS * SHARES; i += THREADS) {
     let first = i / SHARES * THREADS;
@@ -169,7 +187,7 @@ fn prepare(thread: u32, stores_sum: bool) {
     row_shares[i] = vec3<f32>(n, sum, share);
   }
   workgroupBarrier();
-  for (var r = 0u; r < ROWS; r++) {
+  for (var r = thread; r < ROWS; r += THREADS) {
     var sum = 0.0;
     for (var i = 0u; i < SHARES; i++) { sum += row_shares[r * SHARES + i].y; }
     let mean = sum * inverse_cols;
@@ -179,18 +197,25 @@ fn prepare(thread: u32, stores_sum: bool) {
       let d = share.y / max(share.x, 1.0) - mean;
       all += share.z + share.x * d * d;
     }
-    means[r] = mean;
-    scales[r] = inverseSqrt(all * inverse_cols + p.eps);
-#if whole
-    for (var q = thread; q < quads; q += THREADS) { xs[place(r, q)] = prepared(r, 4 * q, xs[place(r, q)]); }
-#endif
+    row_stats[r] = vec2<f32>(mean, inverseSqrt(all * inverse_cols + p.eps));
   }
+  workgroupBarrier();
 #if whole
+  for (var q = thread; q < quads; q += THREADS) {
+#for r $rows
+    xs[place($r, q)] = prepared($r, 4 * q, xs[place($r, q)]);
+#endfor
+  }
   workgroupBarrier();
 #endif
 #elif whole
-  for (var r = 0u; r < ROWS; r++) {
-    for (var q = thread; q < quads; q += THREADS) { xs[place(r, q)] = summed(r, 4 * q); }
+  for (var q = thread; q < quads; q += THREADS) {
+#for r $rows
+    let v$r = summed($r, 4 * q);
+#endfor
+#for r $rows
+    xs[place($r, q)] = v$r;
+#endfor
   }
   workgroupBarrier();
 #endif
@@ -211,13 +236,15 @@ fn own_columns(thread: u32) -> f32 {
 // The piece of x that begins at unit `at`.
 fn stage(at: u32, thread: u32) {
   workgroupBarrier();
-  for (var r = 0u; r < ROWS; r++) {
-    for (var q = thread; q < p.piece * QUADS; q += THREADS) {
-      let col = 4 * (at * QUADS + q);
-      var v = vec4<f32>();
-      if (col < p.cols) { v = prepared(r, col, summed(r, col)); }
-      xs[place(r, q)] = v;
-    }
+  for (var q = thread; q < p.piece * QUADS; q += THREADS) {
+    let col = 4 * (at * QUADS + q);
+#for r $rows
+    var v$r = vec4<f32>();
+    if (col < p.cols) { v$r = prepared($r, col, summed($r, col)); }
+#endfor
+#for r $rows
+    xs[place($r, q)] = v$r;
+#endfor
   }
   workgroupBarrier();
 }
