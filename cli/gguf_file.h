@@ -3,7 +3,7 @@
 #define CLI_GGUF_FILE_H
 
 #include "args.h"
-#include "gemma_gguf.h"
+#include "../src/quantize/gemma_gguf.h"
 
 /* ---- the options of commands that make one ---- */
 
@@ -28,7 +28,15 @@ bool gguf_file_option(gguf_file_options *o, const args *a, int id, bool *taken);
 
 /* ---- the file ---- */
 
-/* Errors: as gemma_gguf_write, ARGUMENT (the file cannot be written). */
+/* Where the weights come from. */
+typedef struct gemma_rows {
+  void *context;
+  /* Writes rows [first, first + n) of a tensor as `type` to `out`; weights of norms as 1 + w. */
+  sotto_status (*read)(void *context, const gemma_slot *slot, uint32_t type, int32_t first, int32_t n, uint8_t *out,
+                       error *err);
+} gemma_rows;
+
+/* Errors: as gemma_gguf_metadata, ARGUMENT (the file cannot be written), those of `rows`. */
 sotto_status gguf_file_write(const char *path, const gemma_gguf *model, const gemma_rows *rows, error *err);
 
 #endif

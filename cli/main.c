@@ -21,7 +21,7 @@ static const char help[] =
     "  perplexity    how badly a language model predicts tokens\n"
     "  bench         how fast a language model is here\n"
     "\n"
-    "  convert          a language model's folder as on Hugging Face to a GGUF file\n"
+    "  quantize         a model's files to one file with smaller weights\n"
     "  make-test-model  a GGUF file of a real model's sizes with random weights, for measuring\n"
     "\n"
     "  -h, --help    this help; for a command: sotto COMMAND --help\n"
@@ -41,6 +41,7 @@ static const struct {
                 {"logits", command_logits},
                 {"perplexity", command_perplexity},
                 {"bench", command_bench},
+                {"quantize", command_quantize},
                 {"convert", command_convert},
                 {"make-test-model", command_make_test_model}};
 

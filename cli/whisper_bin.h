@@ -3,7 +3,7 @@
 #define CLI_WHISPER_BIN_H
 
 #include "noise.h"
-#include "recipe.h"
+#include "../src/quantize/recipe.h"
 
 typedef struct whisper_shape {
   const char *name; /* "whisper-tiny" */

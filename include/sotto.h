@@ -219,9 +219,11 @@ typedef struct sotto_progress {
 void sotto_transcription_progress(const sotto_transcription *t, sotto_progress *progress);
 
 typedef struct sotto_timings {
-  double mel_ms, encode_ms, decode_ms; /* wall time spent within step and push */
-  int32_t n_encode;                    /* windows encoded */
-  int32_t n_decode;                    /* decoder steps (a batch of beams is one step) */
+  double mel_ms; /* spent within step and push */
+  double encode_ms,
+      decode_ms;    /* wall time, waits for a GPU included; it may encode while the decoder's steps are recorded */
+  int32_t n_encode; /* windows encoded */
+  int32_t n_decode; /* decoder steps (a batch of beams is one step) */
 } sotto_timings;
 
 void sotto_transcription_timings(const sotto_transcription *t, sotto_timings *timings);
@@ -373,6 +375,141 @@ typedef struct sotto_logprob {
 /* The likeliest `n` tokens (at most SOTTO_MAX_TOP) of logits [n_vocab] to top [n], likeliest first, with their log-probabilities under the model
  * itself. Returns how many there are. */
 int32_t sotto_sampler_top(const sotto_sampler *s, const float *logits, sotto_logprob *top, int32_t n);
+
+/* ---- quantization: the files of a model to one file with smaller weights ----
+ *
+ *     quantizer_open ─> quantizer_file(name, size) for each file ─> while (quantizer_wants == AGAIN) read the range, quantizer_give
+ *       ─> plan: quantizer_describe, quantizer_piece (bytes as they are), quantizer_tensor (where its rows lie, and where they go)
+ *       ─> quantizer_rows(tensor, rows of the source) ─> rows of the output
+ *
+ * From a Gemma's folder as on Hugging Face (config.json, *.safetensors, tokenizer) or a GGUF file of any kind (all its metadata are kept) comes a
+ * GGUF file; from a Whisper's folder, or a ggml .bin file, a ggml .bin file. The plan needs the heads of the files alone, and rows are converted without state: so
+ * order, resuming, devices and memory are the caller's choice. Pieces and tensors together are the output, without holes or overlaps. */
+typedef struct sotto_quantizer sotto_quantizer;
+
+/* Type `index` of [0, n): its name ("q4_0", or of a mix "q4_K_M") and the bits of a weight in most matrices. Either may be NULL. Returns 0 when
+ * there is no such type. */
+int32_t sotto_quantize_type(int32_t index, const char **name, double *bits);
+
+typedef struct sotto_quantize_override {
+  const char *pattern; /* of names of tensors in the output: * stands for any characters, ? for one */
+  const char *type;    /* of tensors, no mix: "q6_K" */
+} sotto_quantize_override;
+
+typedef struct sotto_quantize_options {
+  const char *type;                         /* NULL: "q8_0"; in upper or lower case */
+  const sotto_quantize_override *overrides; /* [n_overrides]; the last one that matches a tensor is its type */
+  size_t n_overrides;
+  const void *imatrix; /* [imatrix_bytes]: a file of importances, as `sotto imatrix` writes; NULL: none */
+  size_t imatrix_bytes;
+  const char *name; /* of the model, where the files do not say it; NULL: "model" */
+  int32_t fast;     /* 1: k-quants are rounded with scales from the range alone; 0: better scales are searched for */
+} sotto_quantize_options;
+
+/* `options` may be NULL for the defaults; all in it is copied. Errors: ARGUMENT (an unknown type), FORMAT (of the importances), MEMORY.
+ * Sentences of errors are the engine's: sotto_engine_error. */
+sotto_status sotto_quantizer_open(sotto_quantizer **out, sotto_engine *engine, const sotto_quantize_options *options);
+void sotto_quantizer_close(sotto_quantizer *q); /* NULL is allowed */
+
+/* Announces a file of the model, of `bytes` bytes: config.json, tokenizer.model, tokenizer.json, vocab.json, *.safetensors and the like; one .gguf or all its parts; one .bin.
+ * Files that are not needed are passed over. Returns its index, from 0 on, or an error below zero: ARGUMENT (too late), MEMORY. */
+int32_t sotto_quantizer_file(sotto_quantizer *q, const char *name, uint64_t bytes);
+
+/* AGAIN: the plan needs `*bytes` bytes of file `*file` from `*offset` on: give them. OK: the plan is made.
+ * Errors, as of give: FORMAT, UNSUPPORTED, MEMORY, ARGUMENT (a file is missing). After an error every further call fails alike. */
+sotto_status sotto_quantizer_wants(sotto_quantizer *q, int32_t *file, uint64_t *offset, uint64_t *bytes);
+/* Gives the range that was wanted, or the beginning of it (then the rest is wanted next), or more than that. The bytes are copied. */
+sotto_status sotto_quantizer_give(sotto_quantizer *q, int32_t file, uint64_t offset, const void *bytes, size_t n);
+
+/* The plan; all zero and NULL before it is made. */
+typedef struct sotto_quantize_info {
+  const char *format;       /* "gguf" or "ggml": the output's */
+  const char *architecture; /* "gemma3", "whisper", ... */
+  const char *name;         /* of the model */
+  const char *type;         /* "q4_K_M" */
+  int32_t n_tensors, n_pieces, n_warnings;
+  uint64_t n_parameters;
+  uint64_t source_bytes;   /* of all tensors */
+  uint64_t out_bytes;      /* of the whole file */
+  uint64_t most_row_bytes; /* the most that one row takes, in the source or in the output */
+} sotto_quantize_info;
+void sotto_quantizer_describe(const sotto_quantizer *q, sotto_quantize_info *info);
+
+/* Sentence `index` of [0, n_warnings): what the caller should know before starting. NULL past the end. */
+const char *sotto_quantizer_warning(const sotto_quantizer *q, int32_t index);
+
+/* One tensor; rows lie without gaps in the source as in the output. */
+typedef struct sotto_quantize_tensor {
+  const char *name;        /* in the output */
+  int32_t file;            /* where the source is */
+  uint64_t offset, bytes;  /* there */
+  const char *source_type; /* "bf16" */
+  int64_t rows, cols;      /* of a vector: 1, n */
+  const char *type;        /* in the output */
+  uint64_t out_offset, out_bytes;
+  int32_t
+      plain; /* 1: the output's values are the source's, quantized, and nothing else (of Gemma's norms they are not) */
+  const float *importance; /* [cols]: weights of the errors of columns; NULL: all count alike */
+} sotto_quantize_tensor;
+
+/* Tensor `index` of [0, n_tensors), in the order of the output. Returns 0 when there is none. */
+int32_t sotto_quantizer_tensor(const sotto_quantizer *q, int32_t index, sotto_quantize_tensor *tensor);
+
+/* Piece `index` of [0, n_pieces), in the order of the output: `*n` bytes that stand at `*out_offset` as they are. Returns NULL when there is none. */
+const void *sotto_quantizer_piece(const sotto_quantizer *q, int32_t index, uint64_t *out_offset, size_t *n);
+
+/* Converts rows [first, first + n) of a tensor: `source` as in its file, `out` as in the output; both without gaps, any alignment. Runs on the engine's threads.
+ * The same rows give the same bytes, however they are cut up and on every machine.
+ * Errors: FORMAT (a value is no number, or too large for the type: the sentence names the tensor), ARGUMENT, MEMORY. */
+sotto_status sotto_quantizer_rows(sotto_quantizer *q, int32_t index, int64_t first, int64_t n, const void *source,
+                                  void *out);
+
+/* ---- voice activity: where speech is ----
+ *
+ *     vad_open (bytes of ggml-silero-*.bin) ─> vad_push: a probability for every 32 ms ─> vad_next: stretches of speech
+ *                                                                                    └> transcription_skip_silence */
+typedef struct sotto_vad sotto_vad;
+
+#define SOTTO_VAD_FRAME 512 /* samples that a probability is for */
+
+typedef struct sotto_vad_options {
+  float threshold;        /* probability from which on a frame is speech, (0, 1) */
+  float end_threshold;    /* below it speech may be over; 0: 0.15 less than the other */
+  int32_t min_speech_ms;  /* shorter speech is dropped */
+  int32_t min_silence_ms; /* shorter silence is part of the speech */
+  int32_t pad_ms;         /* added before and after, or half of the silence between two */
+} sotto_vad_options;
+
+/* Those of Silero VAD: 0.5, 0 (0.35), 250, 100, 30. */
+void sotto_vad_options_default(sotto_vad_options *options);
+
+/* Opens the network from the bytes of its file, which are copied. `options` may be NULL for the defaults. It runs on the caller's thread, whatever
+ * the engine's backend. Errors: FORMAT, UNSUPPORTED, ARGUMENT (an option out of range), MEMORY. */
+sotto_status sotto_vad_open(sotto_vad **out, sotto_engine *engine, const void *bytes, size_t size,
+                            const sotto_vad_options *options);
+void sotto_vad_close(sotto_vad *v); /* NULL is allowed */
+/* Forgets all sound: the next sample is the first of another recording. */
+void sotto_vad_reset(sotto_vad *v);
+
+/* Takes samples (16 kHz, mono) up to the end of a frame and returns how many; none while a stretch waits to be taken by sotto_vad_next, and after the
+ * end. *probability (may be NULL): of speech in the frame that they completed; -1: they completed none. */
+size_t sotto_vad_push(sotto_vad *v, const float *samples, size_t n, float *probability);
+/* Declares that no more audio comes: what is left counts as a frame, and speech that is on ends. *probability as of push. */
+void sotto_vad_end(sotto_vad *v, float *probability);
+
+typedef struct sotto_speech {
+  int64_t start, end; /* samples from the start of the audio */
+} sotto_speech;
+
+/* The next stretch of speech that is over, in order. Returns 0 when there is none. */
+int32_t sotto_vad_next(sotto_vad *v, sotto_speech *speech);
+/* The stretch that is on: from where it began to where speech was heard last; it may still turn out too short. Returns 0 in silence. */
+int32_t sotto_vad_now(const sotto_vad *v, sotto_speech *speech);
+
+/* Lets a transcription hear only what `vad` takes for speech; its times remain those of the whole audio. Before the first push; the
+ * network belongs to the transcription until that is closed, and is closed by the caller after it. Where speech was left out, a tenth of a second
+ * of silence stands for it. Errors: ARGUMENT, MEMORY. */
+sotto_status sotto_transcription_skip_silence(sotto_transcription *t, sotto_vad *vad);
 
 /* ---- audio: what an embedder without its own tools needs ---- */
 

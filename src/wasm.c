@@ -477,6 +477,127 @@ int32_t EXPORT(sotto_wasm_text_stream_push)(text_stream *s, const char *bytes, s
   return status < 0 ? (int32_t)status : text_stream_stopped(s) >= 0;
 }
 
+/* ---- quantization ---- */
+
+#define QUANTIZE_OPTION(field, kind) \
+  { #field, offsetof(sotto_quantize_options, field), kind }
+
+static const option quantize_option_table[] = {
+    QUANTIZE_OPTION(type, OPTION_POINTER),       QUANTIZE_OPTION(overrides, OPTION_POINTER),
+    QUANTIZE_OPTION(n_overrides, OPTION_SIZE),   QUANTIZE_OPTION(imatrix, OPTION_POINTER),
+    QUANTIZE_OPTION(imatrix_bytes, OPTION_SIZE), QUANTIZE_OPTION(name, OPTION_POINTER),
+    QUANTIZE_OPTION(fast, OPTION_I32),
+};
+
+/* out[2]: name, bits of a weight. Returns 0 when there is no such type. */
+int32_t EXPORT(sotto_wasm_quantize_type)(int32_t index, double *out) {
+  const char *name = NULL;
+  double bits = 0;
+  const int32_t found = sotto_quantize_type(index, &name, &bits);
+  out[0] = (double)(size_t)name;
+  out[1] = bits;
+  return found;
+}
+
+/* The defaults, to be changed by sotto_wasm_quantize_option and freed with sotto_wasm_free. */
+sotto_quantize_options *EXPORT(sotto_wasm_quantize_options)(void) {
+  return mem_alloc(1, sizeof(sotto_quantize_options));
+}
+
+/* As sotto_wasm_option; overrides: pairs of addresses, of a pattern and a type. All must stay until the quantizer is open. */
+int32_t EXPORT(sotto_wasm_quantize_option)(sotto_quantize_options *options, const char *name, double value) {
+  return set_option(quantize_option_table, sizeof quantize_option_table / sizeof *quantize_option_table, options, name,
+                    value);
+}
+
+/* 0: sotto_wasm_error says why. */
+sotto_quantizer *EXPORT(sotto_wasm_quantizer_open)(sotto_engine *engine, const sotto_quantize_options *options) {
+  sotto_quantizer *q;
+  return sotto_quantizer_open(&q, engine, options) == SOTTO_OK ? q : NULL;
+}
+
+void EXPORT(sotto_wasm_quantizer_close)(sotto_quantizer *q) { sotto_quantizer_close(q); }
+
+/* Returns the file's index, or an error below zero. */
+int32_t EXPORT(sotto_wasm_quantizer_file)(sotto_quantizer *q, const char *name, double bytes) {
+  return sotto_quantizer_file(q, name, (uint64_t)bytes);
+}
+
+/* out[3]: file, offset, bytes. Returns the status. */
+int32_t EXPORT(sotto_wasm_quantizer_wants)(sotto_quantizer *q, double *out) {
+  int32_t file = 0;
+  uint64_t offset = 0, bytes = 0;
+  const sotto_status status = sotto_quantizer_wants(q, &file, &offset, &bytes);
+  out[0] = file;
+  out[1] = (double)offset;
+  out[2] = (double)bytes;
+  return status;
+}
+
+int32_t EXPORT(sotto_wasm_quantizer_give)(sotto_quantizer *q, int32_t file, double offset, const void *bytes,
+                                          size_t n) {
+  return sotto_quantizer_give(q, file, (uint64_t)offset, bytes, n);
+}
+
+/* out[11]: format, architecture, name, type (strings), n_tensors, n_pieces, n_warnings, n_parameters, source_bytes, out_bytes, most_row_bytes. */
+void EXPORT(sotto_wasm_quantizer_describe)(const sotto_quantizer *q, double *out) {
+  sotto_quantize_info info;
+  sotto_quantizer_describe(q, &info);
+  const double row[] = {(double)(size_t)info.format,
+                        (double)(size_t)info.architecture,
+                        (double)(size_t)info.name,
+                        (double)(size_t)info.type,
+                        info.n_tensors,
+                        info.n_pieces,
+                        info.n_warnings,
+                        (double)info.n_parameters,
+                        (double)info.source_bytes,
+                        (double)info.out_bytes,
+                        (double)info.most_row_bytes};
+  memcpy(out, row, sizeof row);
+}
+
+/* 0 past the end. */
+const char *EXPORT(sotto_wasm_quantizer_warning)(const sotto_quantizer *q, int32_t index) {
+  return sotto_quantizer_warning(q, index);
+}
+
+/* out[12]: name, file, offset, bytes, source type (string), rows, cols, type (string), out_offset, out_bytes, plain, importance (address or 0).
+ * Returns 0 when there is no such tensor. */
+int32_t EXPORT(sotto_wasm_quantizer_tensor)(const sotto_quantizer *q, int32_t index, double *out) {
+  sotto_quantize_tensor t;
+  if (!sotto_quantizer_tensor(q, index, &t)) return 0;
+  const double row[] = {(double)(size_t)t.name,
+                        t.file,
+                        (double)t.offset,
+                        (double)t.bytes,
+                        (double)(size_t)t.source_type,
+                        (double)t.rows,
+                        (double)t.cols,
+                        (double)(size_t)t.type,
+                        (double)t.out_offset,
+                        (double)t.out_bytes,
+                        t.plain,
+                        (double)(size_t)t.importance};
+  memcpy(out, row, sizeof row);
+  return 1;
+}
+
+/* out[2]: out_offset, bytes. Returns their address; 0 when there is no such piece. */
+const void *EXPORT(sotto_wasm_quantizer_piece)(const sotto_quantizer *q, int32_t index, double *out) {
+  uint64_t at = 0;
+  size_t n = 0;
+  const void *bytes = sotto_quantizer_piece(q, index, &at, &n);
+  out[0] = (double)at;
+  out[1] = (double)n;
+  return bytes;
+}
+
+int32_t EXPORT(sotto_wasm_quantizer_rows)(sotto_quantizer *q, int32_t index, double first, double n, const void *source,
+                                          void *out) {
+  return sotto_quantizer_rows(q, index, (int64_t)first, (int64_t)n, source, out);
+}
+
 /* ---- audio ---- */
 
 sotto_resampler *EXPORT(sotto_wasm_resampler_open)(double rate, int32_t channels) {

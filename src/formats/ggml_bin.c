@@ -348,6 +348,15 @@ sotto_status ggml_bin_feed(ggml_bin *b, const void *bytes, size_t size, error *e
   return settle(b, read_bytes(b, bytes, size), err);
 }
 
+size_t ggml_bin_skip(ggml_bin *b) {
+  if (b->state != TENSOR_DATA) return 0;
+  const size_t n = b->tensor_left;
+  b->tensor_left = 0;
+  b->n_tensors++;
+  collect(b, TENSOR, 12);
+  return n;
+}
+
 sotto_status ggml_bin_finish(ggml_bin *b, error *err) {
   if (b->state == FAILED) return settle(b, b->failed, err);
   sotto_status status = settle(b, check_end(b), err);

@@ -41,6 +41,8 @@ typedef struct ggml_bin ggml_bin;
 ggml_bin *ggml_bin_open(const ggml_bin_sink *sink); /* NULL: no memory */
 void ggml_bin_close(ggml_bin *b);
 sotto_status ggml_bin_feed(ggml_bin *b, const void *bytes, size_t size, error *err);
+/* Inside of a tensor's data: passes over those that did not come yet and returns how many they are, for who wants the heads alone; else 0. Calls nothing. */
+size_t ggml_bin_skip(ggml_bin *b);
 sotto_status ggml_bin_finish(ggml_bin *b, error *err); /* FORMAT when the file stops in the middle of something */
 
 #endif

@@ -470,6 +470,12 @@ const char *gguf_key(const gguf *g, uint32_t index, gguf_type *type) {
   return (const char *)g->header + g->entries[index].key;
 }
 
+gguf_value gguf_value_at(const gguf *g, uint32_t index) {
+  const entry *e = &g->entries[index];
+  const size_t size = e->type == GGUF_STRING ? e->count : e->type == GGUF_ARRAY ? e->size : number_bytes(e->type);
+  return (gguf_value){(gguf_type)e->type, (gguf_type)e->element, e->count, g->header + e->value, size};
+}
+
 static const entry *find(const gguf *g, const char *key) {
   for (size_t i = 0; i < g->n_entries; i++)
     if (strcmp((const char *)g->header + g->entries[i].key, key) == 0) return &g->entries[i];

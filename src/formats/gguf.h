@@ -48,6 +48,17 @@ uint64_t gguf_file_bytes(const gguf *g); /* up to the end of the last tensor: th
 uint32_t gguf_n_values(const gguf *g);
 const char *gguf_key(const gguf *g, uint32_t index, gguf_type *type);
 
+/* Any value by its index, as in the file: of a string or array of `count` bytes or elements the contents (of strings in an array: each behind its size);
+ * `element` is the type of an array's elements. */
+typedef struct gguf_value {
+  gguf_type type, element;
+  uint32_t count;
+  const uint8_t *bytes;
+  size_t size; /* of bytes */
+} gguf_value;
+
+gguf_value gguf_value_at(const gguf *g, uint32_t index);
+
 /* A value by its key: false, and *out as it was, when there is no such key or the value is no such thing. Integers of any width are taken
  * for each other where they fit; a float takes integers too, and is finite; a bool takes the integers 0 and 1. */
 bool gguf_u32(const gguf *g, const char *key, uint32_t *out);

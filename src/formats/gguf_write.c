@@ -121,6 +121,16 @@ void gguf_write_numbers(gguf_writer *w, const char *key, gguf_type type, const v
   append(w, &w->values, values, count * size);
 }
 
+void gguf_write_value(gguf_writer *w, const char *key, const gguf_value *value) {
+  begin_value(w, key, value->type);
+  if (value->type == GGUF_STRING) append_u64(w, &w->values, value->count);
+  if (value->type == GGUF_ARRAY) {
+    append_u32(w, &w->values, value->element);
+    append_u64(w, &w->values, value->count);
+  }
+  append(w, &w->values, value->bytes, value->size);
+}
+
 void gguf_write_strings(gguf_writer *w, const char *key, size_t count) {
   begin_value(w, key, GGUF_ARRAY);
   append_u32(w, &w->values, GGUF_STRING);
@@ -189,6 +199,11 @@ static void begin_data(gguf_writer *w) {
 
 static sotto_status outcome(const gguf_writer *w, error *err) {
   return w->status < 0 ? fail(err, w->status, "%s", w->err.text) : SOTTO_OK;
+}
+
+sotto_status gguf_write_head(gguf_writer *w, error *err) {
+  begin_data(w);
+  return outcome(w, err);
 }
 
 sotto_status gguf_write_data(gguf_writer *w, const void *from, size_t size, error *err) {

@@ -27,6 +27,8 @@ void gguf_write_bool(gguf_writer *w, const char *key, bool value);
 void gguf_write_string(gguf_writer *w, const char *key, const char *text, size_t size);
 /* [count] numbers or bools of `type`, as they lie in memory. */
 void gguf_write_numbers(gguf_writer *w, const char *key, gguf_type type, const void *values, size_t count);
+/* A value as it was read from another file. */
+void gguf_write_value(gguf_writer *w, const char *key, const gguf_value *value);
 /* An array of strings: its `count`, then each of them by gguf_write_item. */
 void gguf_write_strings(gguf_writer *w, const char *key, size_t count);
 void gguf_write_item(gguf_writer *w, const char *text, size_t size);
@@ -36,6 +38,8 @@ void gguf_write_tensor(gguf_writer *w, const char *name, uint32_t type, int32_t 
 
 /* ---- data ---- */
 
+/* Writes what stands before the data, which then may be put behind it by others: each tensor's at the next multiple of 32 bytes. Errors: as gguf_write_end. */
+sotto_status gguf_write_head(gguf_writer *w, error *err);
 /* The next bytes of the tensors' data; pieces may reach over the end of a tensor. Errors: as gguf_write_end. */
 sotto_status gguf_write_data(gguf_writer *w, const void *bytes, size_t size, error *err);
 /* Errors: ARGUMENT (a tensor that cannot be, data missing or left over, items missing), MEMORY, those of the callback. */

@@ -1,9 +1,10 @@
 /* sotto convert and make-test-model: golden checkpoints as GGUF compute what their references say, in f16 and, roughly, in q8_0; types of
  * tensors as in people's files; what cannot be converted is refused and leaves no file. */
 #include "../../cli/commands.h"
-#include "../../cli/recipe.h"
 #include "../../src/base/pool.h"
 #include "../../src/formats/json.h"
+#include "../../src/models/gemma.h"
+#include "../../src/quantize/recipe.h"
 #include "../native/check.h"
 
 #include <sys/stat.h>
@@ -102,10 +103,9 @@ static void check_golden(void) {
 /* ---- types of tensors ---- */
 
 static uint32_t type_of(const char *recipe_name, const char *tensor_name, int32_t in, int32_t n_layer) {
-  weight *matrix;
-  gemma_slot s = {.out = 1, .in = in, .matrix = &matrix};
-  snprintf(s.gguf_name, sizeof s.gguf_name, "%s.weight", tensor_name);
-  return recipe_type(recipe_find(recipe_name), &s, n_layer);
+  char name[64];
+  snprintf(name, sizeof name, "%s.weight", tensor_name);
+  return recipe_type(recipe_find(recipe_name), name, in, n_layer, false);
 }
 
 /* The 1B of Gemma 3 as q4_K_M: 117 q5_0, 39 q4_K, 14 q8_0 and 13 q6_K tensors. */

@@ -1,14 +1,8 @@
-/* Writing of Gemma's GGUF files.
- *
- *     configuration, vocabulary ─> metadata ─┐
- *     slots ─> names, shapes, types ─────────┼─> gguf_write ─> output
- *     rows, up to CHUNK_BYTES at a time ─────┘ */
+/* Metadata of Gemma's GGUF files, from its configuration and vocabulary. */
 #include "gemma_gguf.h"
 
 #include <math.h>
 #include <stdio.h>
-
-enum { CHUNK_BYTES = 1 << 20 };
 
 #define SPACE_MARK "\xe2\x96\x81" /* U+2581 */
 
@@ -80,13 +74,15 @@ static sotto_status check_config(const gemma_config *c, error *err) {
   return SOTTO_OK;
 }
 
-/* A token as files have it: U+2581 for spaces, <0x41> for bytes. Returns its bytes in `to`, which has room for them. */
-static size_t file_text(const spm_vocab *v, int32_t id, char *to) {
+enum { TEXT_CAPACITY = 3 * SPM_MAX_TOKEN_BYTES };
+
+/* A token as files have it: U+2581 for spaces, <0x41> for bytes. Returns its bytes in `to`. */
+static size_t file_text(const spm_vocab *v, int32_t id, char to[TEXT_CAPACITY]) {
   size_t bytes, n = 0;
   const char *text = spm_vocab_text(v, id, &bytes);
   const spm_type type = spm_vocab_type(v, id);
-  if (id >= spm_vocab_size(v)) return (size_t)sprintf(to, "[PAD%d]", (int)id);
-  if (type == SPM_BYTE) return (size_t)sprintf(to, "<0x%02X>", (unsigned)(unsigned char)text[0]);
+  if (id >= spm_vocab_size(v)) return (size_t)snprintf(to, TEXT_CAPACITY, "[PAD%d]", (int)id);
+  if (type == SPM_BYTE) return (size_t)snprintf(to, TEXT_CAPACITY, "<0x%02X>", (unsigned)(unsigned char)text[0]);
   for (size_t i = 0; i < bytes; i++) {
     const bool space = text[i] == ' ' && (type == SPM_NORMAL || type == SPM_USER_DEFINED);
     memcpy(to + n, space ? SPACE_MARK : text + i, space ? 3 : 1);
@@ -111,7 +107,7 @@ static sotto_status write_vocab(gguf_writer *w, const gemma_gguf *f, error *err)
   float *scores = mem_alloc((size_t)n, sizeof *scores);
   int32_t *types = mem_alloc((size_t)n, sizeof *types);
   if (scores != NULL && types != NULL) {
-    char text[3 * SPM_MAX_TOKEN_BYTES];
+    char text[TEXT_CAPACITY];
     write_text(w, "tokenizer.ggml.model", "llama");
     write_text(w, "tokenizer.ggml.pre", "default");
     gguf_write_strings(w, "tokenizer.ggml.tokens", (size_t)n);
@@ -145,51 +141,25 @@ static sotto_status write_vocab(gguf_writer *w, const gemma_gguf *f, error *err)
 
 /* ---- tensors ---- */
 
-static void announce(gguf_writer *w, const gemma_gguf *f) {
-  for (int32_t i = 0; i < f->model->n_slots; i++) {
-    const gemma_slot *s = &f->model->slots[i];
-    const bool vector = s->vector != NULL;
-    const int64_t dims[4] = {vector ? s->in : s->out, vector ? 1 : s->in, 1, 1};
-    gguf_write_tensor(w, s->gguf_name, recipe_type(f->recipe, s, f->model->c.n_layer), vector ? 1 : 2, dims);
-  }
+uint32_t gemma_gguf_type(const gemma_gguf *f, const gemma_slot *s) {
+  if (s->vector != NULL) return DTYPE_F32;
+  return recipe_type(f->recipe, s->gguf_name, s->in, f->model->c.n_layer, false);
 }
 
-static sotto_status write_rows(gguf_writer *w, const gemma_gguf *f, const gemma_rows *rows, uint8_t *chunk,
-                               error *err) {
-  for (int32_t i = 0; i < f->model->n_slots; i++) {
-    const gemma_slot *s = &f->model->slots[i];
-    const uint32_t type = recipe_type(f->recipe, s, f->model->c.n_layer);
-    const size_t row_bytes = dtype_row_bytes(type, (size_t)s->in);
-    const int32_t most = (int32_t)(CHUNK_BYTES / row_bytes); /* a row has at most 262144 floats: one fits */
-    for (int32_t row = 0; row < s->out; row += most) {
-      const int32_t n = min_i32(most, s->out - row);
-      TRY(rows->read(rows->context, s, type, row, n, chunk, err));
-      TRY(gguf_write_data(w, chunk, (size_t)n * row_bytes, err));
-    }
-  }
-  return gguf_write_end(w, err);
+void gemma_gguf_announce(gguf_writer *w, const gemma_slot *s, uint32_t type) {
+  const bool vector = s->vector != NULL;
+  const int64_t dims[4] = {vector ? s->in : s->out, vector ? 1 : s->in, 1, 1};
+  gguf_write_tensor(w, s->gguf_name, type, vector ? 1 : 2, dims);
 }
 
-sotto_status gemma_gguf_write(const gemma_gguf *f, const gemma_rows *rows, const gguf_output *out, error *err) {
+sotto_status gemma_gguf_metadata(const gemma_gguf *f, gguf_writer *w, error *err) {
   const gemma_config *c = &f->model->c;
   TRY(check_config(c, err));
-  gguf_writer *w = gguf_write_open(out);
-  uint8_t *chunk = mem_alloc(CHUNK_BYTES, 1);
-  sotto_status status = SOTTO_OK;
-  if (w == NULL || chunk == NULL) {
-    status = fail(err, SOTTO_ERR_MEMORY, "out of memory");
-  } else {
-    write_text(w, "general.architecture", c->architecture);
-    write_text(w, "general.type", "model");
-    write_text(w, "general.name", f->name);
-    gguf_write_u32(w, "general.file_type", f->recipe->file_type);
-    if (dtype_block_elements(f->recipe->type) > 1) gguf_write_u32(w, "general.quantization_version", 2);
-    write_config(w, c);
-    if (f->vocab != NULL) status = write_vocab(w, f, err);
-    announce(w, f);
-    if (status >= 0) status = write_rows(w, f, rows, chunk, err);
-  }
-  mem_free(chunk);
-  gguf_write_close(w);
-  return status;
+  write_text(w, "general.architecture", c->architecture);
+  write_text(w, "general.type", "model");
+  write_text(w, "general.name", f->name);
+  gguf_write_u32(w, "general.file_type", f->recipe->file_type);
+  if (dtype_block_elements(f->recipe->type) > 1) gguf_write_u32(w, "general.quantization_version", 2);
+  write_config(w, c);
+  return f->vocab != NULL ? write_vocab(w, f, err) : SOTTO_OK;
 }
