@@ -9,8 +9,8 @@
 // Gemma's weights, then of Whisper's; --model instead measures files that are there. Each model has a process of its own, of --limit (300 s) at most.
 //
 // Gemma: best of the rounds after one to warm up, of a prompt of --prefill tokens and of --decode tokens after it, always the likeliest.
-// Whisper: windows of 30 s of noise; encoder ms (what a window more takes, but for mel and steps), and ms of a decoder step for each number of beams. Load: from a file that was read before,
-// with the engine's start. --profile adds the time of each kernel (it is slower then).
+// Whisper: windows of 30 s of noise; encoder ms (from the upload of the spectrogram until the keys and values of the decoder are there), what a window more
+// takes but for its steps, and ms of a decoder step for each number of beams. Load: from a file that was read before, with the engine's start. --profile adds the time of each kernel (it is slower then).
 import { spawn } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -87,9 +87,11 @@ async function speech({ Transcriber }, { model, beams, rounds, engine }) {
   const whole = async (beamSize, maxTokens, audio = noise) => {
     const start = performance.now();
     const { timings } = await transcriber.transcribe(audio, { ...options, beamSize, maxTokens });
-    return { ms: performance.now() - start, steps: timings.nDecode, mel_ms: timings.melMs };
+    const { nEncode, nDecode, melMs, encodeMs } = timings;
+    return { ms: performance.now() - start, steps: nDecode, mel_ms: melMs / nEncode, encode_ms: encodeMs / nEncode };
   };
   const encodes = [];
+  const windowsMs = [];
   const mels = [];
   const decode_ms = {};
   for (const beamSize of beams) {
@@ -100,15 +102,17 @@ async function speech({ Transcriber }, { model, beams, rounds, engine }) {
       const many = await whole(beamSize, 100);
       if (round > 0) for (const [name, run] of Object.entries({ one, several, many })) runs[name].push(run);
     }
-    const ms = (name) => best(runs[name].map((run) => run.ms - run.mel_ms));
+    const ms = (name) => best(runs[name].map((run) => run.ms));
     const steps = (name) => runs[name][0].steps;
     const step = (decode_ms[beamSize] = (ms('many') - ms('one')) / (steps('many') - steps('one')));
-    encodes.push((ms('several') - ms('one') - (steps('several') - steps('one')) * step) / (N_WINDOWS - 1));
-    mels.push(best(runs.several.map((run) => run.mel_ms / N_WINDOWS)));
+    windowsMs.push((ms('several') - ms('one') - (steps('several') - steps('one')) * step) / (N_WINDOWS - 1));
+    encodes.push(...runs.several.map((run) => run.encode_ms));
+    mels.push(best(runs.several.map((run) => run.mel_ms)));
   }
   const { info } = transcriber;
   return {
-    kind: 'speech', ...placeOf(info), load_ms: info.loadMs, mel_ms: best(mels), encode_ms: best(encodes), encode_ms_median: median(encodes), decode_ms,
+    kind: 'speech', ...placeOf(info), load_ms: info.loadMs, mel_ms: best(mels), encode_ms: best(encodes), encode_ms_median: median(encodes),
+    window_ms: best(windowsMs), decode_ms,
     profile: engine.profile ? await transcriber.profile() : undefined,
     close: () => transcriber.destroy(),
   };
@@ -171,8 +175,8 @@ function tables(rows) {
     row.n_prefill, perSecond(row, 'prefill'), perSecond(row, 'decode'), shown(row.decode_ms, 3),
   ]);
   const beams = Object.keys(rows.find(({ kind }) => kind === 'speech')?.decode_ms ?? {});
-  const speech = of('speech', ['mel ms', 'encode ms', ...beams.map((n) => `step ms, beam ${n}`)], (row) => [
-    shown(row.mel_ms, 1), `${shown(row.encode_ms, 1)} (${shown(row.encode_ms_median, 1)})`, ...beams.map((n) => shown(row.decode_ms[n], 2)),
+  const speech = of('speech', ['mel ms', 'encode ms', 'window ms', ...beams.map((n) => `step ms, beam ${n}`)], (row) => [
+    shown(row.mel_ms, 1), `${shown(row.encode_ms, 1)} (${shown(row.encode_ms_median, 1)})`, shown(row.window_ms, 1), ...beams.map((n) => shown(row.decode_ms[n], 2)),
   ]);
   const failed = rows.filter(({ error }) => error).map(({ model, error }) => `\n${model}: ${error}\n`).join('');
   return language + speech + failed;

@@ -19,6 +19,7 @@ bool gpu_grow_scratch(gpu *g, size_t bytes) {
   if (id == 0) return false;
   gpu_buffer_free(g, g->scratch);
   g->scratch = id;
+  g->prepared.rows = 0;
   g->scratch_bytes = bytes;
   return true;
 }

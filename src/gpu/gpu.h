@@ -37,16 +37,17 @@ typedef struct gpu_traits {
   uint32_t subgroup_min, subgroup_max;           /* 0: no subgroups */
   uint32_t matrix;                               /* subgroup matrices: f16 16x16x16 with f32 sums (0: none) */
   uint32_t packed_dot;                           /* dot4I8Packed is worth it */
-  uint32_t many_path;                            /* what was measured best for linear_many: 0 f32, 1 f16, 2 subgroup matrices, 3 packed dot */
+  uint32_t many_path; /* what was measured best for linear_many: 0 f32, 1 f16, 2 subgroup matrices, 3 packed dot */
   uint32_t reserved[6];
 } gpu_traits;
 
 typedef struct gpu {
   backend base;
   gpu_traits traits;
-  uint32_t scratch;      /* buffer id */
-  size_t scratch_bytes;  /* grown while opening */
-  uint32_t chosen;       /* buffer id */
+  uint32_t scratch;     /* buffer id */
+  size_t scratch_bytes; /* grown while opening */
+  tensor prepared;      /* whose rows the scratch holds as f16 (half_row.wgsl); rows 0: none */
+  uint32_t chosen;      /* buffer id */
   struct gpu_tape *tape;
   struct gpu_reads *reads;
   double work; /* multiplications recorded since the last flush for it, about */
@@ -88,7 +89,8 @@ struct kv {
 void gpu_kernel(gpu *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void gpu_param(gpu *g, uint32_t word);
 void gpu_param_f32(gpu *g, float value);
-void gpu_bind(gpu *g, uint32_t binding, uint32_t id, size_t offset, size_t bytes); /* offset: a multiple of 256; bytes 0: to its end */
+/* offset: a multiple of 256; bytes 0: to its end. Who binds the scratch is taken to write it: g->prepared is gone. */
+void gpu_bind(gpu *g, uint32_t binding, uint32_t id, size_t offset, size_t bytes);
 void gpu_bind_weight(gpu *g, int32_t index, const weight *w, int32_t part);
 /* n workgroups in a row; past the limit of a dimension in a square: index = x + y * num_workgroups.x, which may be n or more. */
 void gpu_dispatch(gpu *g, uint32_t n);
@@ -117,10 +119,14 @@ void gpu_embed(backend *be, tensor y, const weight *table, const int32_t *ids, f
                const int32_t *pos);
 /* Products of the same rows. */
 void gpu_linear_many(gpu *g, tensor x, const product *out, int32_t n_out, activation act, const tensor *residual);
+/* Leaves the normalized rows in the scratch alone, for those products. False: nothing was done, as they need them in in->rows. */
+bool gpu_norm_half(gpu *g, const normed *in, const product *out, int32_t n_out);
 /* Makes the scratch large enough for the products of many rows with w; false: no memory. Only while opening. */
 bool gpu_linear_many_grow(gpu *g, const weight *w);
 
 /* gpu_rows.c */
+/* What is added before a norm, as its kernels name it: 0 nothing, 1 as it is, 2 with a norm of its own. */
+static inline int normed_add(const normed *in) { return in->add == NULL ? 0 : in->add_gain == NULL ? 1 : 2; }
 void gpu_norm(backend *be, const normed *in);
 void gpu_geglu(gpu *g, tensor y, tensor gate, tensor up);
 void gpu_rope_table(backend *be, tensor y, tensor frequencies, const int32_t *pos);
@@ -148,7 +154,8 @@ sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choice
 /* gpu_memory.c: buffers of the host. Reads are asynchronous: true once `bytes` are in `to`; the same read is asked for again until then. */
 uint32_t gpu_buffer_new(gpu *g, size_t bytes); /* zeroed; 0: no memory */
 void gpu_buffer_free(gpu *g, uint32_t id);
-void gpu_write(gpu *g, uint32_t id, size_t offset, const void *from, size_t bytes); /* offset and bytes: multiples of 4 */
+void gpu_write(gpu *g, uint32_t id, size_t offset, const void *from,
+               size_t bytes); /* offset and bytes: multiples of 4 */
 bool gpu_read(gpu *g, uint32_t id, size_t offset, void *to, size_t bytes);
 
 #endif

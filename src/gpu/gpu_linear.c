@@ -10,9 +10,9 @@
 
 enum {
   FEW_ROWS = 8,
-  SHARES = 16,        /* as in linear_few_x.wgsl */
+  SHARES = 16,             /* as in linear_few_x.wgsl */
   MANY_ELEMENTS = 6000000, /* of weights, from which several rows of each pay for several rows of x, too */
-  MOST_GROUPS = 2048, /* workgroups that fill any device: from there on each takes more rows, for one norm */
+  MOST_GROUPS = 2048,      /* workgroups that fill any device: from there on each takes more rows, for one norm */
 };
 
 /* How a product of few rows is shared out: see linear_few.wgsl. */
@@ -67,7 +67,7 @@ typedef struct job {
   int32_t part; /* of the weights */
 } job;
 
-static int32_t add_kind(const job *j) { return !j->norm || j->in->add == NULL ? 0 : j->in->add_gain == NULL ? 1 : 2; }
+static int32_t add_kind(const job *j) { return j->norm ? normed_add(j->in) : 0; }
 
 static const char *norm_kind(const job *j) { return !j->norm ? "0" : j->in->bias != NULL ? "layer" : "rms"; }
 
@@ -214,7 +214,7 @@ void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t 
     few(g, (job){.in = in, .norm = true, .out = out, .n = n_out, .act = act});
     return;
   }
-  gpu_norm(be, in);
+  if (!gpu_norm_half(g, in, out, n_out)) gpu_norm(be, in);
   gpu_linear_many(g, in->rows, out, n_out, act, NULL);
 }
 

@@ -4,7 +4,8 @@
  *     f16      x ──linear_many_half──> scratch, both as f16, sums of a few products in f16
  *     matrix   the same by subgroup matrices, sums in f32
  *
- * The last two are for weights that are not f32 themselves, and where the scratch has room for rows; rows that do not fit go one after another. */
+ * The last two are for weights that are not f32 themselves, and where the scratch has room for rows; rows that do not fit go one after another. Rows
+ * that are to be normalized become f16 as they are (norm_half), and what the scratch holds serves all products of it. */
 #include "gpu.h"
 
 typedef enum way { WAY_F32 = 0, WAY_F16 = 1, WAY_MATRIX = 2 } many_way; /* numbers as in traits.many_path */
@@ -75,17 +76,37 @@ static const tile *choose_tile(const gpu *g, many_way way, int32_t n, int32_t ou
   return t;
 }
 
-/* Rows of x as f16 into the scratch. */
-static void record_half(gpu *g, tensor x, uint32_t stride) {
-  gpu_kernel(g, "linear_many_half deep=%d", min_i32(divide_up(x.cols, 1024), 8));
+/* Invocations of a workgroup that has a row of f16, and quads that each of them keeps. */
+typedef struct row_share {
+  int32_t threads, deep;
+} row_share;
+
+enum { MOST_DEEP = 8 };
+
+static row_share share_row(int32_t in) {
+  const int32_t quads = (int32_t)half_bytes(in) / 8 - 2;
+  const int32_t threads = quads <= 128 ? 64 : quads <= 512 ? 128 : 256;
+  return (row_share){threads, divide_up(quads, threads)};
+}
+
+static bool same_rows(tensor a, tensor b) {
+  return a.buf == b.buf && a.offset == b.offset && a.rows == b.rows && a.cols == b.cols && a.stride == b.stride;
+}
+
+/* Rows of x as f16 into the scratch, where they are not yet. */
+static void prepare(gpu *g, tensor x) {
+  if (same_rows(g->prepared, x)) return;
+  const row_share share = share_row(x.cols);
+  gpu_kernel(g, "linear_many_half threads=%d deep=%d", (int)share.threads, (int)min_i32(share.deep, MOST_DEEP));
   gpu_param(g, (uint32_t)x.rows);
   gpu_param(g, (uint32_t)x.cols);
   gpu_param(g, (uint32_t)x.offset);
   gpu_param(g, (uint32_t)x.stride);
-  gpu_param(g, stride);
+  gpu_param(g, (uint32_t)(half_bytes(x.cols) / 8));
   gpu_bind(g, BIND_ACT, x.buf->id, 0, 0);
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   gpu_dispatch(g, (uint32_t)x.rows);
+  g->prepared = x;
 }
 
 /* A part of a product of rows that were prepared. */
@@ -120,7 +141,9 @@ static void record_part(gpu *g, many_way way, tensor x, const product *out, int3
   if (bias != NULL) gpu_bind(g, BIND_VEC, bias->buf->id, 0, 0);
   if (res == 2) gpu_bind(g, BIND_VEC, residual->buf->id, 0, 0);
   gpu_bind_weight(g, 0, out->w, part);
+  const tensor prepared = g->prepared; /* it is only read here */
   if (way != WAY_F32) gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  g->prepared = prepared;
   gpu_dispatch(g, (uint32_t)n_tiles(t, x.rows, p->n));
 }
 
@@ -130,22 +153,58 @@ static void record_rows(gpu *g, many_way way, int32_t first, int32_t n, tensor x
   const tensor rows = tensor_rows(x, first, n);
   tensor beside;
   if (residual != NULL) beside = tensor_rows(*residual, first, n);
-  bool prepared = false;
   for (int32_t i = 0; i < n_out; i++) {
     const product of_rows = {tensor_rows(out[i].y, first, n), out[i].w, out[i].bias};
     const many_way own = out[i].w->type == DTYPE_F32 ? WAY_F32 : way;
-    if (own != WAY_F32 && !prepared) record_half(g, rows, (uint32_t)(half_bytes(x.cols) / 8));
-    prepared = prepared || own != WAY_F32;
+    if (own != WAY_F32) prepare(g, rows);
     for (int32_t part = 0; part < out[i].w->n_parts; part++)
       record_part(g, own, rows, &of_rows, part, act, residual != NULL ? &beside : NULL);
   }
 }
 
-void gpu_linear_many(gpu *g, tensor x, const product *out, int32_t n_out, activation act, const tensor *residual) {
+/* The way of products with weights that are not f32, as the scratch allows, and how many rows of x at a time. */
+static many_way way_of(const gpu *g, tensor x, int32_t *most) {
   const size_t room = g->scratch_bytes / half_bytes(x.cols);
   many_way way = best_way(g);
   if (way != WAY_F32 && room < (size_t)min_i32(x.rows, 128)) way = WAY_F32;
-  const int32_t most = way == WAY_F32 || room >= (size_t)x.rows ? x.rows : (int32_t)(room & ~(size_t)127);
+  *most = way == WAY_F32 || room >= (size_t)x.rows ? x.rows : (int32_t)(room & ~(size_t)127);
+  return way;
+}
+
+void gpu_linear_many(gpu *g, tensor x, const product *out, int32_t n_out, activation act, const tensor *residual) {
+  int32_t most;
+  const many_way way = way_of(g, x, &most);
   for (int32_t i = 0; i < x.rows; i += most)
     record_rows(g, way, i, min_i32(most, x.rows - i), x, out, n_out, act, residual);
+}
+
+bool gpu_norm_half(gpu *g, const normed *in, const product *out, int32_t n_out) {
+  const tensor x = in->x;
+  const row_share share = share_row(x.cols);
+  int32_t most;
+  if (way_of(g, x, &most) == WAY_F32 || most < x.rows || share.deep > MOST_DEEP) return false;
+  for (int32_t i = 0; i < n_out; i++)
+    if (out[i].w->type == DTYPE_F32) return false;
+  const int add = normed_add(in);
+  gpu_kernel(g, "norm_half kind=%s add=%d threads=%d deep=%d", in->bias != NULL ? "layer" : "rms", add,
+             (int)share.threads, (int)share.deep);
+  gpu_param(g, (uint32_t)x.rows);
+  gpu_param(g, (uint32_t)x.cols);
+  gpu_param(g, (uint32_t)x.offset);
+  gpu_param(g, (uint32_t)x.stride);
+  gpu_param(g, (uint32_t)(half_bytes(x.cols) / 8));
+  gpu_param(g, (uint32_t)in->gain.offset);
+  gpu_param(g, in->bias != NULL ? (uint32_t)in->bias->offset : 0);
+  gpu_param_f32(g, in->eps);
+  gpu_param(g, add > 0 ? (uint32_t)in->add->offset : 0);
+  gpu_param(g, add > 0 ? (uint32_t)in->add->stride : 0);
+  gpu_param(g, add == 2 ? (uint32_t)in->add_gain->offset : 0);
+  gpu_param(g, add > 0 ? (uint32_t)in->sum.offset : 0);
+  gpu_param(g, add > 0 ? (uint32_t)in->sum.stride : 0);
+  gpu_bind(g, BIND_ACT, x.buf->id, 0, 0);
+  gpu_bind(g, BIND_VEC, in->gain.buf->id, 0, 0);
+  gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  gpu_dispatch(g, (uint32_t)x.rows);
+  g->prepared = in->rows;
+  return true;
 }

@@ -10,10 +10,10 @@
 enum { KEPT_BLOCK = 8 << 20 }; /* bytes: larger blocks are not kept for the next read */
 
 typedef struct read {
-  uint32_t id; /* of the buffer; 0: this place is free, its block may be used again */
-  size_t offset; /* bytes */
+  uint32_t id;                /* of the buffer; 0: this place is free, its block may be used again */
+  size_t offset;              /* bytes */
   int32_t rows, cols, stride; /* 4-byte elements */
-  uint32_t ticket; /* 0: the data have arrived */
+  uint32_t ticket;            /* 0: the data have arrived */
   void *data;
   size_t capacity; /* bytes of data */
 } read;
@@ -75,13 +75,15 @@ static void drop(read *r) {
 
 void gpu_changes(gpu *g, uint32_t id, size_t offset, size_t bytes) {
   gpu_reads *reads = g->reads;
+  const size_t end = bytes > SIZE_MAX - offset ? SIZE_MAX : offset + bytes;
   for (size_t i = 0; i < reads->n; i++) {
     read *r = &reads->all[i];
     const size_t n = 4 * extent(r->rows, r->cols, r->stride);
-    if (r->id == id && id != 0 && r->offset < (bytes > SIZE_MAX - offset ? SIZE_MAX : offset + bytes) &&
-        offset < r->offset + n)
-      drop(r);
+    if (r->id == id && id != 0 && r->offset < end && offset < r->offset + n) drop(r);
   }
+  const tensor t = g->prepared;
+  if (t.rows > 0 && t.buf->id == id && 4 * t.offset < end && offset < 4 * (t.offset + extent(t.rows, t.cols, t.stride)))
+    g->prepared.rows = 0;
 }
 
 /* The read of this, asked for by now; NULL: no memory. */

@@ -17,7 +17,7 @@ static uint32_t groups(int32_t rows, int32_t cols, uint32_t size) {
 
 void gpu_norm(backend *be, const normed *in) {
   gpu *g = (gpu *)be;
-  const int add = in->add == NULL ? 0 : in->add_gain == NULL ? 1 : 2;
+  const int add = normed_add(in);
   gpu_kernel(g, "norm kind=%s add=%d", in->bias != NULL ? "layer" : "rms", add);
   gpu_param(g, (uint32_t)in->x.rows);
   gpu_param(g, (uint32_t)in->x.cols);

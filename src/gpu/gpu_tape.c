@@ -152,6 +152,7 @@ void gpu_param_f32(gpu *g, float value) {
 
 void gpu_bind(gpu *g, uint32_t binding, uint32_t id, size_t offset, size_t bytes) {
   gpu_tape *t = g->tape;
+  if (binding == BIND_SCRATCH) g->prepared.rows = 0;
   const uint32_t words[BINDING_WORDS] = {binding, id, (uint32_t)(offset / GPU_ALIGNMENT), (uint32_t)bytes};
   for (uint32_t i = 0; i < t->n_bindings; i++) /* several operands may lie in one buffer */
     if (memcmp(t->bindings + BINDING_WORDS * i, words, sizeof words) == 0) return;

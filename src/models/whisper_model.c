@@ -203,7 +203,7 @@ static sotto_status on_tensor_begin(void *context, const ggml_bin_tensor *t, err
     *s->matrix = w->be->ops->weight_open(w->be, t->type, s->out, s->in);
     if (*s->matrix == NULL) return out_of_memory(err, t);
   } else if (s->kind == KIND_CONV) {
-    *s->matrix = w->be->ops->weight_open(w->be, DTYPE_F32, s->out, 3 * s->in);
+    *s->matrix = w->be->ops->weight_open(w->be, t->type, s->out, 3 * s->in);
     if (*s->matrix == NULL) return out_of_memory(err, t);
   }
   return SOTTO_OK;
@@ -211,18 +211,15 @@ static sotto_status on_tensor_begin(void *context, const ggml_bin_tensor *t, err
 
 /* [out, in, 3] in the file becomes rows [out, (tap, in)], so that a convolution is a linear map of overlapping rows. */
 static bool load_convolution(whisper *w, const whisper_slot *s, const uint8_t *bytes) {
-  const size_t in = (size_t)s->in, out = (size_t)s->out, n = 3 * in;
-  float *row = mem_alloc(2 * n, sizeof *row);
-  if (row == NULL) return false;
-  float *taps = row + n;
-  const size_t row_bytes = dtype_row_bytes(s->type, n);
-  for (size_t o = 0; o < out; o++) {
-    dequantize_row(s->type, bytes + o * row_bytes, row, n);
+  const size_t in = (size_t)s->in, element = dtype_row_bytes(s->type, 1), row_bytes = 3 * in * element;
+  uint8_t *taps = mem_alloc(row_bytes, 1);
+  if (taps == NULL) return false;
+  for (int32_t o = 0; o < s->out; o++, bytes += row_bytes) {
     for (size_t c = 0; c < in; c++)
-      for (size_t k = 0; k < 3; k++) taps[k * in + c] = row[c * 3 + k];
-    w->be->ops->weight_rows(w->be, *s->matrix, (int32_t)o, 1, taps);
+      for (size_t k = 0; k < 3; k++) memcpy(taps + (k * in + c) * element, bytes + (c * 3 + k) * element, element);
+    w->be->ops->weight_rows(w->be, *s->matrix, o, 1, taps);
   }
-  mem_free(row);
+  mem_free(taps);
   return true;
 }
 

@@ -1,7 +1,14 @@
 // linear_many by its parameters, as gpu_linear_many.c records it.
 
 /** Quads of the rows that linear_many_half makes. */
-const halfStride = (cols) => Math.ceil(cols / 64) * 16 + 2;
+export const halfStride = (cols) => Math.ceil(cols / 64) * 16 + 2;
+
+/** How rows of f16 are shared out, as a variant's keys. */
+export function rowShare(cols) {
+  const quads = halfStride(cols) - 2;
+  const threads = quads <= 128 ? 64 : quads <= 512 ? 128 : 256;
+  return `threads=${threads} deep=${Math.min(8, Math.ceil(quads / threads))}`;
+}
 
 /** The tile of a variant: "bm=64 bn=32 ..." -> [64, 32]. */
 export const tileOf = (variant) => ['bm', 'bn'].map((key) => Number(new RegExp(`${key}=(\\d+)`).exec(variant)[1]));
@@ -25,7 +32,7 @@ export async function manyLinear(gpu, variant, o) {
   let prepare = 0;
   if (half) {
     bindings[12] = gpu.buffer(new Uint32Array(o.n * stride * 2));
-    const made = await gpu.run(`linear_many_half deep=${Math.min(8, Math.ceil(o.in / 1024))}`, { params: [o.n, o.in, o.x, o.stride, stride], bindings, grid: [o.n, 1, 1], repeat: o.repeat });
+    const made = await gpu.run(`linear_many_half ${rowShare(o.in)}`, { params: [o.n, o.in, o.x, o.stride, stride], bindings, grid: [o.n, 1, 1], repeat: o.repeat });
     prepare = made.ms;
   }
   const { act, ms } = await gpu.run(`${name} ${variant} type0=${o.type} bias=${o.bias >= 0 ? 1 : 0} act=${o.act} res=${o.res}`, {

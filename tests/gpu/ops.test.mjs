@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openDevice, TRAIT } from '../../js/src/gpu/device.ts';
+import { MANY_F16, MANY_F32, MANY_MATRIX, openDevice, TRAIT } from '../../js/src/gpu/device.ts';
 import { Player } from '../../js/src/gpu/player.ts';
 import { readSources, testAdapters, useAdapter } from './harness.mjs';
 
@@ -13,7 +13,7 @@ const adapters = testAdapters();
 const SMALL_BINDING = 2 << 20;
 /** In software each kernel takes long to compile: one case of each operation, where its own test (linear_few.test.mjs, ...) has the others. */
 const few =
-  /^(linear (odd|q4_0|many q5_1|parts)|norm_linear 3|norm_geglu|embed q4_0|norm rms add norm|norm layer|rope_table|softcap|cross 5|self (1 rotated|many ring)|put|copy)$/;
+  /^(linear (odd|q4_0|many q5_1|parts)|norm_linear (3|many)|norm_geglu|embed q4_0|norm rms add norm|norm layer|rope_table|softcap|cross 5|self (1 rotated|many ring)|put|copy)$/;
 
 /** What a device is asked for, and how it is told to the engine. */
 const variants = [
@@ -28,7 +28,10 @@ const variantsOf = (adapter) => (adapter === 'lavapipe' && !whole(adapter) ? var
 
 async function run({ device: options, maxBindingBytes }, only, report) {
   const opened = await openDevice(options);
-  if (maxBindingBytes) opened.traits[TRAIT.maxBindingBytes] = maxBindingBytes;
+  const { traits } = opened;
+  if (maxBindingBytes) traits[TRAIT.maxBindingBytes] = maxBindingBytes;
+  // What a device can, whether or not tune.ts would find it faster there.
+  traits[TRAIT.manyPath] = traits[TRAIT.matrix] ? MANY_MATRIX : traits[TRAIT.f16] ? MANY_F16 : MANY_F32;
   const player = new Player(opened, { sources: readSources() });
   const module = new WebAssembly.Module(readFileSync(file));
   const { exports: x } = new WebAssembly.Instance(module, { env: { now_ms: () => performance.now(), ...player.imports } });

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { f, open, testAdapters } from './harness.mjs';
+import { halfStride, rowShare } from './many.mjs';
+import { f16Value } from './quants.mjs';
 
 let state = 7;
 const random = () => ((state = (Math.imul(state, 1103515245) + 12345) >>> 0) / 2 ** 32) * 2 - 1;
@@ -62,6 +64,37 @@ async function checkNorm(gpu, kind, add, n, cols, scale, offset = 0) {
   for (const from of add > 0 ? [rowsAt, sumAt] : [rowsAt])
     for (let k = 0; k < n * cols; k++) written.add(from + Math.floor(k / cols) * stride + (k % cols));
   assert.ok(act.every((v, i) => written.has(i) || v === out[i]), `${name}: what is not its own`);
+}
+
+/** Rows as f16, each divided by the power of two of its greatest element. */
+async function checkNormHalf(gpu, kind, add, n, cols, scale) {
+  const stride = cols + 3;
+  const [xAt, addAt, sumAt] = [1, 2, 3].map((i) => i + (i - 1) * n * stride);
+  const act = randoms(3 * n * stride + 8, scale);
+  const vec = randoms(3 * cols + 1);
+  const eps = 1e-6;
+  const quads = halfStride(cols);
+  const params = [n, cols, xAt, stride, quads, 1, 1 + cols, f(eps), addAt, stride, 1 + 2 * cols, sumAt, stride];
+  const { act: out, half } = await gpu.run(`norm_half kind=${kind} add=${add} ${rowShare(cols)}`, {
+    params,
+    bindings: { 1: { act }, 2: { vec }, 12: { half: new Uint16Array(4 * n * quads).fill(0x7e00) } },
+    grid: [n, 1, 1],
+  });
+  const at = (from) => (r, i) => act[from + r * stride + i];
+  const [gain, bias, addGain] = [0, 1, 2].map((i) => vec.subarray(1 + i * cols, 1 + (i + 1) * cols));
+  const expected = normReference({ kind, add }, { n, cols, x: at(xAt), addend: at(addAt), gain, bias, addGain, eps });
+  const name = `norm_half ${kind} add=${add} ${n}x${cols} * ${scale}`;
+  for (let r = 0; r < n; r++) {
+    const should = expected.rows.slice(r * cols, (r + 1) * cols);
+    const row = [...half.subarray(4 * r * quads, 4 * (r + 1) * quads - 7)].map(f16Value);
+    const e = row.pop();
+    const greatest = Math.max(...row.map(Math.abs));
+    assert.ok(greatest >= 1 && greatest <= 2, `${name}: the greatest of a row is ${greatest}`);
+    assert.ok(row.slice(cols).every((v) => v === 0), `${name}: what is past the row`);
+    should.forEach((v, i) => assert.ok(Math.abs(row[i] * 2 ** e - v) < 1e-3 * 2 ** e, `${name}: ${row[i] * 2 ** e}, not ${v}`));
+  }
+  const sums = expected.sums.map((_, k) => out[sumAt + Math.floor(k / cols) * stride + (k % cols)]);
+  if (add > 0) assert.ok(difference(sums, expected.sums) < 3e-6, `${name}: sum`);
 }
 
 async function checkRope(gpu, n, half) {
@@ -135,6 +168,12 @@ for (const adapter of testAdapters())
           [2, 640, 1, 100],
         ])
           await checkNorm(gpu, kind, add, n, cols, scale, offset);
+    if (gpu.has('shader-f16')) {
+      await checkNormHalf(gpu, 'layer', 0, 3, 384, 1);
+      await checkNormHalf(gpu, 'layer', 1, 2, 33, 1e4);
+      await checkNormHalf(gpu, 'rms', 2, 2, 1152, 1e-3);
+      await checkNormHalf(gpu, 'rms', 0, 1, 2056, 1);
+    }
     for (const [n, half] of [
       [9, 128],
       [1, 1],

@@ -112,7 +112,7 @@ async function timed(player: Player, product: readonly number[], repeats: number
 
 /** What prepares x, where something does, and the product. */
 const kernelsOf = ({ kernel, half }: Way): string[] => [
-  ...(half ? ['linear_many_half deep=1'] : []),
+  ...(half ? ['linear_many_half threads=128 deep=2'] : []),
   `${kernel} type0=q4_0 bias=0 act=none res=0`,
 ];
 

@@ -1,29 +1,19 @@
-// Rows of x as f16 for the products of linear_many: half[n, stride], stride in quads of elements.
+// Rows of x as f16 for the products of linear_many: half_row.wgsl.
 //
-//   x[row, in] ──/ 2^e──> 4 * (stride - 2) elements, a multiple of 64, zeros past `in`; then e in a quad of its own, and one more
-//
-//   deep             so many times 1024 columns are read once and kept; what is past them is read twice
-//
-// e is the row's own, so that its greatest element comes to lie in [1, 2): f16 overflows nowhere, and what becomes too small for it
-// is 2^-24 of the greatest.
+//   threads, deep    invocations, a power of two, and quads of a row that each reads once and keeps; what is past them is read twice
 enable f16;
 struct Params { n: u32, in_: u32, x: u32, x_stride: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> act: array<f32>;
-@group(0) @binding(12) var<storage, read_write> half: array<vec4<f16>>;
+#include half_row
 
-const THREADS = 256u;
+const THREADS = ${threads}u;
 var<workgroup> most: array<f32, THREADS>;
 
 fn x_quad(x: u32, quad: u32) -> vec4<f32> {
   let k = 4 * quad;
   let v = vec4<f32>(act[x + k], act[x + k + 1], act[x + k + 2], act[x + k + 3]);
   return select(vec4<f32>(), v, vec4<u32>(k, k + 1, k + 2, k + 3) < vec4<u32>(p.in_));
-}
-
-fn greatest_of(v: vec4<f32>) -> f32 {
-  let a = abs(v);
-  return max(max(a.x, a.y), max(a.z, a.w));
 }
 
 @compute @workgroup_size(THREADS)
@@ -44,13 +34,12 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
     if (id < left) { most[id] = max(most[id], most[id + left]); }
     workgroupBarrier();
   }
-  // Its exponent, by its bits; infinities and what is not a number stay so.
-  let e = clamp(i32((bitcast<u32>(most[0]) >> 23) & 255) - 127, -126, 126);
-  let scale = bitcast<f32>(u32(127 - e) << 23);
+  let e = exponent_of(most[0]);
+  let scale = scale_of(e);
   let to = row * p.stride;
 #for i $deep
   if (id + $i * THREADS < quads) { half[to + id + $i * THREADS] = vec4<f16>(v$i * scale); }
 #endfor
   for (var quad = id + $deep * THREADS; quad < quads; quad += THREADS) { half[to + quad] = vec4<f16>(x_quad(x, quad) * scale); }
-  if (id == 0) { half[to + quads] = vec4<f16>(f16(e), 0.0h, 0.0h, 0.0h); }
+  if (id == 0) { put_exponent(row, p.stride, e); }
 }
