@@ -12,13 +12,13 @@ import { readFile } from './read-file.node.js';
 /** A part that was written to this lately may still be by another process. */
 const BUSY_MS = 10_000;
 
-function folder(): string {
+export function cacheFolder(): string {
   const base = process.env['XDG_CACHE_HOME'];
   const cache = base && path.isAbsolute(base) ? base : path.join(homedir(), '.cache');
   return path.join(cache, 'sotto');
 }
 
-const fileOf = (name: string): string => path.join(folder(), name.replace(/[^\w.-]/g, '_'));
+const fileOf = (name: string): string => path.join(cacheFolder(), name.replace(/[^\w.-]/g, '_'));
 
 const statOf = (file: string): Promise<{ size: number; mtimeMs: number } | null> => fs.stat(file).catch(() => null);
 
@@ -33,13 +33,13 @@ export async function openCache(_key: string, name: string): Promise<CacheEntry 
   const file = fileOf(name);
   const whole = await statOf(file);
   if (whole) return new FileEntry(file, file, whole.size, true);
-  await fs.mkdir(folder(), { recursive: true });
+  await fs.mkdir(cacheFolder(), { recursive: true });
   const part = await statOf(`${file}.part`);
   if (part && Date.now() - part.mtimeMs < BUSY_MS) return null;
   return new FileEntry(file, `${file}.part`, part?.size ?? 0, false);
 }
 
-const noteOf = (name: string): string => path.join(folder(), 'notes', name.replace(/[^\w.-]/g, '_'));
+const noteOf = (name: string): string => path.join(cacheFolder(), 'notes', name.replace(/[^\w.-]/g, '_'));
 
 export const notes: Notes = {
   read: (name) => fs.readFile(noteOf(name), 'utf8').catch(() => undefined),

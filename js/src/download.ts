@@ -3,8 +3,8 @@ import { abortError, SottoError } from './errors.js';
 import { streamPieces } from './stream.js';
 
 /** Times to take up a broken connection without any progress between. */
-const RETRIES = 4;
-const RETRY_MS = 400;
+export const RETRIES = 4;
+export const RETRY_MS = 400;
 /** A connection that is silent for so long counts as broken. */
 const SILENCE_MS = 30_000;
 
@@ -68,7 +68,7 @@ export async function* fetchPieces(
 }
 
 /** Ends a connection that is silent for too long, or when the caller says so. */
-class Watch {
+export class Watch {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal;
   readonly #end = (): void => this.#controller.abort();
@@ -96,7 +96,7 @@ class Watch {
   }
 }
 
-class HttpError extends Error {
+export class HttpError extends Error {
   /** May be over in a moment. */
   readonly passing: boolean;
   constructor(status: number) {
@@ -105,7 +105,7 @@ class HttpError extends Error {
   }
 }
 
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const cause = error.cause instanceof Error && error.cause.message ? ` (${error.cause.message})` : '';
   return error.message + cause;

@@ -6,6 +6,7 @@
  * - `format`: bytes that are not what they should be: foreign, corrupt, truncated
  * - `unsupported`: well-formed, but of a kind that is not known here
  * - `network`: a model could not be fetched
+ * - `storage`: a file cannot be kept or written here: no room, no permission
  * - `environment`: this browser or Node cannot run the engine
  * - `gpu`: the GPU cannot be used, was lost, or refused work; the CPU can be used instead
  * - `context`: a conversation does not fit in the context of its LanguageModel
@@ -13,7 +14,7 @@
  * - `internal`: the engine stopped; a fresh one is needed
  */
 export type SottoErrorCode =
-  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'environment' | 'gpu' | 'context' | 'closed' | 'internal';
+  'argument' | 'memory' | 'format' | 'unsupported' | 'network' | 'storage' | 'environment' | 'gpu' | 'context' | 'closed' | 'internal';
 
 export class SottoError extends Error {
   override readonly name: string = 'SottoError';

@@ -57,3 +57,26 @@ export function arrange(names: readonly string[]): string[] {
     ...whole(weights.includes('model.safetensors') ? ['model.safetensors'] : weights, 'weights'),
   ];
 }
+
+/** What a folder has beside its weights, and a converter may want: configuration, vocabulary, chat template. */
+const SMALL = /\.(json|model|jinja|txt)$/i;
+
+/** All files of these that belong to one model, those of a Hugging Face folder included that the engine itself does not run from. */
+export function arrangeCheckpoint(names: readonly string[]): string[] {
+  const ending = (suffix: string): string[] => names.filter((name) => name.toLowerCase().endsWith(suffix)).sort();
+  const [gguf, weights, bin] = [ending('.gguf'), ending('.safetensors'), ending('.bin')];
+  if (weights.length > 0 && (gguf.length === 0 || names.includes('config.json'))) {
+    const shards = weights.filter((name) => /^model-\d{5}-of-\d{5}\.safetensors$/i.test(name));
+    const main = weights.includes('model.safetensors')
+      ? ['model.safetensors']
+      : whole(shards.length > 0 ? shards : weights, 'weights');
+    return [...names.filter((name) => SMALL.test(name)), ...main];
+  }
+  if (gguf.length > 0) return whole(gguf, 'model');
+  if (bin.length === 1) return bin;
+  if (names.length === 1) return [...names];
+  throw new SottoError(
+    'argument',
+    'There is no model among these files: give a folder as on Hugging Face (config.json, tokenizer, .safetensors), a GGUF file, or a ggml .bin of Whisper.',
+  );
+}

@@ -1,6 +1,7 @@
 // The page around the package.
 import { isCached, removeCached } from './cache.browser.js';
 import { SottoError } from './errors.js';
+import { kept } from './kept.browser.js';
 import { plainDownload, type Host } from './host.js';
 import type { FromWorker } from './protocol.js';
 import { startWorker } from './start-worker.js';
@@ -59,6 +60,7 @@ export const host: Host = {
     return response.blob();
   },
   decode,
+  kept,
   isCached,
   removeCached,
 };

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { isCached, removeCached } from './cache.node.js';
 import { decode } from './decode.node.js';
 import { SottoError } from './errors.js';
+import { kept } from './kept.node.js';
 import { plainDownload, type Host } from './host.js';
 import type { FromWorker, ToWorker } from './protocol.js';
 
@@ -72,6 +73,7 @@ export const host: Host = {
     return response.blob();
   },
   decode,
+  kept,
   isCached,
   removeCached,
 };

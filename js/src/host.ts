@@ -1,5 +1,6 @@
 // What the page's side of the package needs of the world around it. host.browser.ts and host.node.ts provide it; the
 // build puts the right one in place of '@host'.
+import type { KeptStore } from './kept.js';
 import type { BackendChoice, FromWorker, ModelPart, ToWorker } from './protocol.js';
 
 export interface Port {
@@ -29,6 +30,8 @@ export interface Host {
   openAudio(address: string): Promise<Blob | ReadableStream<Uint8Array>>;
   /** Decodes a recording that is not WAV. */
   decode(file: Blob): Promise<Decoded>;
+  /** Models made here. */
+  kept: KeptStore;
   isCached(sha256: string, file: string): Promise<boolean>;
   removeCached(sha256: string, file: string): Promise<void>;
 }

@@ -9,6 +9,7 @@ import { arrange, partsOf } from './files.js';
 import type { ModelKind } from './kind.js';
 import { findModel, urlsOf, type ManifestModel } from './models.js';
 import type { ModelPart, ModelSpec } from './protocol.js';
+import { QuantizedModel } from './quantize/made.js';
 import { bytePieces, streamPieces, type Pieces } from './stream.js';
 
 /** One file of a model. */
@@ -28,6 +29,8 @@ export type ModelFile =
 export type ModelInput =
   /** Also an id of the manifest ("gemma-3-270m-q4_0"); (Node) also a folder. Of a GGUF file in parts the first will do. */
   | ModelFile
+  /** Made here, by quantize(). */
+  | QuantizedModel
   /** The parts of a split GGUF file, or the files of a Hugging Face folder; others among them are left out. */
   | readonly (string | URL | Blob | { name: string; source: ModelFile })[];
 
@@ -49,17 +52,17 @@ interface Resolved {
   pieces?: Pieces<Uint8Array> | undefined;
 }
 
-const isUrl = (address: string): boolean => /^[a-z]{2,}:/i.test(address);
+export const isUrl = (address: string): boolean => /^[a-z]{2,}:/i.test(address);
 
 /** The last part of an address or a path. */
-function nameOf(address: string): string {
+export function nameOf(address: string): string {
   if (!isUrl(address)) return address.split(/[/\\]/).filter(Boolean).pop() ?? address;
   const { pathname } = new URL(address);
   return decodeURIComponent(pathname.split('/').filter(Boolean).pop() ?? address);
 }
 
 /** The same place, with another file. */
-const withName = (address: string, name: string): string =>
+export const withName = (address: string, name: string): string =>
   isUrl(address)
     ? address.replace(/[^/?#]+(?=[?#]|$)/, () => encodeURIComponent(name))
     : address.replace(/[^/\\]+$/, () => name);
@@ -83,6 +86,7 @@ async function resolveAll(
   kind: ModelKind | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Resolved[]> {
+  if (model instanceof QuantizedModel) return resolveAll(await model.open(), options, kind, signal);
   if (Array.isArray(model)) return resolveArray(model, options, signal);
   if (typeof model === 'string') {
     const known = findModel(model, kind);

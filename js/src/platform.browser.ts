@@ -2,6 +2,7 @@
 import type { Variant } from './detect.js';
 import { SottoError } from './errors.js';
 import { notes, openCache } from './cache.browser.js';
+import { kept, openDraft, openScratch } from './kept.browser.js';
 import type { Platform } from './platform.js';
 import { startWorker } from './start-worker.js';
 
@@ -19,6 +20,8 @@ const scope = globalThis as unknown as {
 };
 
 let channel: MessageChannel | undefined;
+
+const noPaths = (): Promise<never> => Promise.reject(new SottoError('argument', 'Pages cannot open files by path.'));
 
 export const platform: Platform = {
   listen: (onMessage) => scope.addEventListener('message', (event) => onMessage(event.data)),
@@ -65,5 +68,10 @@ export const platform: Platform = {
   openCache,
   notes,
 
-  openFile: () => Promise.reject(new SottoError('argument', 'Pages cannot open files by path.')),
+  openFile: noPaths,
+  openRanges: noPaths,
+  openDraft,
+  openDraftOfPath: noPaths,
+  room: kept.room,
+  scratch: openScratch,
 };

@@ -1,10 +1,12 @@
 // Node around the engine's worker.
 import { createHash } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
 import { notes, openCache } from './cache.node.js';
 import { SottoError } from './errors.js';
+import { openDraft, openDraftOfPath, openScratch, readAt, roomAt } from './kept.node.js';
 import type { Platform } from './platform.js';
 import { readFile } from './read-file.node.js';
 
@@ -15,6 +17,17 @@ function setAtWork(value: 0 | 1): void {
   if (!(workerData instanceof Int32Array)) return;
   Atomics.store(workerData, 0, value);
   Atomics.notify(workerData, 0);
+}
+
+async function statOf(path: string): Promise<Stats> {
+  const stat = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new SottoError(
+      'argument',
+      error.code === 'ENOENT' ? `There is no file ${path}.` : `The file ${path} cannot be read (${error.code}).`,
+    );
+  });
+  if (!stat.isFile()) throw new SottoError('argument', `${path} is not a file.`);
+  return stat;
 }
 
 export const platform: Platform = {
@@ -48,15 +61,21 @@ export const platform: Platform = {
   notes,
 
   async openFile(path) {
-    const stat = await fs.stat(path).catch((error: NodeJS.ErrnoException) => {
-      throw new SottoError(
-        'argument',
-        error.code === 'ENOENT' ? `There is no file ${path}.` : `The file ${path} cannot be read (${error.code}).`,
-      );
-    });
-    if (!stat.isFile()) throw new SottoError('argument', `${path} is not a file.`);
-    return { size: stat.size, pieces: readFile(path) };
+    const { size } = await statOf(path);
+    return { size, pieces: readFile(path) };
   },
+
+  async openRanges(path) {
+    const { size, mtimeMs } = await statOf(path);
+    const handle = await fs.open(path);
+    const read = (offset: number, n: number): Promise<Uint8Array<ArrayBuffer>> => readAt(handle, offset, n);
+    return { size, stamp: String(mtimeMs), read, close: () => handle.close() };
+  },
+
+  openDraft,
+  openDraftOfPath,
+  room: roomAt,
+  scratch: openScratch,
 
   sha256() {
     const hash = createHash('sha256');

@@ -1,6 +1,7 @@
 // What the engine's worker needs of the world around it. platform.browser.ts and platform.node.ts provide it; the build
 // puts the right one in place of '@platform'.
 import type { Variant } from './detect.js';
+import type { Draft, Scratch } from './kept.js';
 import type { FromWorker, ToWorker } from './protocol.js';
 import type { ThreadSeat } from './wasm.js';
 
@@ -23,8 +24,24 @@ export interface Platform {
   notes: Notes;
   /** Reads a local file. */
   openFile(path: string): Promise<{ size: number; pieces: AsyncIterable<Uint8Array> }>;
+  /** The same by ranges. `stamp` changes when the file changes. */
+  openRanges(path: string): Promise<RangedFile>;
+  /** Takes up, or begins, a model that is to be kept here under a name; the same at a path. */
+  openDraft(name: string): Promise<Draft>;
+  openDraftOfPath(path: string): Promise<Draft>;
+  /** Bytes that are free where models are kept, or where a path is; undefined: nobody tells. */
+  room(path?: string): Promise<number | undefined>;
+  scratch(): Promise<Scratch>;
   /** A hash faster than the engine's own, where there is one. */
   sha256?(): Hash;
+}
+
+export interface RangedFile {
+  size: number;
+  stamp: string;
+  /** Fewer than n at the end of the file. */
+  read(offset: number, n: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
 }
 
 export interface Notes {

@@ -15,6 +15,11 @@
 //                                <──    evaluated, overflow, text {id}  0..n
 //   cancel {id}                  ──>
 //                                <──    answer {id} | failed {id}
+//   quantize {files, recipe}     ──>                                   in a worker of its own
+//                                <──    quantizing {progress}           0..n
+//                                <──    bytes {at, data}                where the page writes the output itself
+//   more, pause, cancel          ──>
+//                                <──    quantized | plans | failed
 //   close                        ──>
 //                                <──    closed
 //
@@ -24,6 +29,7 @@ import type { ErrorData } from './errors.js';
 import type { Profile } from './gpu/profile.js';
 import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
+import type { QuantizeMessage, QuantizeOutcome, QuantizePlan, QuantizeProgress } from './quantize/types.js';
 
 /** A model: one file, or several that belong together, in the order in which the engine wants them. */
 export interface ModelSpec {
@@ -311,7 +317,10 @@ export type ToWorker =
   | { type: 'piece'; id: number; data: Float32Array | Uint8Array | null }
   /** The page has used the rows that came. */
   | { type: 'more'; id: number }
-  | { type: 'cancel'; id: number }
+  | QuantizeMessage
+  | { type: 'pause'; paused: boolean }
+  /** `keep`: of a quantization, what is done for the next time. */
+  | { type: 'cancel'; id: number; keep?: boolean | undefined }
   | { type: 'tensors'; id: number }
   | { type: 'profile'; id: number }
   | { type: 'close' };
@@ -339,4 +348,8 @@ export type FromWorker =
   | { type: 'answer'; id: number; answer: LanguageAnswer }
   | { type: 'tensors'; id: number; tensors: TensorInfo[] }
   | { type: 'profile'; id: number; profile: Profile }
+  | { type: 'quantizing'; progress: QuantizeProgress }
+  | { type: 'bytes'; at: number; data: Uint8Array<ArrayBuffer> }
+  | { type: 'quantized'; outcome: QuantizeOutcome }
+  | { type: 'plans'; plans: QuantizePlan[] }
   | { type: 'closed' };

@@ -8,6 +8,7 @@ import { Language as LanguageSide } from './language.js';
 import { tensorsOf } from './model-info.js';
 import type { OptionValue } from './options.js';
 import type { Platform } from './platform.js';
+import { QuantizeServer } from './quantize/serve.js';
 import type { AudioSpec, LanguageMessage, LoadMessage, Outcome, TensorInfo, ToWorker } from './protocol.js';
 import { Running } from './running.js';
 import { Transcribing } from './transcribe.js';
@@ -71,6 +72,7 @@ class Server {
   #loading: Promise<void> = Promise.resolve();
   #text: LanguageSide | undefined;
   #last: Promise<void> = Promise.resolve();
+  #quantizing: QuantizeServer | undefined;
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -82,6 +84,12 @@ class Server {
         this.#loading = this.#load(message).catch((error) =>
           this.#platform.post({ type: 'failed', id: 0, error: toErrorData(error) }),
         );
+        break;
+      case 'quantize':
+        this.#quantizing = new QuantizeServer(this.#platform, message);
+        break;
+      case 'pause':
+        this.#quantizing?.pause(message.paused);
         break;
       case 'transcribe': {
         const { id, options, input } = message;
@@ -110,6 +118,7 @@ class Server {
         else this.#jobs.get(message.id)?.pull.give(message.data);
         break;
       case 'cancel': {
+        if (message.id === 0) this.#quantizing?.cancel(message.keep);
         const job = this.#jobs.get(message.id);
         if (!job) break;
         job.cancelled = true;
@@ -118,6 +127,7 @@ class Server {
         break;
       }
       case 'more': {
+        if (message.id === 0) this.#quantizing?.more();
         const job = this.#jobs.get(message.id);
         if (!job) break;
         job.credit++;
@@ -142,6 +152,7 @@ class Server {
     this.#modelPull.give(abortError());
     await this.#loading; // a GPU that is being opened must be given back
     await this.#running?.stop();
+    await this.#quantizing?.stop();
     this.#platform.post({ type: 'closed' });
   }
 

@@ -95,6 +95,25 @@ interface Exports {
   sotto_wasm_text_stream_open(stops: Pointer, n: number): Pointer;
   sotto_wasm_text_stream_close(s: Pointer): void;
   sotto_wasm_text_stream_push(s: Pointer, bytes: Pointer, size: number, out: Pointer): number;
+  sotto_wasm_quantize_options(): Pointer;
+  sotto_wasm_quantize_option(options: Pointer, name: Pointer, value: number): number;
+  sotto_wasm_quantizer_open(engine: Pointer, options: Pointer): Pointer;
+  sotto_wasm_quantizer_close(q: Pointer): void;
+  sotto_wasm_quantizer_file(q: Pointer, name: Pointer, bytes: number): number;
+  sotto_wasm_quantizer_wants(q: Pointer, out: Pointer): number;
+  sotto_wasm_quantizer_give(q: Pointer, file: number, offset: number, bytes: Pointer, n: number): number;
+  sotto_wasm_quantizer_describe(q: Pointer, out: Pointer): void;
+  sotto_wasm_quantizer_warning(q: Pointer, index: number): Pointer;
+  sotto_wasm_quantizer_tensor(q: Pointer, index: number, out: Pointer): number;
+  sotto_wasm_quantizer_piece(q: Pointer, index: number, out: Pointer): Pointer;
+  sotto_wasm_quantizer_rows(
+    q: Pointer,
+    index: number,
+    first: number,
+    n: number,
+    source: Pointer,
+    out: Pointer,
+  ): number;
   sotto_wasm_resampler_open(rate: number, channels: number): Pointer;
   sotto_wasm_resampler_close(r: Pointer): void;
   sotto_wasm_resampler_run(

@@ -1,0 +1,236 @@
+// Models made here, in the private files of the page's origin (OPFS): written in a worker, read as Files.
+import { SottoError } from './errors.js';
+import { dataOf, folderName, newData, OutOfRoom, parseAbout, type Draft, type KeptAbout, type KeptStore, type Scratch } from './kept.js';
+
+const FOLDER = 'sotto-kept';
+const SCRATCH = 'sotto-scratch';
+
+/** What TypeScript's types of pages leave out: it is there in workers alone. */
+interface SyncHandle {
+  read(into: Uint8Array, options: { at: number }): number;
+  write(bytes: Uint8Array, options: { at: number }): number;
+  truncate(size: number): void;
+  getSize(): number;
+  flush(): void;
+  close(): void;
+}
+type WorkerFileHandle = FileSystemFileHandle & { createSyncAccessHandle(): Promise<SyncHandle> };
+type Folder = FileSystemDirectoryHandle & { entries(): AsyncIterable<[string, FileSystemHandle]> };
+
+async function rootFolder(): Promise<Folder> {
+  try {
+    return (await navigator.storage.getDirectory()) as Folder;
+  } catch (error) {
+    throw new SottoError('storage', 'This browser keeps no files for this page: leave the private window, or choose a file to write to.', { cause: error });
+  }
+}
+
+const isMissing = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError';
+
+const missingIs = <T>(value: T) => (error: unknown): T => {
+  if (isMissing(error)) return value;
+  throw error;
+};
+
+async function keptFolder(create: boolean): Promise<Folder | undefined> {
+  const root = await rootFolder();
+  return (await root.getDirectoryHandle(FOLDER, { create }).catch(missingIs(undefined))) as Folder | undefined;
+}
+
+async function folderOf(name: string, create = false): Promise<Folder | undefined> {
+  const kept = await keptFolder(create);
+  return (await kept?.getDirectoryHandle(folderName(name), { create }).catch(missingIs(undefined))) as Folder | undefined;
+}
+
+async function textOf(folder: Folder, file: string): Promise<string> {
+  const handle = await folder.getFileHandle(file).catch(missingIs(undefined));
+  return handle ? (await handle.getFile()).text() : '';
+}
+
+async function* folders(): AsyncGenerator<[string, Folder]> {
+  const kept = typeof navigator.storage?.getDirectory === 'function' ? await keptFolder(false).catch(() => undefined) : undefined;
+  if (!kept) return;
+  for await (const [name, handle] of kept.entries()) if (handle.kind === 'directory') yield [name, handle as Folder];
+}
+
+export const kept: KeptStore = {
+  async list() {
+    const all: KeptAbout[] = [];
+    for await (const [name, folder] of folders()) {
+      const { data: _, ...about } = parseAbout(name, await textOf(folder, 'about.json')) ?? { data: '' };
+      if ('bytes' in about) all.push(about);
+    }
+    return all.sort((a, b) => a.made - b.made);
+  },
+
+  async unfinished() {
+    const all = [];
+    for await (const [name, folder] of folders()) {
+      const journal = await textOf(folder, 'journal').catch(() => ''); // one that is being written is not unfinished
+      if (dataOf(journal)) all.push({ name, journal: journal.slice(journal.indexOf('\n') + 1) });
+    }
+    return all;
+  },
+
+  async remove(name) {
+    await (await keptFolder(false))?.removeEntry(folderName(name), { recursive: true }).catch(missingIs(undefined));
+  },
+
+  async open(name) {
+    const folder = await folderOf(name);
+    const about = folder && parseAbout(name, await textOf(folder, 'about.json'));
+    const file = about && (await (await folder.getFileHandle(about.data).catch(missingIs(undefined)))?.getFile());
+    if (!file || file.size !== about.bytes) throw new SottoError('argument', `The model ${name} is no longer on this device: make it again.`);
+    return file;
+  },
+
+  async room() {
+    const { quota, usage } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {};
+    return quota === undefined || usage === undefined ? undefined : Math.max(quota - usage, 0);
+  },
+};
+
+// ---- in the worker ----
+
+async function openHandle(folder: Folder, file: string): Promise<SyncHandle> {
+  const handle = (await folder.getFileHandle(file, { create: true })) as WorkerFileHandle;
+  if (!handle.createSyncAccessHandle) throw new SottoError('storage', 'This browser cannot write files of its own here: choose a file to write to.');
+  try {
+    return await handle.createSyncAccessHandle();
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'NoModificationAllowedError')
+      throw new SottoError('argument', 'This model is being made already, perhaps in another window: wait for it, or stop it there.');
+    throw error;
+  }
+}
+
+function writeAll(handle: SyncHandle, at: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) {
+    let n: number;
+    try {
+      n = handle.write(bytes.subarray(done), { at: at + done });
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new OutOfRoom('', { cause: error });
+      throw error;
+    }
+    if (n <= 0) throw new OutOfRoom();
+    done += n;
+  }
+}
+
+function readAt(handle: SyncHandle, at: number, n: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(n);
+  return bytes.subarray(0, handle.read(bytes, { at }));
+}
+
+/** Takes up a model of this name, or begins one. */
+export async function openDraft(name: string): Promise<Draft> {
+  const folder = (await folderOf(name, true))!;
+  const journal = await openHandle(folder, 'journal');
+  try {
+    return await OpfsDraft.open(folder, name, journal);
+  } catch (error) {
+    journal.close();
+    throw error;
+  }
+}
+
+class OpfsDraft implements Draft {
+  journal: string;
+  #data: SyncHandle;
+  #dataName: string;
+  #end: number;
+  readonly #folder: Folder;
+  readonly #name: string;
+  readonly #journal: SyncHandle;
+  readonly #encoder = new TextEncoder();
+
+  private constructor(folder: Folder, name: string, journal: SyncHandle, data: SyncHandle, dataName: string, text: string) {
+    [this.#folder, this.#name, this.#journal, this.#data, this.#dataName] = [folder, name, journal, data, dataName];
+    this.journal = text.slice(dataName.length + 1);
+    this.#end = journal.getSize();
+    if (this.#end === 0) this.#begin();
+  }
+
+  static async open(folder: Folder, name: string, journal: SyncHandle): Promise<OpfsDraft> {
+    const text = new TextDecoder().decode(readAt(journal, 0, journal.getSize()));
+    const before = dataOf(text);
+    if (before === undefined) journal.truncate(0);
+    const dataName = before ?? newData();
+    const data = await openHandle(folder, dataName);
+    return new OpfsDraft(folder, name, journal, data, dataName, before === undefined ? '' : text);
+  }
+
+  #begin(): void {
+    const bytes = this.#encoder.encode(`${this.#dataName}\n`);
+    writeAll(this.#journal, 0, bytes);
+    this.#end = bytes.length;
+  }
+
+  get size(): number {
+    return this.#data.getSize();
+  }
+
+  async read(at: number, n: number): Promise<Uint8Array<ArrayBuffer>> {
+    return readAt(this.#data, at, n);
+  }
+
+  async write(at: number, bytes: Uint8Array): Promise<void> {
+    writeAll(this.#data, at, bytes);
+  }
+
+  async note(line: string): Promise<void> {
+    const bytes = this.#encoder.encode(`${line}\n`);
+    writeAll(this.#journal, this.#end, bytes);
+    this.#journal.flush(); // a page may be closed at any time
+    this.#end += bytes.length;
+  }
+
+  async clear(): Promise<void> {
+    this.#data.truncate(0);
+    this.#journal.truncate(0);
+    this.journal = '';
+    this.#begin();
+  }
+
+  async commit(about: Omit<KeptAbout, 'name'>): Promise<void> {
+    this.#data.flush();
+    this.#data.close();
+    const before = parseAbout(this.#name, await textOf(this.#folder, 'about.json'));
+    const handle = await openHandle(this.#folder, 'about.json');
+    handle.truncate(0);
+    writeAll(handle, 0, this.#encoder.encode(JSON.stringify({ ...about, data: this.#dataName })));
+    handle.flush();
+    handle.close();
+    this.#journal.close();
+    await this.#folder.removeEntry('journal');
+    if (before && before.data !== this.#dataName) await this.#folder.removeEntry(before.data).catch(missingIs(undefined));
+  }
+
+  async close(keep: boolean): Promise<void> {
+    this.#data.close();
+    this.#journal.close();
+    if (keep) return;
+    await this.#folder.removeEntry('journal').catch(missingIs(undefined));
+    await this.#folder.removeEntry(this.#dataName).catch(missingIs(undefined));
+    // A folder that has nothing else goes too; one with a whole model of the same name stays.
+    await (await keptFolder(false))?.removeEntry(folderName(this.#name)).catch(() => {});
+  }
+}
+
+export async function openScratch(): Promise<Scratch> {
+  const root = await rootFolder();
+  const folder = (await root.getDirectoryHandle(SCRATCH, { create: true })) as Folder;
+  // What a page that was closed left behind goes; what another one uses is locked, and stays.
+  for await (const [name] of folder.entries()) await folder.removeEntry(name).catch(() => {});
+  const name = newData();
+  const handle = await openHandle(folder, name);
+  return {
+    read: async (at, n) => readAt(handle, at, n),
+    write: async (at, bytes) => writeAll(handle, at, bytes),
+    async close() {
+      handle.close();
+      await folder.removeEntry(name).catch(() => {});
+    },
+  };
+}
