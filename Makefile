@@ -146,6 +146,11 @@ build/asan/test_cli_%: build/asan/tests/cli/test_%.o $(patsubst %.c,build/asan/%
 	@echo LINK $@
 	@$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
 
+# The command, for tests/cli/serve.test.mjs.
+build/asan/sotto: $(CLI:%.c=build/asan/%.o) $(VENDOR:%.c=build/asan/%.o) build/asan/libsotto.a
+	@echo LINK $@
+	@$(CC) $(CFLAGS_ASAN) $(LDFLAGS) $^ -o $@ $(LIBS)
+
 build/asan/cli/vendor/%.o: cli/vendor/%.c
 	@mkdir -p $(@D)
 	@echo CC $@
@@ -216,6 +221,7 @@ build/fuzz/%.o: %.c
 	@$(FUZZ_COMPILE) $(FUZZ_FLAGS) $(call isa,$<) -c $< -o $@
 
 build/fuzz/libsotto.a: $(NATIVE:%.c=build/fuzz/%.o)
+build/fuzz/fuzz_http: build/fuzz/cli/http.o build/fuzz/cli/multipart.o
 
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) build/fuzz/libsotto.a
 	@echo LINK $@
@@ -223,7 +229,7 @@ build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_DRIVER) build/fuzz/libs
 	@$(if $(FUZZ_DRIVER),rm -f,touch) build/fuzz/guided
 
 .PHONY: native-tests benches fuzzers test fuzz bench
-native-tests: $(TESTS)
+native-tests: $(TESTS) build/asan/sotto
 benches: $(BENCHES)
 fuzzers: $(FUZZERS)
 

@@ -6,6 +6,7 @@ int command_transcribe(char **argv);
 int command_info(char **argv);
 int command_generate(char **argv);
 int command_chat(char **argv);
+int command_serve(char **argv);
 int command_bench(char **argv);
 int command_logits(char **argv);
 int command_perplexity(char **argv);

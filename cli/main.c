@@ -13,6 +13,7 @@ static const char help[] =
     "  transcribe    writes down what is said in audio files\n"
     "  generate      goes on with a text, or answers it\n"
     "  chat          a conversation with a language model\n"
+    "  serve         models for programs that speak OpenAI's API, and the page\n"
     "  info          describes a model file\n"
     "\n"
     "  tokenize      token ids of a text\n"
@@ -35,6 +36,7 @@ static const struct {
 } commands[] = {{"transcribe", command_transcribe},
                 {"generate", command_generate},
                 {"chat", command_chat},
+                {"serve", command_serve},
                 {"info", command_info},
                 {"tokenize", command_tokenize},
                 {"detokenize", command_detokenize},

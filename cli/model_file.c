@@ -70,23 +70,30 @@ static bool own_path(char *path, size_t size) {
 #endif
 }
 
+char *model_file_beside(const char *const *places, size_t n) {
+  char path[4096 + 64];
+  if (!own_path(path, 4096)) return NULL;
+  char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+  for (size_t i = 0; i < n; i++) {
+    snprintf(name, sizeof path - (size_t)(name - path), "%s", places[i]);
+    char *plain = realpath(path, NULL); /* without the ".." */
+    if (plain != NULL && access(plain, R_OK) == 0) return plain;
+    free(plain);
+  }
+  return NULL;
+}
+
 const char *model_file_default(void) {
   static const char *const places[] = {"teller-q8_0.gguf", "../share/sotto/teller-q8_0.gguf",
                                        "../assets/teller-q8_0.gguf"};
-  static char path[4096 + 64];
+  static char path[4096];
   const char *said = getenv("SOTTO_LANGUAGE_MODEL");
   if (said != NULL && said[0] != '\0') return said;
-  if (!own_path(path, 4096)) return NULL;
-  char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    snprintf(name, sizeof path - (size_t)(name - path), "%s", places[i]);
-    char *plain = realpath(path, NULL); /* without the ".." */
-    const bool found = plain != NULL && access(plain, R_OK) == 0 && strlen(plain) < sizeof path;
-    if (found) memcpy(path, plain, strlen(plain) + 1);
-    free(plain);
-    if (found) return path;
-  }
-  return NULL;
+  char *found = model_file_beside(places, sizeof places / sizeof *places);
+  const bool fits = found != NULL && strlen(found) < sizeof path;
+  if (fits) memcpy(path, found, strlen(found) + 1);
+  free(found);
+  return fits ? path : NULL;
 }
 
 /* ---- loading ---- */

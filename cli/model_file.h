@@ -11,6 +11,9 @@
  * NULL after printing what was tried and how to get it. Free it. */
 char *model_file_find(const char *given);
 
+/* The first of these paths, seen from the folder of the command, at which there is something; NULL: nowhere. Free it. */
+char *model_file_beside(const char *const *places, size_t n);
+
 /* Path of the language model to take where none is named: what SOTTO_LANGUAGE_MODEL of the environment says, else the small model that comes
  * with sotto, beside the command. NULL: there is none. Valid until the next call. */
 const char *model_file_default(void);
