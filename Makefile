@@ -159,7 +159,7 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 # The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Those that compute run in all
 # variants, what handles sizes in one of them, the pool where there are threads.
 WASM_TESTS := attention audio gemma gemma_ops golden kernels linear_types quant rules sampler session teller text
-WASM_TESTS_simd-single := base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
+WASM_TESTS_simd-single := vad base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
 WASM_TESTS_simd-threads := pool
 WASM_TESTS_relaxed-threads := pool model_types attention_model
 WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)

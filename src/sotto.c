@@ -1,13 +1,18 @@
 /* The public API over the parts: an engine owns the threads and the last error, a model its weights, a transcription its state.
  * What works on text is in sotto_text.c. */
 #include "base/pool.h"
+#include "models/speech_only.h"
 #include "models/transcribe.h"
 #include "sotto_internal.h"
+#include "sotto_vad.h"
 #include "text/whisper_vocab.h"
 
 struct sotto_transcription {
   sotto_engine *engine;
   transcribe *t;
+  speech_only *speech; /* NULL: it hears everything */
+  bool ended;
+  sotto_segment segment; /* the last one given out, with the times of the audio */
 };
 
 const char *sotto_version(void) { return SOTTO_VERSION; }
@@ -203,24 +208,77 @@ sotto_status sotto_transcription_open(sotto_transcription **out, sotto_model *mo
 
 void sotto_transcription_close(sotto_transcription *t) {
   if (t == NULL) return;
+  speech_only_close(t->speech);
   transcribe_close(t->t);
   mem_free(t);
 }
 
+sotto_status sotto_transcription_skip_silence(sotto_transcription *t, sotto_vad *v) {
+  if (t == NULL) return SOTTO_ERR_ARGUMENT;
+  error *err = &t->engine->err;
+  sotto_progress progress;
+  transcribe_progress(t->t, &progress);
+  if (v == NULL || t->speech != NULL || t->ended || progress.pushed_s > 0)
+    return fail(err, SOTTO_ERR_ARGUMENT,
+                "silence is skipped from the start: give the network before the first samples");
+  sotto_vad_reset(v);
+  t->speech = speech_only_open(v->network, &v->speech);
+  return t->speech != NULL ? SOTTO_OK : fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription");
+}
+
+/* Gives the transcription what is known to be speech, as far as it takes it. */
+static bool give_speech(sotto_transcription *t) {
+  size_t n;
+  for (const float *ready; (ready = speech_only_ready(t->speech, &n)) != NULL;) {
+    const size_t taken = transcribe_push(t->t, ready, n);
+    if (!speech_only_take(t->speech, taken)) return false;
+    if (taken < n) return true;
+  }
+  if (t->ended) transcribe_end(t->t);
+  return true;
+}
+
 size_t sotto_transcription_push(sotto_transcription *t, const float *samples, size_t n) {
-  return t != NULL && samples != NULL ? transcribe_push(t->t, samples, n) : 0;
+  if (t == NULL || samples == NULL) return 0;
+  if (t->speech == NULL) return transcribe_push(t->t, samples, n);
+  size_t taken = 0;
+  for (size_t count = 1; taken < n && count > 0; taken += count) {
+    if (!give_speech(t)) break; /* step says so */
+    count = speech_only_push(t->speech, samples + taken, n - taken);
+  }
+  return taken;
 }
 
 void sotto_transcription_end(sotto_transcription *t) {
-  if (t != NULL) transcribe_end(t->t);
+  if (t == NULL) return;
+  t->ended = true;
+  if (t->speech != NULL)
+    speech_only_end(t->speech);
+  else
+    transcribe_end(t->t);
 }
 
 sotto_status sotto_transcription_step(sotto_transcription *t) {
-  return t != NULL ? check_device(t->engine, transcribe_step(t->t, &t->engine->err)) : SOTTO_ERR_ARGUMENT;
+  if (t == NULL) return SOTTO_ERR_ARGUMENT;
+  if (t->speech != NULL && !give_speech(t))
+    return fail(&t->engine->err, SOTTO_ERR_MEMORY, "out of memory for a transcription");
+  return check_device(t->engine, transcribe_step(t->t, &t->engine->err));
+}
+
+/* Seconds of what was heard as seconds of the audio. */
+static double origin_s(const sotto_transcription *t, double heard_s, bool begins) {
+  const int64_t sample = (int64_t)(heard_s * SOTTO_SAMPLE_RATE + 0.5);
+  return (double)speech_only_origin(t->speech, sample, begins) / SOTTO_SAMPLE_RATE;
 }
 
 const sotto_segment *sotto_transcription_segment(sotto_transcription *t) {
-  return t != NULL ? transcribe_segment(t->t) : NULL;
+  const sotto_segment *segment = t != NULL ? transcribe_segment(t->t) : NULL;
+  if (segment == NULL || t->speech == NULL) return segment;
+  t->segment = *segment;
+  t->segment.start_s = origin_s(t, segment->start_s, true);
+  t->segment.end_s = origin_s(t, segment->end_s, false);
+  if (t->segment.end_s < t->segment.start_s) t->segment.end_s = t->segment.start_s;
+  return &t->segment;
 }
 
 const char *sotto_transcription_language(const sotto_transcription *t, float *p) {
@@ -232,7 +290,12 @@ float sotto_transcription_language_p(const sotto_transcription *t, int32_t index
 }
 
 void sotto_transcription_progress(const sotto_transcription *t, sotto_progress *progress) {
-  if (t != NULL && progress != NULL) transcribe_progress(t->t, progress);
+  if (t == NULL || progress == NULL) return;
+  transcribe_progress(t->t, progress);
+  if (t->speech == NULL) return;
+  progress->done_s = origin_s(t, progress->done_s, true);
+  progress->pushed_s = (double)speech_only_heard(t->speech) / SOTTO_SAMPLE_RATE;
+  if (progress->fraction >= 1) progress->done_s = progress->pushed_s;
 }
 
 void sotto_transcription_timings(const sotto_transcription *t, sotto_timings *timings) {
