@@ -1,7 +1,8 @@
 /* What a model makes of given tokens, for checking it against others.
  *
  *     ids [n] ─> session with all logits ─> rows [n_vocab] ─┬─> logits: an array [n, n_vocab] in a .npy file
- *                                                           └─> perplexity: -log p of each next token, and means */
+ *                                                           └─> perplexity: -log p of each next token, and means
+ *     ids ─> two models ─> compare.h: how far one is from the other */
 #define _XOPEN_SOURCE 700
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 
 #include "args.h"
 #include "commands.h"
+#include "compare.h"
 #include "input.h"
 #include "language.h"
 #include "output.h"
@@ -22,7 +24,7 @@
 typedef struct measure_request {
   const char *command, *help;
   language_options language;
-  const char *ids, *output;
+  const char *ids, *output, *compare;
   bool json;
 } measure_request;
 
@@ -163,6 +165,61 @@ static bool print_perplexity(const measure_request *r, const language *l, const 
   return ok;
 }
 
+/* ---- perplexity beside another model ---- */
+
+static bool print_comparison(const measure_request *r, const comparison *c) {
+  const double n = (double)c->n_tokens, nll = c->nll / n, base_nll = c->base_nll / n;
+  text out = {0};
+  if (!r->json) {
+    return printf("perplexity     %.4f\nof the base    %.4f\ndivergence     %.6f\nsame argmax    %.3f %%\n", exp(nll),
+                  exp(base_nll), c->divergence / n, 100 * (double)c->n_same / n) > 0 &&
+           fflush(stdout) == 0;
+  }
+  const struct {
+    const char *name;
+    double value;
+  } numbers[] = {{"perplexity", exp(nll)},
+                 {"nll_by_token", nll},
+                 {"base_perplexity", exp(base_nll)},
+                 {"base_nll_by_token", base_nll},
+                 {"divergence", c->divergence / n},
+                 {"same_argmax", (double)c->n_same / n},
+                 {"n_tokens", n}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    text_format(&out, "%c\"%s\":", i > 0 ? ',' : '{', numbers[i].name);
+    json_number(&out, numbers[i].value, 1e7);
+  }
+  text_string(&out, "}\n");
+  const bool ok = !out.failed && fwrite(out.data, 1, out.size, stdout) == out.size && fflush(stdout) == 0;
+  text_free(&out);
+  return ok;
+}
+
+static bool compare_models(const measure_request *r, const language *l, const id_texts *ids) {
+  language base = {0};
+  comparison c = {0};
+  bool ok = language_open(&base, r->compare, r->language.threads, false);
+  if (ok && base.info.n_vocab != l->info.n_vocab) {
+    fprintf(stderr, "sotto: %s and %s have different vocabularies: compare models of one kind\n", r->language.model,
+            r->compare);
+    ok = false;
+  }
+  for (size_t i = 0, first = 0; ok && i < ids->n_texts; first = ids->ends[i++]) {
+    const size_t n = ids->ends[i] - first;
+    if (n > 1) ok = compare_text(&c, l, &base, r->language.kv_type, ids->ids + first, n);
+  }
+  language_close(&base);
+  if (ok && c.n_tokens == 0) {
+    fprintf(stderr, "sotto: %s: no text has two tokens: there is nothing to predict\n", r->ids);
+    return false;
+  }
+  return ok && print_comparison(r, &c);
+}
+
+static bool print_either(const measure_request *r, const language *l, const id_texts *ids) {
+  return r->compare != NULL ? compare_models(r, l, ids) : print_perplexity(r, l, ids);
+}
+
 /* ---- the commands ---- */
 
 static const char logits_help[] =
@@ -182,10 +239,14 @@ static const char perplexity_help[] =
     "Usage: sotto perplexity -m MODEL --ids FILE [--json]\n"
     "Prints how badly the model predicts texts: the mean negative log-likelihood of a token given those\n"
     "before it in its text, averaged over the texts.\n"
+    "With --compare both models are evaluated side by side: their perplexities over all tokens, the mean\n"
+    "Kullback-Leibler divergence of the model's distributions from the base's, in nats, and the share of tokens\n"
+    "that both find likeliest.\n"
     "\n"
     "  -m, --model MODEL   GGUF file, or folder as on Hugging Face\n"
     "      --ids FILE      token ids: a JSON array for each text in a JSON array, or one text as a JSON\n"
     "                      array, or as ids between white space; - is standard input\n"
+    "      --compare BASE  another model with the same vocabulary, usually the one before quantization\n"
     "      --json          one line of JSON, with the mean over all tokens, and of each text\n"
     "      --kv TYPE       of the stored keys and values: f16 (default) or q8_0\n"
     "  -t, --threads N     threads to use (default: one for each core, at most 8)\n"
@@ -209,6 +270,9 @@ static int read_request(measure_request *r, const option_spec *options, char **a
         break;
       case 'o':
         r->output = a.value;
+        break;
+      case 'c':
+        r->compare = a.value;
         break;
       case 'j':
         r->json = true;
@@ -248,9 +312,9 @@ int command_logits(char **argv) {
 }
 
 int command_perplexity(char **argv) {
-  static const option_spec options[] = {LANGUAGE_MODEL_OPTION, LANGUAGE_KV_OPTION,      LANGUAGE_THREADS_OPTION,
-                                        {"ids", 0, true, 'i'}, {"json", 0, false, 'j'}, {"help", 'h', false, 'h'},
-                                        {NULL, 0, false, 0}};
+  static const option_spec options[] = {LANGUAGE_MODEL_OPTION,     LANGUAGE_KV_OPTION,        LANGUAGE_THREADS_OPTION,
+                                        {"ids", 0, true, 'i'},     {"compare", 0, true, 'c'}, {"json", 0, false, 'j'},
+                                        {"help", 'h', false, 'h'}, {NULL, 0, false, 0}};
   measure_request r = {.command = "perplexity ", .help = perplexity_help, .output = "-"};
-  return measure(&r, options, argv, print_perplexity);
+  return measure(&r, options, argv, print_either);
 }

@@ -45,6 +45,13 @@ void q6_k_quantize(const float *x, uint8_t *block);
 void iq4_nl_quantize(const float *x /* [32] */, uint8_t *block);
 void iq4_xs_quantize(const float *x /* [256] */, uint8_t *block);
 
+/* Integers [256], 0 and up, with scales and minima [16] or [8] of sub-blocks, into a block. */
+void q2_k_pack(const uint8_t *q, const int *scale, const int *min, float d, float dmin, uint8_t *block);
+void q3_k_pack(const uint8_t *q, const int *scale, float d, uint8_t *block);
+void q4_k_pack(const uint8_t *q, const int *scale, const int *min, float d, float dmin, uint8_t *block);
+void q5_k_pack(const uint8_t *q, const int *scale, const int *min, float d, float dmin, uint8_t *block);
+void q6_k_pack(const uint8_t *q, const int *scale, float d, uint8_t *block);
+
 static inline float load_f16(const uint8_t *p) { return f16_to_f32(load_u16(p)); }
 
 static inline void store_f16(uint8_t *p, float x) {

@@ -12,7 +12,7 @@
  *     a nibble     in byte 64 (g / 4) + 32 (g % 2) + j, low where g % 4 < 2      (q6_K)
  *     a high bit   in byte j, at bit g                                           (q3_K, q5_K)
  *
- * Quantizing rounds to nearest with scales from the range; no search for better scales. */
+ * Quantizing rounds to nearest with scales from the range; kernels_body.h searches for better ones. */
 #include "blocks.h"
 
 #include <math.h>
@@ -106,6 +106,56 @@ void q6_k_unpack(const uint8_t *block, size_t group, qblock32 *restrict out) {
   }
 }
 
+/* ---- pack: integers [256] and scales into a block ---- */
+
+void q2_k_pack(const uint8_t *q, const int *scale, const int *min, float d, float dmin, uint8_t *block) {
+  memset(block, 0, 84);
+  for (size_t i = 0; i < 16; i++) block[i] = (uint8_t)(scale[i] | min[i] << 4);
+  for (size_t e = 0; e < 256; e++) block[16 + e / 128 * 32 + e % 32] |= (uint8_t)(q[e] << 2 * (e / 32 % 4));
+  store_f16(block + 80, d);
+  store_f16(block + 82, dmin);
+}
+
+void q3_k_pack(const uint8_t *q, const int *scale, float d, uint8_t *block) {
+  memset(block, 0, 110);
+  for (size_t e = 0; e < 256; e++) {
+    block[e % 32] |= (uint8_t)(q[e] >> 2 << e / 32);
+    block[32 + e / 128 * 32 + e % 32] |= (uint8_t)((q[e] & 3) << 2 * (e / 32 % 4));
+  }
+  for (size_t i = 0; i < 16; i++) q3_k_set_scale(block + 96, i, scale[i]);
+  store_f16(block + 108, d);
+}
+
+void q4_k_pack(const uint8_t *q, const int *scale, const int *min, float d, float dmin, uint8_t *block) {
+  memset(block, 0, 144);
+  store_f16(block, d);
+  store_f16(block + 2, dmin);
+  for (size_t i = 0; i < 8; i++) q45_k_set_scale(block + 4, i, scale[i], min[i]);
+  for (size_t e = 0; e < 256; e++) block[16 + e / 64 * 32 + e % 32] |= (uint8_t)(q[e] << 4 * (e / 32 % 2));
+}
+
+void q5_k_pack(const uint8_t *q, const int *scale, const int *min, float d, float dmin, uint8_t *block) {
+  memset(block, 0, 176);
+  store_f16(block, d);
+  store_f16(block + 2, dmin);
+  for (size_t i = 0; i < 8; i++) q45_k_set_scale(block + 4, i, scale[i], min[i]);
+  for (size_t e = 0; e < 256; e++) {
+    block[16 + e % 32] |= (uint8_t)(q[e] >> 4 << e / 32);
+    block[48 + e / 64 * 32 + e % 32] |= (uint8_t)((q[e] & 15) << 4 * (e / 32 % 2));
+  }
+}
+
+void q6_k_pack(const uint8_t *q, const int *scale, float d, uint8_t *block) {
+  memset(block, 0, 210);
+  for (size_t e = 0; e < 256; e++) {
+    size_t group = e / 32;
+    block[64 * (group / 4) + 32 * (group % 2) + e % 32] |= (uint8_t)((q[e] & 15) << 4 * (group % 4 / 2));
+    block[128 + 32 * (group / 4) + e % 32] |= (uint8_t)(q[e] >> 4 << 2 * (group % 4));
+  }
+  for (size_t i = 0; i < 16; i++) block[192 + i] = (uint8_t)(int8_t)scale[i];
+  store_f16(block + 208, d);
+}
+
 /* ---- quantize ---- */
 
 static int nearest(float x, int low, int high) { return cut(roundf(x), low, high); }
@@ -164,11 +214,7 @@ void q2_k_quantize(const float *x, uint8_t *block) {
   int scale[16], min[16];
   float d, dmin;
   quantize_with_min(x, 16, 3, 15, q, scale, min, &d, &dmin);
-  memset(block, 0, 84);
-  for (size_t i = 0; i < 16; i++) block[i] = (uint8_t)(scale[i] | min[i] << 4);
-  for (size_t e = 0; e < 256; e++) block[16 + e / 128 * 32 + e % 32] |= (uint8_t)(q[e] << 2 * (e / 32 % 4));
-  store_f16(block + 80, d);
-  store_f16(block + 82, dmin);
+  q2_k_pack(q, scale, min, d, dmin, block);
 }
 
 void q3_k_quantize(const float *x, uint8_t *block) {
@@ -176,13 +222,7 @@ void q3_k_quantize(const float *x, uint8_t *block) {
   int scale[16];
   float d;
   quantize_signed(x, 4, 32, q, scale, &d);
-  memset(block, 0, 110);
-  for (size_t e = 0; e < 256; e++) {
-    block[e % 32] |= (uint8_t)(q[e] >> 2 << e / 32);
-    block[32 + e / 128 * 32 + e % 32] |= (uint8_t)((q[e] & 3) << 2 * (e / 32 % 4));
-  }
-  for (size_t i = 0; i < 16; i++) q3_k_set_scale(block + 96, i, scale[i]);
-  store_f16(block + 108, d);
+  q3_k_pack(q, scale, d, block);
 }
 
 void q4_k_quantize(const float *x, uint8_t *block) {
@@ -190,11 +230,7 @@ void q4_k_quantize(const float *x, uint8_t *block) {
   int scale[8], min[8];
   float d, dmin;
   quantize_with_min(x, 32, 15, 63, q, scale, min, &d, &dmin);
-  memset(block, 0, 144);
-  store_f16(block, d);
-  store_f16(block + 2, dmin);
-  for (size_t i = 0; i < 8; i++) q45_k_set_scale(block + 4, i, scale[i], min[i]);
-  for (size_t e = 0; e < 256; e++) block[16 + e / 64 * 32 + e % 32] |= (uint8_t)(q[e] << 4 * (e / 32 % 2));
+  q4_k_pack(q, scale, min, d, dmin, block);
 }
 
 void q5_k_quantize(const float *x, uint8_t *block) {
@@ -202,14 +238,7 @@ void q5_k_quantize(const float *x, uint8_t *block) {
   int scale[8], min[8];
   float d, dmin;
   quantize_with_min(x, 32, 31, 63, q, scale, min, &d, &dmin);
-  memset(block, 0, 176);
-  store_f16(block, d);
-  store_f16(block + 2, dmin);
-  for (size_t i = 0; i < 8; i++) q45_k_set_scale(block + 4, i, scale[i], min[i]);
-  for (size_t e = 0; e < 256; e++) {
-    block[16 + e % 32] |= (uint8_t)(q[e] >> 4 << e / 32);
-    block[48 + e / 64 * 32 + e % 32] |= (uint8_t)((q[e] & 15) << 4 * (e / 32 % 2));
-  }
+  q5_k_pack(q, scale, min, d, dmin, block);
 }
 
 void q6_k_quantize(const float *x, uint8_t *block) {
@@ -217,12 +246,5 @@ void q6_k_quantize(const float *x, uint8_t *block) {
   int scale[16];
   float d;
   quantize_signed(x, 32, 128, q, scale, &d);
-  memset(block, 0, 210);
-  for (size_t e = 0; e < 256; e++) {
-    size_t group = e / 32;
-    block[64 * (group / 4) + 32 * (group % 2) + e % 32] |= (uint8_t)((q[e] & 15) << 4 * (group % 4 / 2));
-    block[128 + 32 * (group / 4) + e % 32] |= (uint8_t)(q[e] >> 4 << 2 * (group % 4));
-  }
-  for (size_t i = 0; i < 16; i++) block[192 + i] = (uint8_t)(int8_t)scale[i];
-  store_f16(block + 208, d);
+  q6_k_pack(q, scale, d, block);
 }
