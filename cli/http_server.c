@@ -18,7 +18,7 @@
 #include "process.h"
 
 /* ms */
-enum { HEAD_MS = 10000, IDLE_MS = 60000, SILENCE_MS = 30000, LINGER_MS = 2000 };
+enum { HEAD_MS = 10000, IDLE_MS = 60000, SILENCE_MS = 30000, LINGER_MS = 2000, LAST_MS = 250 };
 /* A body gets SILENCE_MS and what this rate needs, bytes per ms. */
 enum { SLOWEST_BODY = 4 };
 static const uint64_t MOST_BODY_BYTES = (uint64_t)256 << 20; /* of all connections together */
@@ -304,7 +304,6 @@ static bool settle(http_server *s, int i) {
       x->deadline_ms = process_now_ms() + LINGER_MS;
     }
   }
-  if (s->listener < 0 && x->state == CONNECTION_HEAD && x->n_input == 0) x->broken = true;
   const bool gone = x->broken;
   if (gone) drop(s, i);
   return !gone;
@@ -346,8 +345,16 @@ void http_server_poll(http_server *s, int timeout_ms) {
 }
 
 void http_server_drain(http_server *s) {
-  if (s->listener >= 0) close(s->listener);
+  if (s->listener < 0) return;
+  /* Those that knocked already are heard. */
+  for (int fd, n = 0; n < HTTP_MAX_CONNECTIONS && (fd = accept(s->listener, NULL, NULL)) >= 0; n++) accept_one(s, fd);
+  close(s->listener);
   s->listener = -1;
+  const double end_ms = process_now_ms() + LAST_MS;
+  for (int i = 0; i < HTTP_MAX_CONNECTIONS; i++) {
+    http_exchange *x = s->connections[i];
+    if (x != NULL && x->state == CONNECTION_HEAD && x->deadline_ms > end_ms) x->deadline_ms = end_ms;
+  }
 }
 
 void http_server_close(http_server *s) {

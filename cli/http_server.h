@@ -31,7 +31,7 @@ typedef struct http_handler {
 http_server *http_server_open(const char *host, int port, const http_handler *handler, char *problem, size_t room);
 /* Ends all exchanges. */
 void http_server_close(http_server *s); /* NULL is allowed */
-/* Takes no more connections; those that are idle end, others when they are answered. */
+/* Takes no more connections; those that are idle end soon, others when they are answered. */
 void http_server_drain(http_server *s);
 int http_server_port(const http_server *s);
 size_t http_server_connections(const http_server *s);

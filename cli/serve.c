@@ -19,10 +19,17 @@ enum { IDLE_MS = 500, GRACE_MS = 10000, MOST_UNSENT = 256 << 10 };
 
 /* ---- the queue ---- */
 
+static void refuse_at_end(work *w) {
+  serve_fail(w->s, w->x, 503, NULL, "shutting_down", "the server is shutting down");
+  serve_forget(w->s, w);
+}
+
 void serve_enqueue(work *w) {
   serve *s = w->s;
   http_keep(w->x, w);
-  if (s->n_queue <= s->n_queue_most) {
+  if (s->ending) {
+    refuse_at_end(w);
+  } else if (s->n_queue <= s->n_queue_most) {
     s->queue[s->n_queue++] = w;
   } else { /* they came at once: the head of the request was let in */
     serve_fail(s, w->x, 503, NULL, "queue_full", "too many requests wait already: try again in a few seconds");
@@ -53,11 +60,8 @@ static bool work_once(serve *s) {
 static void wind_up(serve *s) {
   const double end_ms = process_now_ms() + GRACE_MS;
   http_server_drain(s->server);
-  while (s->n_queue > 1) {
-    work *w = s->queue[s->n_queue - 1];
-    serve_fail(s, w->x, 503, NULL, "shutting_down", "the server is shutting down");
-    serve_forget(s, w);
-  }
+  s->ending = true;
+  while (s->n_queue > 1) refuse_at_end(s->queue[s->n_queue - 1]);
   bool busy = true;
   while (process_now_ms() < end_ms && http_server_connections(s->server) > 0) {
     http_server_poll(s->server, busy ? 0 : 50);

@@ -48,6 +48,7 @@ struct serve {
   http_server *server;
   work *queue[SERVE_MOST_WAITING + 1]; /* [n_queue], the first is in work */
   int n_queue;
+  bool ending; /* nothing is begun any more */
 };
 
 /* ---- serve.c ---- */
