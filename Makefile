@@ -187,7 +187,7 @@ endef
 $(foreach variant,$(WASM_VARIANTS),$(eval $(call WASM_TEST_VARIANT,$(variant))))
 
 # Both backends side by side, for tests/gpu/NAME.test.mjs.
-GPU_TESTS := ops whisper
+GPU_TESTS := ops quantize whisper
 build/wasm-tests/relaxed-single/gpu_%.wasm: build/wasm-tests/relaxed-single/tests/gpu/%.o \
   $(patsubst %.c,build/wasm/relaxed-single/%.o,$(filter-out src/wasm.c,$(WASM)))
 	@echo LINK $@

@@ -2,9 +2,12 @@
 import { openDevice, type AdapterAbout, type DeviceOptions } from './gpu/device.ts';
 import { KERNELS } from './gpu/kernels.gen.ts';
 import { Player } from './gpu/player.ts';
+import { GpuQuantizer } from './gpu/quantize.ts';
 import { tune } from './gpu/tune.ts';
 import { VERSION } from './models.gen.js';
 import type { Notes } from './platform.js';
+
+export { isSource, isTarget, takes, type Piece } from './gpu/quantize.ts';
 
 export interface GpuOptions extends DeviceOptions {
   /** Measures each dispatch; slower. */
@@ -23,4 +26,10 @@ export async function startGpu({ profile, notes, ...options }: GpuOptions): Prom
   const opened = await openDevice(options);
   await tune(opened, KERNELS, VERSION, notes);
   return { player: new Player(opened, { sources: KERNELS, profile }), about: opened.about };
+}
+
+/** Opens a GPU to quantize on. Throws as startGpu does. */
+export async function startQuantizer(options: DeviceOptions & { profile?: boolean | undefined } = {}): Promise<GpuQuantizer> {
+  const { profile, ...device } = options;
+  return new GpuQuantizer(await openDevice(device), { sources: KERNELS, profile });
 }
