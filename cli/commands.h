@@ -3,6 +3,7 @@
 #define CLI_COMMANDS_H
 
 int command_transcribe(char **argv);
+int command_vad(char **argv);
 int command_info(char **argv);
 int command_generate(char **argv);
 int command_chat(char **argv);

@@ -11,6 +11,7 @@ static const char help[] =
     "Speech recognition with Whisper models and text with Gemma models, on this machine alone.\n"
     "\n"
     "  transcribe    writes down what is said in audio files\n"
+    "  vad           finds where speech is in audio files\n"
     "  generate      goes on with a text, or answers it\n"
     "  chat          a conversation with a language model\n"
     "  serve         models for programs that speak OpenAI's API, and the page\n"
@@ -34,6 +35,7 @@ static const struct {
   const char *name;
   int (*run)(char **argv);
 } commands[] = {{"transcribe", command_transcribe},
+                {"vad", command_vad},
                 {"generate", command_generate},
                 {"chat", command_chat},
                 {"serve", command_serve},

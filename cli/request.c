@@ -32,6 +32,8 @@ enum {
   SUPPRESS_TOKENS,
   NO_SUPPRESS_SYMBOLS,
   SEED,
+  VAD,
+  AUDIO_CTX,
   THREADS,
   FORMAT,
   JSON,
@@ -61,6 +63,8 @@ static const option_spec options[] = {
     {"suppress-tokens", 0, true, SUPPRESS_TOKENS},
     {"no-suppress-symbols", 0, false, NO_SUPPRESS_SYMBOLS},
     {"seed", 0, true, SEED},
+    {"vad", 0, false, VAD},
+    {"audio-ctx", 0, true, AUDIO_CTX},
     {"threads", 't', true, THREADS},
     {"format", 'f', true, FORMAT},
     {"json", 0, false, JSON},
@@ -80,6 +84,8 @@ static const char help[] =
     "  -l, --language LANG     spoken language, such as de or german (default: auto)\n"
     "      --task TASK         transcribe (default), or translate: into English\n"
     "  -t, --threads N         threads to use (default: one for each core, at most 8)\n"
+    "      --vad               skip silence: only what is speech is transcribed\n"
+    "      --audio-ctx N       windows of N times 20 ms, 1500 at most: faster for short audio\n"
     "\n"
     "Output\n"
     "  -f, --format FORMAT     txt, srt, vtt, tsv, lrc or json; several: -f srt,vtt (default:\n"
@@ -244,6 +250,13 @@ static bool read_option(request *r, const args *a, int id, bool *json) {
       return read_tokens(r, a);
     case NO_SUPPRESS_SYMBOLS:
       o->suppress_symbols = 0;
+      return true;
+    case VAD:
+      r->vad = true;
+      return true;
+    case AUDIO_CTX:
+      if (!args_integer(a, 0, 1500, &n)) return false;
+      o->audio_ctx = (int32_t)n;
       return true;
     case FORMAT:
       return read_formats(r, a);

@@ -20,6 +20,7 @@
 #include "model_file.h"
 #include "output.h"
 #include "process.h"
+#include "vad_file.h"
 
 #define PIECE 4096 /* samples */
 
@@ -39,6 +40,7 @@ typedef struct job {
   source in;
   audio_in *audio;
   sotto_transcription *t;
+  sotto_vad *vad; /* NULL: silence is transcribed too */
   int n_outputs; /* opened so far */
   writer writers[FORMAT_COUNT];
   output outputs[FORMAT_COUNT];
@@ -203,6 +205,17 @@ static bool finish(job *j, bool ok, double begin_ms) {
   return ok;
 }
 
+/* Silence is what lasts two seconds; the speech keeps some of it at both ends, by which the model knows the ends of sentences. */
+static bool skip_silence(job *j, sotto_engine *engine) {
+  sotto_vad_options options;
+  sotto_vad_options_default(&options);
+  options.min_silence_ms = 2000;
+  options.pad_ms = 400;
+  j->vad = vad_file_open(engine, &options);
+  if (j->vad == NULL) return false;
+  return sotto_transcription_skip_silence(j->t, j->vad) == SOTTO_OK || complain(j, sotto_engine_error(engine));
+}
+
 static bool transcribe_file(const request *r, const char *name, sotto_engine *engine, sotto_model *model,
                             double load_ms) {
   job j = {.r = r, .name = name, .load_ms = load_ms, .in = {.file = -1}};
@@ -210,10 +223,11 @@ static bool transcribe_file(const request *r, const char *name, sotto_engine *en
   bool ok = open_source(&j);
   if (ok && sotto_transcription_open(&j.t, model, &r->options) != SOTTO_OK)
     ok = complain(&j, sotto_engine_error(engine));
-  ok = ok && open_outputs(&j) && work(&j, engine);
+  ok = ok && (!r->vad || skip_silence(&j, engine)) && open_outputs(&j) && work(&j, engine);
   ok = finish(&j, ok, begin_ms);
   text_free(&j.pending);
   sotto_transcription_close(j.t);
+  sotto_vad_close(j.vad);
   audio_in_close(j.audio);
   if (j.in.file > STDIN_FILENO) close(j.in.file);
   return ok;

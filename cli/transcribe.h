@@ -16,6 +16,7 @@ typedef struct request {
   int n_formats;      /* at least 1 */
   const char *output; /* file, or directory where output_is_directory; NULL: standard output */
   bool output_is_directory;
+  bool vad; /* silence is skipped */
   bool quiet, verbose;
   char **files; /* [n_files], "-": standard input */
   int n_files;

@@ -132,6 +132,7 @@ static const option option_table[] = {
     OPTION(best_of, OPTION_I32),
     OPTION(length_penalty, OPTION_F32),
     OPTION(max_tokens, OPTION_I32),
+    OPTION(audio_ctx, OPTION_I32),
     OPTION(seed, OPTION_U64),
     OPTION(temperature, OPTION_F32),
     OPTION(temperature_increment, OPTION_F32),
@@ -174,6 +175,15 @@ static const option session_option_table[] = {
     SESSION_OPTION(n_batch),
     SESSION_OPTION(all_logits),
     SESSION_OPTION(kv_type),
+};
+
+#define VAD_OPTION(field, kind) \
+  { #field, offsetof(sotto_vad_options, field), kind }
+
+static const option vad_option_table[] = {
+    VAD_OPTION(threshold, OPTION_F32),     VAD_OPTION(end_threshold, OPTION_F32),
+    VAD_OPTION(min_speech_ms, OPTION_I32), VAD_OPTION(min_silence_ms, OPTION_I32),
+    VAD_OPTION(pad_ms, OPTION_I32),
 };
 
 static int32_t set_option(const option *table, size_t n, void *options, const char *name, double value) {
@@ -596,6 +606,60 @@ const void *EXPORT(sotto_wasm_quantizer_piece)(const sotto_quantizer *q, int32_t
 int32_t EXPORT(sotto_wasm_quantizer_rows)(sotto_quantizer *q, int32_t index, double first, double n, const void *source,
                                           void *out) {
   return sotto_quantizer_rows(q, index, (int64_t)first, (int64_t)n, source, out);
+}
+
+/* ---- voice activity ---- */
+
+sotto_vad_options *EXPORT(sotto_wasm_vad_options)(void) {
+  sotto_vad_options *options = mem_alloc(1, sizeof *options);
+  if (options != NULL) sotto_vad_options_default(options);
+  return options;
+}
+
+int32_t EXPORT(sotto_wasm_vad_option)(sotto_vad_options *options, const char *name, double value) {
+  return set_option(vad_option_table, sizeof vad_option_table / sizeof *vad_option_table, options, name, value);
+}
+
+sotto_vad *EXPORT(sotto_wasm_vad_open)(sotto_engine *engine, const void *bytes, size_t size,
+                                       const sotto_vad_options *options) {
+  sotto_vad *v;
+  return sotto_vad_open(&v, engine, bytes, size, options) == SOTTO_OK ? v : NULL;
+}
+
+void EXPORT(sotto_wasm_vad_close)(sotto_vad *v) { sotto_vad_close(v); }
+void EXPORT(sotto_wasm_vad_reset)(sotto_vad *v) { sotto_vad_reset(v); }
+
+/* out[1]: the probability. Returns the samples taken. `samples` NULL: no more come. */
+size_t EXPORT(sotto_wasm_vad_push)(sotto_vad *v, const float *samples, size_t n, double *out) {
+  float p;
+  size_t taken = 0;
+  if (samples != NULL)
+    taken = sotto_vad_push(v, samples, n, &p);
+  else
+    sotto_vad_end(v, &p);
+  out[0] = p;
+  return taken;
+}
+
+/* out[2]: start and end, in samples. Returns 0 when there is none. */
+int32_t EXPORT(sotto_wasm_vad_next)(sotto_vad *v, double *out) {
+  sotto_speech s = {0, 0};
+  const int32_t found = sotto_vad_next(v, &s);
+  out[0] = (double)s.start;
+  out[1] = (double)s.end;
+  return found;
+}
+
+int32_t EXPORT(sotto_wasm_vad_now)(const sotto_vad *v, double *out) {
+  sotto_speech s = {0, 0};
+  const int32_t on = sotto_vad_now(v, &s);
+  out[0] = (double)s.start;
+  out[1] = (double)s.end;
+  return on;
+}
+
+int32_t EXPORT(sotto_wasm_transcription_skip_silence)(sotto_transcription *t, sotto_vad *v) {
+  return sotto_transcription_skip_silence(t, v);
 }
 
 /* ---- audio ---- */

@@ -114,6 +114,15 @@ interface Exports {
     source: Pointer,
     out: Pointer,
   ): number;
+  sotto_wasm_vad_options(): Pointer;
+  sotto_wasm_vad_option(options: Pointer, name: Pointer, value: number): number;
+  sotto_wasm_vad_open(engine: Pointer, bytes: Pointer, size: number, options: Pointer): Pointer;
+  sotto_wasm_vad_close(v: Pointer): void;
+  sotto_wasm_vad_reset(v: Pointer): void;
+  sotto_wasm_vad_push(v: Pointer, samples: Pointer, n: number, out: Pointer): number;
+  sotto_wasm_vad_next(v: Pointer, out: Pointer): number;
+  sotto_wasm_vad_now(v: Pointer, out: Pointer): number;
+  sotto_wasm_transcription_skip_silence(t: Pointer, v: Pointer): number;
   sotto_wasm_resampler_open(rate: number, channels: number): Pointer;
   sotto_wasm_resampler_close(r: Pointer): void;
   sotto_wasm_resampler_run(

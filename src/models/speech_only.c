@@ -13,12 +13,12 @@ struct speech_only {
   float *samples; /* [capacity]: of the audio from `first` on; `n` of them */
   size_t capacity, n;
   int64_t first;
-  int64_t heard; /* samples that the network had */
+  int64_t heard;      /* samples that the network had */
   bool ended, closed; /* no more comes; the speech has been told so */
-  int64_t from, to; /* of the audio: what may be given out, from <= to */
-  size_t gap;       /* samples of silence that come before it */
-  int64_t taken;    /* given out so far, gaps included */
-  stretch *map;     /* [n_map], in order */
+  int64_t from, to;   /* of the audio: what may be given out, from <= to */
+  size_t gap;         /* samples of silence that come before it */
+  int64_t taken;      /* given out so far, gaps included */
+  stretch *map;       /* [n_map], in order */
   size_t n_map, map_capacity;
   int64_t mapped_end; /* of the audio: where the last entry's stretch goes on */
   float zeros[GAP];

@@ -28,6 +28,7 @@ struct transcribe {
   const whisper_vocab *vocab;
   const whisper_special *special;
   int32_t n_text_ctx, frames_per_step; /* a step of a timestamp token: 2 frames */
+  int32_t window_frames;               /* the most of a window */
   transcribe_settings settings;
   mel_window *mel;
   whisper_rules rules;
@@ -77,6 +78,7 @@ static sotto_status open_parts(transcribe *t, const transcribe_model *m, const s
   t->n_text_ctx = h->n_text_ctx;
   t->frames_per_step = WHISPER_WINDOW_FRAMES / h->n_audio_ctx;
   TRY(transcribe_settings_open(&t->settings, options, m->vocab, h->n_text_ctx, err));
+  t->window_frames = options->audio_ctx > 0 ? options->audio_ctx * t->frames_per_step : WHISPER_WINDOW_FRAMES;
   TRY(whisper_rules_open(&t->rules, m->vocab, options, t->frames_per_step * SECONDS_PER_FRAME, err));
 
   const sotto_transcribe_options *o = &t->settings.o;
@@ -89,7 +91,7 @@ static sotto_status open_parts(transcribe *t, const transcribe_model *m, const s
                                          .seed = o->seed};
   const size_t n = (size_t)h->n_text_ctx + 1;
   t->search = whisper_search_open(&t->net, &t->rules, &search);
-  t->mel = mel_window_open(m->filters, h->n_mel, WHISPER_WINDOW_FRAMES);
+  t->mel = mel_window_open(m->filters, h->n_mel, t->window_frames);
   t->output = whisper_output_open(m->vocab, h->n_text_ctx);
   t->sizer = zlib_sizer_open();
   t->slices = mem_alloc(n, sizeof *t->slices);
@@ -125,7 +127,7 @@ sotto_status transcribe_open(transcribe **out, whisper *w, const sotto_transcrib
   TRY(transcribe_settings_open(&settings, options, whisper_vocabulary(w), whisper_header(w)->n_text_ctx, err));
   transcribe_settings_close(&settings);
   whisper_state *state;
-  TRY(whisper_state_open(&state, w, settings.n_seqs, err));
+  TRY(whisper_state_open(&state, w, settings.n_seqs, options->audio_ctx, err));
   const transcribe_model model = {whisper_vocabulary(w), whisper_header(w), whisper_filters(w), whisper_net_of(state)};
   sotto_status status = transcribe_open_on(out, &model, options, err);
   if (status < 0)
@@ -177,7 +179,7 @@ static sotto_status collect(transcribe *t) {
     t->phase = DONE;
     return SOTTO_DONE;
   }
-  if (n < WHISPER_WINDOW_FRAMES && !t->ended) return SOTTO_STARVED;
+  if (n < t->window_frames && !t->ended) return SOTTO_STARVED;
   t->n_window = (int32_t)n;
   const float *frames = mel_window_normalized(t->mel, t->n_window);
   t->since_ms = now_ms();

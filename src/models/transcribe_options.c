@@ -77,6 +77,8 @@ static sotto_status check(const sotto_transcribe_options *o, const whisper_speci
   }
   if (!in_range(o->max_tokens, 0, n_ctx))
     return fail(err, SOTTO_ERR_ARGUMENT, "max_tokens must be 0 to %d", (int)n_ctx);
+  if (!in_range(o->audio_ctx, 0, WHISPER_WINDOW_FRAMES / 2))
+    return fail(err, SOTTO_ERR_ARGUMENT, "audio_ctx must be 0 to %d", WHISPER_WINDOW_FRAMES / 2);
   if (!in_range(o->temperature, 0, 2)) return fail(err, SOTTO_ERR_ARGUMENT, "temperature must be 0 to 2");
   if (o->temperature_increment != 0 && !in_range(o->temperature_increment, 0.01, 2)) {
     return fail(err, SOTTO_ERR_ARGUMENT, "temperature_increment must be 0 for no fallback, or 0.01 to 2");

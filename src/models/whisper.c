@@ -24,7 +24,8 @@ struct whisper_state {
   whisper *w;
   backend *be;
   int32_t n_seqs;
-  buffer *memory; /* of all tensors here */
+  int32_t n_audio_ctx; /* positions of the encoder: 1500, or fewer for a shorter window */
+  buffer *memory;      /* of all tensors here */
 
   /* encoder */
   tensor mel;        /* [1 + 3000 + 1, n_mel], halo rows are zero */
@@ -85,11 +86,12 @@ static void mlp(backend *be, tensor x, tensor rows, tensor hidden, const whisper
 
 static void encode_convolutions(whisper_state *s) {
   const whisper *w = s->w;
-  const int32_t n_ctx = w->h.n_audio_ctx;
+  const int32_t n_ctx = s->n_audio_ctx;
+  const tensor positions = tensor_rows(w->audio_positions, 0, n_ctx);
   s->be->ops->upload(s->be, tensor_rows(s->conv, 0, 1), s->zeros);
   s->be->ops->upload(s->be, tensor_rows(s->conv, 2 * n_ctx + HALO, 1), s->zeros);
   linear(s->be, tensor_rows(s->conv, HALO, 2 * n_ctx), windows(s->mel, 2 * n_ctx, 3, 1), &w->conv1, ACT_GELU_ERF, NULL);
-  linear(s->be, s->x, windows(s->conv, n_ctx, 3, 2), &w->conv2, ACT_GELU_ERF, &w->audio_positions);
+  linear(s->be, s->x, windows(s->conv, n_ctx, 3, 2), &w->conv2, ACT_GELU_ERF, &positions);
 }
 
 static void encode_layer(whisper_state *s, const whisper_layer *l) {
@@ -117,7 +119,7 @@ static void encode_cross(whisper_state *s, int32_t layer) {
 }
 
 void whisper_encode_begin(whisper_state *s, const float *frames) {
-  s->be->ops->upload(s->be, tensor_rows(s->mel, HALO, WHISPER_WINDOW_FRAMES), frames);
+  s->be->ops->upload(s->be, tensor_rows(s->mel, HALO, 2 * s->n_audio_ctx), frames);
   s->stage = 0;
 }
 
@@ -279,7 +281,7 @@ static tensor take_four(arena *a, int32_t rows, int32_t cols, tensor four[4]) {
 /* Gives the tensors their places in `buf`. */
 static arena lay_out(whisper_state *s, buffer *buf) {
   const ggml_bin_header *h = &s->w->h;
-  const int32_t n_ctx = h->n_audio_ctx, n_text = h->n_text_ctx, d = h->n_audio_state, dt = h->n_text_state;
+  const int32_t n_ctx = s->n_audio_ctx, n_text = h->n_text_ctx, d = h->n_audio_state, dt = h->n_text_state;
   arena a = {.buf = buf};
   tensor four[4];
   s->mel = arena_take(&a, 2 * n_ctx + 2 * HALO, h->n_mel);
@@ -305,7 +307,7 @@ static bool take_all(whisper_state *s) {
   const arena size = lay_out(s, NULL);
   s->memory = arena_open(&size, s->be);
   lay_out(s, s->memory);
-  s->self = o->kv_open(s->be, KV_WHOLE, KV_16, h->n_audio_ctx, h->n_audio_head, head);
+  s->self = o->kv_open(s->be, KV_WHOLE, KV_16, s->n_audio_ctx, h->n_audio_head, head);
   s->cross = mem_alloc(n_layer, sizeof *s->cross);
   s->past = mem_alloc(n_layer, sizeof *s->past);
   s->zeros = mem_alloc((size_t)h->n_audio_state, sizeof *s->zeros);
@@ -318,25 +320,29 @@ static bool take_all(whisper_state *s) {
             s->places != NULL && s->new_places != NULL && s->positions != NULL && s->slots != NULL &&
             s->lengths != NULL;
   for (size_t i = 0; ok && i < n_layer; i++) {
-    s->cross[i] = o->kv_open(s->be, KV_WHOLE, KV_16, h->n_audio_ctx, h->n_text_head, text_head);
+    s->cross[i] = o->kv_open(s->be, KV_WHOLE, KV_16, s->n_audio_ctx, h->n_text_head, text_head);
     s->past[i] = o->kv_open(s->be, KV_SLOTS, KV_16, h->n_text_ctx * s->n_seqs, h->n_text_head, text_head);
     ok = s->cross[i] != NULL && s->past[i] != NULL;
   }
   return ok;
 }
 
-sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, error *err) {
+sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, int32_t n_audio_ctx, error *err) {
   *out = NULL;
   if (!w->finished)
     return fail(err, SOTTO_ERR_ARGUMENT, "the model is not loaded yet: feed it its whole file and finish");
   if (n_seqs < 1 || n_seqs > WHISPER_MAX_SEQS)
     return fail(err, SOTTO_ERR_ARGUMENT, "%d sequences at once: choose 1 to %d", (int)n_seqs, WHISPER_MAX_SEQS);
+  if (n_audio_ctx < 0 || n_audio_ctx > w->h.n_audio_ctx)
+    return fail(err, SOTTO_ERR_ARGUMENT, "%d positions of audio: choose 1 to %d, or 0 for all", (int)n_audio_ctx,
+                (int)w->h.n_audio_ctx);
   whisper_state *s = mem_alloc(1, sizeof *s);
   if (s == NULL)
     return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription: close others, or use a smaller model");
   s->w = w;
   s->be = w->be;
   s->n_seqs = n_seqs;
+  s->n_audio_ctx = n_audio_ctx > 0 ? n_audio_ctx : w->h.n_audio_ctx;
   if (!take_all(s)) {
     whisper_state_close(s);
     return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription: close others, or use a smaller model");

@@ -33,11 +33,12 @@ int32_t whisper_tensor(const whisper *w, int32_t index, const char **name, const
 
 /* -- state -- */
 
-/* n_seqs in [1, WHISPER_MAX_SEQS]: the most sequences decoded together. */
-sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, error *err);
+/* n_seqs in [1, WHISPER_MAX_SEQS]: the most sequences decoded together. n_audio_ctx: positions of the encoder, two frames each; 0: all that the model
+ * has. With fewer the window is as much shorter, and costs less. */
+sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, int32_t n_audio_ctx, error *err);
 void whisper_state_close(whisper_state *s);
 
-/* Begins to encode a window: frames of log-mel, normalised, time-major [3000, n_mel]; copied. Then call whisper_encode until SOTTO_OK; each call is
+/* Begins to encode a window: frames of log-mel, normalised, time-major [2 * n_audio_ctx, n_mel]; copied. Then call whisper_encode until SOTTO_OK; each call is
  * one layer or so and returns SOTTO_AGAIN while there is more. *fraction (may be NULL): how much is done. */
 void whisper_encode_begin(whisper_state *s, const float *frames);
 sotto_status whisper_encode(whisper_state *s, float *fraction);

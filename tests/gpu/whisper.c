@@ -27,7 +27,7 @@ int32_t EXPORT(whisper_load)(const void *bytes, size_t n) {
     model[i] = whisper_open(be[i]);
     TRY(whisper_feed(model[i], bytes, n, NULL));
     TRY(whisper_finish(model[i], NULL));
-    TRY(whisper_state_open(&state[i], model[i], N_SEQS, NULL));
+    TRY(whisper_state_open(&state[i], model[i], N_SEQS, 0, NULL));
   }
   return SOTTO_OK;
 }

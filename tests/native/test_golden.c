@@ -202,7 +202,7 @@ int main(void) {
     CHECK(whisper_feed(w, bytes + at, min_size(100003, n_bytes - at), &err) == SOTTO_OK);
   free(bytes);
   CHECK(whisper_finish(w, &err) == SOTTO_OK);
-  CHECK(whisper_state_open(&s, w, 16, &err) == SOTTO_OK);
+  CHECK(whisper_state_open(&s, w, 16, 0, &err) == SOTTO_OK);
   if (err.text[0] != 0) fprintf(stderr, "%s\n", err.text);
 
   static const char *clips[] = {"jfk.wav", "de.wav",        "en_quilter.wav",     "fr.wav",

@@ -392,7 +392,7 @@ static void test_whisper(uint32_t max_binding_bytes, uint32_t type) {
   whisper *w = whisper_open(&g->base);
   whisper_state *s = NULL;
   CHECK(whisper_feed(w, file.bytes, file.size, &err) == SOTTO_OK && whisper_finish(w, &err) == SOTTO_OK);
-  if (CHECK(whisper_state_open(&s, w, 5, &err) == SOTTO_OK)) {
+  if (CHECK(whisper_state_open(&s, w, 5, 0, &err) == SOTTO_OK)) {
     whisper_encode_begin(s, frames);
     while (whisper_encode(s, NULL) == SOTTO_AGAIN) continue;
     const int32_t prompt[] = {50258, 50259, 50359, 50363, 400, 401, 402, 403, 404, 405, 406, 407}, want[] = {0, 11};

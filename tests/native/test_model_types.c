@@ -16,7 +16,7 @@ static outcome run(backend *be, const byte_list *file, const float *frames) {
   whisper *w = whisper_open(be);
   whisper_state *s = NULL;
   bool ok = CHECK(whisper_feed(w, file->bytes, file->size, &err) == SOTTO_OK) &&
-            CHECK(whisper_finish(w, &err) == SOTTO_OK) && CHECK(whisper_state_open(&s, w, 1, &err) == SOTTO_OK);
+            CHECK(whisper_finish(w, &err) == SOTTO_OK) && CHECK(whisper_state_open(&s, w, 1, 0, &err) == SOTTO_OK);
   if (!ok) {
     printf("%s\n", err.text);
     exit(check_end());
