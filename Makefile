@@ -252,6 +252,18 @@ fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
 bench: native wasm benches build/wasm-tests/relaxed-single/bench_kernels.wasm build/wasm-tests/simd-single/bench_kernels.wasm ## speed of the engine, native and in WebAssembly: make bench ARGS=--json
 	@node bench/bench.mjs $(ARGS)
 
+# Other packages, for the comparison alone, and only here.
+bench/peers/node_modules/.package-lock.json: bench/peers/package.json bench/peers/package-lock.json
+	cd bench/peers && npm ci --silent
+	@touch $@
+
+.PHONY: bench-peers bench-check
+bench-peers: native wasm bench/peers/node_modules/.package-lock.json ## beside other packages, which are installed in bench/peers: make bench-peers ARGS=--quick
+	@node bench/peers/bench.mjs $(ARGS)
+
+bench-check: native build/bench/instructions ## instructions for fixed inputs, beside those of bench/instructions.json (valgrind)
+	@node bench/check.mjs $(ARGS)
+
 # The unit tests for arm64, on another machine (the tests themselves at -O1: Debian's gcc 12 fails on one at -O2): cross-compiled and emulated (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user).
 ARM64_CC := aarch64-linux-gnu-gcc
 # Without those that compute whole networks: emulated, they take many minutes.

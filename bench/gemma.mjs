@@ -12,11 +12,11 @@
 //
 // node bench/gemma.mjs is node bench/bench.mjs --only gemma.
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, statSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median } from './measure.js';
-import { megabytes, newestNode, openChromium, output, percent, root, shown, table } from './places.mjs';
+import { madeModel, megabytes, newestNode, openChromium, output, percent, root, shown, table } from './places.mjs';
 
 /**
  * What one thread and two can do on 2 cores of a Zen 4 server: multiply-adds a second of kernels in a loop over operands in cache (weights of 4
@@ -112,21 +112,6 @@ async function benchModel(file, options, { where, threads: threadCounts }, progr
   return rows;
 }
 
-// ---- models of the true shapes ----
-
-const MODELS = 'build/bench-models';
-
-/** A model with random weights, made once. */
-async function made(shape, type, progress) {
-  const file = path.join(root, MODELS, `gemma3-${shape}-${type}.gguf`);
-  if (!existsSync(file)) {
-    progress(`making ${path.relative(root, file)}`);
-    mkdirSync(path.dirname(file), { recursive: true });
-    await output(path.join(root, 'build/sotto'), ['make-test-model', '--shape', `gemma3-${shape}`, '--type', type, '-o', file]);
-  }
-  return file;
-}
-
 /** Rows of the models given, or of all shapes and types; `progress(line)` is told of each as it comes. */
 export async function benchGemma({ models, shapes, types, ...options }, places, progress) {
   const rows = [];
@@ -136,7 +121,7 @@ export async function benchGemma({ models, shapes, types, ...options }, places, 
   };
   for (const file of models) await run(path.resolve(file), 3);
   if (models.length > 0) return { rows };
-  for (const shape of shapes) for (const type of types) await run(await made(shape, type, progress), shape === '270m' ? 3 : 1);
+  for (const shape of shapes) for (const type of types) await run(await madeModel(`gemma3-${shape}`, type, progress), shape === '270m' ? 3 : 1);
   return { rows };
 }
 

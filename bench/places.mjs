@@ -4,7 +4,7 @@
 //   Node:     another process, the newest at hand ──> bench/in-node.mjs ──────────────────────────────────────> a row
 //   native:   a command that prints JSON ────────────────────────────────────────────────────────────────────> a row
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +33,17 @@ export function output(command, args) {
   });
 }
 
+/** A model of a true shape with random weights, made once, as `sotto make-test-model` names shape and type: its file. `progress` is told of the making. */
+export async function madeModel(shape, type, progress) {
+  const file = path.join(root, 'build/bench-models', `${shape}-${type}.${shape.startsWith('whisper') ? 'bin' : 'gguf'}`);
+  if (!existsSync(file)) {
+    progress(`making ${path.relative(root, file)}`);
+    mkdirSync(path.dirname(file), { recursive: true });
+    await output(path.join(root, 'build/sotto'), ['make-test-model', '--shape', shape, '--type', type, '-o', file]);
+  }
+  return file;
+}
+
 /** npm's package `node` where it is installed: it has relaxed SIMD, which Node 20 lacks. */
 export function newestNode() {
   const installed = path.join(root, 'node_modules/.bin/node');
@@ -40,7 +51,7 @@ export function newestNode() {
 }
 
 /** Peak resident bytes of the renderer of a profile (Linux only). */
-function peakResident(profile) {
+export function peakResident(profile) {
   if (process.platform !== 'linux') return undefined;
   const { stdout } = spawnSync('pgrep', ['-f', `type=renderer.*${profile}`], { encoding: 'utf8' });
   let peak = 0;

@@ -57,8 +57,8 @@ function rangeOf(header, size) {
   return first <= last ? [first, last] : undefined;
 }
 
-/** A listening server; close() ends it. `isolated: false` leaves the isolating headers out, for tests. */
-export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true } = {}) {
+/** A listening server; close() ends it. `isolated: false` leaves the isolating headers out, for tests; `onFile` is told of each file that is sent. */
+export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, onFile } = {}) {
   const headers = {
     'Cache-Control': 'no-cache',
     'Cross-Origin-Resource-Policy': 'same-origin',
@@ -80,6 +80,7 @@ export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host 
       ...(range && { 'Content-Range': `bytes ${first}-${last}/${found.size}` }),
     });
     if (request.method === 'HEAD' || found.size === 0) return response.end();
+    onFile?.(found.file);
     createReadStream(found.file, { start: first, end: last }).on('error', () => response.destroy()).pipe(response);
   });
   return new Promise((resolve, reject) => {

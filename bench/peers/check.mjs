@@ -1,0 +1,115 @@
+// Do peers read what our tools write, and write what sotto writes? A line for each file and peer; the status says whether all is well.
+//
+//   assets/teller-q8_0.gguf, and models/teller by `sotto convert`  wllama's likeliest tokens must be those of the native command
+//   `sotto make-test-model` of Gemma's shape                       random weights load and compute
+//   models/ggml-tiny.bin by `sotto quantize`                       whisper.cpp's packages must hear what is said
+//
+// Every file is read by one thread: what is asked is whether, not how fast.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { root } from '../places.mjs';
+import { REFERENCES } from './references.js';
+import { wordErrorRate } from './words.js';
+
+const FOLDER = 'build/bench-peers';
+const LIMIT_S = 300;
+const PROMPTS = ['Once upon a time', 'The dog and the little girl', 'One day, Tom saw 2 big birds.'];
+const TOKENS = 48; // as GREEDY_TOKENS of run.js
+/** Numbers that differ by rounding choose another token only where two are nearly as likely. */
+const SAME_CHARACTERS = 60;
+const MOST_WRONG_WORDS = 0.1;
+
+function sotto(...args) {
+  const { status, stdout, stderr } = spawnSync(path.join(root, 'build/sotto'), args, { cwd: root, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`sotto ${args.join(' ')}: ${stderr.trim()}`);
+  return stdout;
+}
+
+/** Characters in which two texts begin alike. */
+function alike(a, b) {
+  let n = 0;
+  while (n < Math.min(a.length, b.length) && a[n] === b[n]) n++;
+  return n;
+}
+
+/** What one peer tells of a file; throws what went wrong. */
+async function run(browser, peer, kind, file, what) {
+  const model = path.basename(file).replace(/^ggml-/, '');
+  const told = await browser.run({ peer, kind, model, address: `/${file}`, threads: 1, round: 0, ...what }, LIMIT_S);
+  if (told.error) throw new Error(told.error);
+  return told;
+}
+
+/** wllama goes on with texts as the native command does. */
+async function sameText(browser, peer, file) {
+  const told = [];
+  for (const prompt of PROMPTS) {
+    const ours = JSON.parse(sotto('generate', '-m', file, '-p', prompt, '-n', String(TOKENS), '--temperature', '0', '--json')).text;
+    const { answer: theirs } = await run(browser, peer, 'gemma', file, { ask: prompt });
+    const n = alike(ours, theirs);
+    if (n < Math.min(ours.length, SAME_CHARACTERS)) throw new Error(`after "${prompt}" it writes "${theirs}", sotto "${ours}"`);
+    told.push(n === ours.length && n === theirs.length ? 'all' : `${n} of ${ours.length}`);
+  }
+  return `the same text: ${told.join(', ')} characters`;
+}
+
+/** Random weights: there is nothing to compare, but tokens must come. */
+async function computes(browser, peer, file) {
+  const { measures } = await run(browser, peer, 'gemma', file, { pairs: [{ prefill: 16, decode: 8 }] });
+  if (!(measures[0]?.decode_per_s > 0)) throw new Error('it wrote nothing');
+  return 'loads and computes';
+}
+
+async function hears(browser, peer, file) {
+  const { answer: text } = await run(browser, peer, 'whisper', file, { ask: 'jfk' });
+  const rate = wordErrorRate(text, REFERENCES.jfk);
+  if (rate > MOST_WRONG_WORDS) throw new Error(`it hears "${text}"`);
+  return `${(100 * rate).toFixed(1)} % of words wrong`;
+}
+
+/** What is written, in build/bench-peers, and who is to read it. */
+function* cases() {
+  const to = (name) => `${FOLDER}/${name}`;
+  const wllamas = ['wllama-2', 'wllama-3'];
+  yield { file: 'assets/teller-q8_0.gguf', peers: ['sotto', ...wllamas], test: sameText };
+  for (const type of ['f16', 'q4_0', 'q4_K_M']) {
+    const file = to(`teller-${type}.gguf`);
+    yield { file, peers: wllamas, test: sameText, needs: 'models/teller', make: ['convert', 'models/teller', '--type', type, '-o', file] };
+  }
+  for (const type of ['q4_0', 'q8_0', 'q4_K_M']) {
+    const file = to(`random-${type}.gguf`);
+    yield { file, peers: wllamas, test: computes, make: ['make-test-model', '--shape', 'tiny', '--type', type, '-o', file] };
+  }
+  for (const type of ['q8_0', 'q5_0', 'q4_K']) {
+    const file = to(`ggml-tiny-${type}.bin`);
+    yield {
+      file, peers: ['sotto', 'remotion', 'timur00kh', 'shout'], test: hears, needs: 'models/ggml-tiny.bin', make: ['quantize', 'models/ggml-tiny.bin', '--type', type, '-o', file],
+    };
+  }
+}
+
+export async function check(browser) {
+  if (!browser) return;
+  mkdirSync(path.join(root, FOLDER), { recursive: true });
+  for (const { file, peers, test, needs, make } of cases()) {
+    if (needs && !existsSync(path.join(root, needs))) {
+      console.log(`skip: ${file}: ${needs} is not there`);
+      continue;
+    }
+    try {
+      if (make) sotto(...make);
+      for (const peer of peers) {
+        try {
+          console.log(`ok: ${file}, ${peer}: ${await test(browser, peer, file)}`);
+        } catch (error) {
+          console.log(`wrong: ${file}, ${peer}: ${error.message}`);
+          process.exitCode = 1;
+        }
+      }
+    } catch (error) {
+      console.log(`wrong: ${error.message}`);
+      process.exitCode = 1;
+    }
+  }
+}
