@@ -512,53 +512,6 @@ int32_t sotto_vad_now(const sotto_vad *v, sotto_speech *speech);
  * of silence stands for it. Errors: ARGUMENT, MEMORY. */
 sotto_status sotto_transcription_skip_silence(sotto_transcription *t, sotto_vad *vad);
 
-/* ---- voice activity: where speech is ----
- *
- *     vad_open (bytes of ggml-silero-*.bin) ─> vad_push: a probability for every 32 ms ─> vad_next: stretches of speech
- *                                                                                    └> transcription_skip_silence */
-typedef struct sotto_vad sotto_vad;
-
-#define SOTTO_VAD_FRAME 512 /* samples that a probability is for */
-
-typedef struct sotto_vad_options {
-  float threshold;        /* probability from which on a frame is speech, (0, 1) */
-  float end_threshold;    /* below it speech may be over; 0: 0.15 less than the other */
-  int32_t min_speech_ms;  /* shorter speech is dropped */
-  int32_t min_silence_ms; /* shorter silence is part of the speech */
-  int32_t pad_ms;         /* added before and after, or half of the silence between two */
-} sotto_vad_options;
-
-/* Those of Silero VAD: 0.5, 0 (0.35), 250, 100, 30. */
-void sotto_vad_options_default(sotto_vad_options *options);
-
-/* Opens the network from the bytes of its file, which are copied. `options` may be NULL for the defaults. It runs on the caller's thread, whatever
- * the engine's backend. Errors: FORMAT, UNSUPPORTED, ARGUMENT (an option out of range), MEMORY. */
-sotto_status sotto_vad_open(sotto_vad **out, sotto_engine *engine, const void *bytes, size_t size,
-                            const sotto_vad_options *options);
-void sotto_vad_close(sotto_vad *v); /* NULL is allowed */
-/* Forgets all sound: the next sample is the first of another recording. */
-void sotto_vad_reset(sotto_vad *v);
-
-/* Takes samples (16 kHz, mono) up to the end of a frame and returns how many; none while a stretch waits to be taken by sotto_vad_next, and after the
- * end. *probability (may be NULL): of speech in the frame that they completed; -1: they completed none. */
-size_t sotto_vad_push(sotto_vad *v, const float *samples, size_t n, float *probability);
-/* Declares that no more audio comes: what is left counts as a frame, and speech that is on ends. *probability as of push. */
-void sotto_vad_end(sotto_vad *v, float *probability);
-
-typedef struct sotto_speech {
-  int64_t start, end; /* samples from the start of the audio */
-} sotto_speech;
-
-/* The next stretch of speech that is over, in order. Returns 0 when there is none. */
-int32_t sotto_vad_next(sotto_vad *v, sotto_speech *speech);
-/* The stretch that is on: from where it began to where speech was heard last; it may still turn out too short. Returns 0 in silence. */
-int32_t sotto_vad_now(const sotto_vad *v, sotto_speech *speech);
-
-/* Lets a transcription hear only what `vad` takes for speech; its times remain those of the whole audio. Before the first push; the
- * network belongs to the transcription until that is closed, and is closed by the caller after it. Where speech was left out, a tenth of a second
- * of silence stands for it. Errors: ARGUMENT, MEMORY. */
-sotto_status sotto_transcription_skip_silence(sotto_transcription *t, sotto_vad *vad);
-
 /* ---- audio: what an embedder without its own tools needs ---- */
 
 /* Streaming resampler and downmixer to 16 kHz mono. */
