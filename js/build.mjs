@@ -83,6 +83,20 @@ await build({
   external: ['./index.node.js'],
 });
 
+/** The client of OpenAI's shape is a layer over the package itself, which it imports. */
+const besideIndex = (index) => ({
+  name: 'beside-index',
+  setup: ({ onResolve }) => onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: index, external: true })),
+});
+for (const [world, target, suffix] of [['browser', 'es2022', ''], ['node', 'node20', '.node']]) {
+  await build({
+    ...options(world, target),
+    platform: world,
+    entryPoints: entries(['openai'], suffix),
+    plugins: [besideIndex(`./index${suffix}.js`)],
+  });
+}
+
 if (!process.argv.includes('--no-types')) {
   const require = createRequire(import.meta.url);
   const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
