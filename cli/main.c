@@ -24,6 +24,7 @@ static const char help[] =
     "  bench         how fast a language model is here\n"
     "\n"
     "  quantize         a model's files to one file with smaller weights\n"
+    "  imatrix          which columns of a model's matrices matter, for quantize\n"
     "  make-test-model  a GGUF file of a real model's sizes with random weights, for measuring\n"
     "\n"
     "  -h, --help    this help; for a command: sotto COMMAND --help\n"
@@ -46,6 +47,7 @@ static const struct {
                 {"perplexity", command_perplexity},
                 {"bench", command_bench},
                 {"quantize", command_quantize},
+                {"imatrix", command_imatrix},
                 {"convert", command_convert},
                 {"make-test-model", command_make_test_model}};
 

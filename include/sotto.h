@@ -512,6 +512,17 @@ int32_t sotto_vad_now(const sotto_vad *v, sotto_speech *speech);
  * of silence stands for it. Errors: ARGUMENT, MEMORY. */
 sotto_status sotto_transcription_skip_silence(sotto_transcription *t, sotto_vad *vad);
 
+/* How much the columns of each matrix matter: while it is open, the squares of what the model's matrices are multiplied with are summed, whatever is
+ * evaluated. For sotto_quantize_options. */
+typedef struct sotto_imatrix sotto_imatrix;
+
+/* Of a complete language model, one at a time on an engine. Errors: ARGUMENT, MEMORY, UNSUPPORTED (not on the CPU). */
+sotto_status sotto_imatrix_open(sotto_imatrix **out, sotto_model *model);
+void sotto_imatrix_close(sotto_imatrix *x); /* NULL is allowed */
+/* The file: GGUF, for each matrix NAME a tensor NAME.in_sum2, f32 [cols], and NAME.counts, f32 [1]. Writes it to bytes [capacity]; *n: how many they are.
+ * Errors: ARGUMENT (capacity too small; *n says what is needed. Nothing was evaluated), MEMORY. */
+sotto_status sotto_imatrix_write(sotto_imatrix *x, void *bytes, size_t capacity, size_t *n);
+
 /* ---- audio: what an embedder without its own tools needs ---- */
 
 /* Streaming resampler and downmixer to 16 kHz mono. */

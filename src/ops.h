@@ -228,6 +228,9 @@ backend *cpu_backend_open(struct pool *pool);
 void cpu_backend_close(backend *be);
 /* The GPU backend, on the device of the host. Errors: UNSUPPORTED (there is none), MEMORY. */
 sotto_status gpu_backend_open(backend **out, error *err);
+/* From here on the CPU backend calls watch(context, w, row, n) for each row [n] that it multiplies with a weight; NULL: no longer. */
+typedef void row_watcher(void *context, const weight *w, const float *row, int32_t n);
+void cpu_watch_rows(backend *be, row_watcher *watch, void *context);
 const char *cpu_backend_isa(void); /* as sotto_engine_isa */
 
 #endif

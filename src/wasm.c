@@ -662,6 +662,22 @@ int32_t EXPORT(sotto_wasm_transcription_skip_silence)(sotto_transcription *t, so
   return sotto_transcription_skip_silence(t, v);
 }
 
+/* 0: sotto_wasm_error says why. */
+sotto_imatrix *EXPORT(sotto_wasm_imatrix_open)(sotto_model *model) {
+  sotto_imatrix *x;
+  return sotto_imatrix_open(&x, model) == SOTTO_OK ? x : NULL;
+}
+
+void EXPORT(sotto_wasm_imatrix_close)(sotto_imatrix *x) { sotto_imatrix_close(x); }
+
+/* out[0]: bytes of the file. Returns the status. */
+int32_t EXPORT(sotto_wasm_imatrix_write)(sotto_imatrix *x, void *bytes, size_t capacity, double *out) {
+  size_t n = 0;
+  const sotto_status status = sotto_imatrix_write(x, bytes, capacity, &n);
+  out[0] = (double)n;
+  return status;
+}
+
 /* ---- audio ---- */
 
 sotto_resampler *EXPORT(sotto_wasm_resampler_open)(double rate, int32_t channels) {

@@ -208,4 +208,10 @@ void cpu_backend_close(backend *be) {
   mem_free(c);
 }
 
+void cpu_watch_rows(backend *be, row_watcher *watch, void *context) {
+  cpu *c = (cpu *)be;
+  c->watch = watch;
+  c->watch_context = context;
+}
+
 const char *cpu_backend_isa(void) { return kernels_best()->name; }

@@ -29,6 +29,8 @@ typedef struct cpu {
   size_t partial_size;
   char *scratch; /* scratch_bytes for each thread */
   size_t scratch_bytes;
+  row_watcher *watch; /* NULL: nobody looks at the rows of products */
+  void *watch_context;
 } cpu;
 
 struct buffer {

@@ -142,7 +142,16 @@ static linear_job parts_of(const linear_job *j, bool few) {
   return some;
 }
 
+/* Rows of a norm are made for it, and once more by the products. */
+static void show_rows(const linear_job *j) {
+  for (int32_t i = 0; i < j->x.rows; i++) {
+    const float *row = linear_row(j, i);
+    for (int32_t p = 0; p < j->n_parts; p++) j->c->watch(j->c->watch_context, j->parts[p].w, row, j->x.cols);
+  }
+}
+
 static void run(const linear_job *j) {
+  if (j->c->watch != NULL) show_rows(j);
   linear_job few = parts_of(j, true), many = parts_of(j, false);
   if (few.n_parts > 0) cpu_linear_few(&few);
   if (few.n_parts > 0) many.norm = NULL; /* it has been done */

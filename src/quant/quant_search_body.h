@@ -5,6 +5,8 @@
  *     s = (W C - X A) / (W B - A A), m = (B X - C A) / (W B - A A); m above 0 becomes 0, then s = C / B
  *     the weighted square error is the sum of w x x less the gain s C + m X: the largest gain wins
  *
+ * In blocks of 256 scales and minima become integers of few bits, and of those near by the pair with the least error is taken.
+ *
  * Large elements weigh more than small ones (with root mean square r of the block: r + |x|; by importance i: i sqrt(2 r² + x²)). */
 
 typedef struct fit {
@@ -12,7 +14,7 @@ typedef struct fit {
   float gain;
 } fit;
 
-enum { TRIES = 17, REFINEMENTS = 2 };
+enum { TRIES = 9, REFINEMENTS = 2, REACH = 1 };
 
 INLINE float sum8(v8f v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
 
@@ -72,7 +74,7 @@ static fit fit_with_min(const float *values, const float *weights, int nv, int l
   best.gain = -3.4e38f;
   for (int i = 0; i < TRIES; i++) {
     fit f;
-    const float inv = ((float)levels + 0.1f * (float)(i - TRIES / 2)) / range;
+    const float inv = ((float)levels + 0.2f * (float)(i - TRIES / 2)) / range;
     if (try_with_min(x, w, nv, levels, inv, -lo, sum_w, sum_x, &f) && f.gain > best.gain) best = f;
   }
   for (int i = 0; i < REFINEMENTS && best.step > 0; i++) {
@@ -96,7 +98,7 @@ static fit fit_signed(const float *values, const float *weights, int nv, int hal
   fit best = {most / (float)-half, 0, -1};
   if (most == 0) return best;
   for (int i = 0; i < TRIES + REFINEMENTS; i++) {
-    const float inv = i < TRIES ? ((float)-half + 0.1f * (float)(i - TRIES / 2)) / most : inverse(best.step);
+    const float inv = i < TRIES ? ((float)-half + 0.2f * (float)(i - TRIES / 2)) / most : inverse(best.step);
     v8f b = EACH(0.0f), c = b;
     for (int k = 0; k < nv; k++) {
       const v8f l = round_in(x[k] * inv, -half, half - 1), wl = w[k] * l, wll = wl * l, wxl = wl * x[k];
@@ -147,6 +149,50 @@ INLINE void round_with(const float *x, size_t n, float step, float low, int leve
   }
 }
 
+/* The weighted square error of a sub-block with this scale and minimum. */
+INLINE float error_with(const float *x, const float *w, size_t n, float step, float low, int levels) {
+  const float inv = inverse(step);
+  v8f sum = EACH(0.0f);
+  for (size_t j = 0; j < n; j += 8) {
+    v8f v, weight;
+    LOAD(v, x + j);
+    LOAD(weight, w + j);
+    const v8f shifted = v + low, back = round_in(shifted * inv, 0, levels) * step, off = shifted - back,
+              squares = off * off, weighted = squares * weight;
+    sum += weighted;
+  }
+  return sum8(sum);
+}
+
+/* Scale and minimum are integers of few bits: of those near by the best pair is taken. */
+INLINE void settle(const float *x, const float *w, size_t n, float d, float dmin, int levels, int scale_levels,
+                   int *scale, int *min) {
+  const int s0 = *scale, m0 = *min;
+  float best = 3.4e38f;
+  for (int m = m0 - REACH; m <= m0 + REACH; m++) {
+    for (int s = s0 - REACH; s <= s0 + REACH; s++) {
+      if (m < 0 || m > scale_levels || s < 0 || s > scale_levels) continue;
+      const float e = error_with(x, w, n, d * (float)s, dmin * (float)m, levels);
+      if (!(e < best)) continue;
+      best = e;
+      *scale = s;
+      *min = m;
+    }
+  }
+}
+
+INLINE void settle_signed(const float *x, const float *w, float d, int half, int scale_half, int *scale) {
+  const int s0 = *scale;
+  float best = 3.4e38f;
+  for (int s = s0 - REACH; s <= s0 + REACH; s++) {
+    if (s < -scale_half || s >= scale_half) continue;
+    const float step = d * (float)s, e = error_with(x, w, 16, step, step * (float)half, 2 * half - 1);
+    if (!(e < best)) continue;
+    best = e;
+    *scale = s;
+  }
+}
+
 static void search_with_min(const float *x, const float *importance, size_t n, int levels, int scale_levels, uint8_t *q,
                             int *scale, int *min, float *d, float *dmin) {
   float w[256], max_step = 0, max_low = 0;
@@ -162,6 +208,7 @@ static void search_with_min(const float *x, const float *importance, size_t n, i
   for (size_t i = 0; i < 256 / n; i++) {
     scale[i] = nearest_in(f[i].step * inverse(*d), 0, scale_levels);
     min[i] = nearest_in(f[i].low * inverse(*dmin), 0, scale_levels);
+    settle(x + i * n, w + i * n, n, *d, *dmin, levels, scale_levels, &scale[i], &min[i]);
     round_with(x + i * n, n, *d * (float)scale[i], *dmin * (float)min[i], levels, q + i * n);
   }
 }
@@ -178,6 +225,7 @@ static void search_signed(const float *x, const float *importance, int half, int
   *d = f16_to_f32(f32_to_f16(most / (float)-scale_half));
   for (size_t i = 0; i < 16; i++) {
     scale[i] = nearest_in(f[i].step * inverse(*d), -scale_half, scale_half - 1);
+    settle_signed(x + 16 * i, w + 16 * i, *d, half, scale_half, &scale[i]);
     const float step = *d * (float)scale[i];
     round_with(x + 16 * i, 16, step, step * (float)half, 2 * half - 1, q + 16 * i);
   }
