@@ -8,6 +8,7 @@ import { generate } from './cli-generate.js';
 import { info } from './cli-info.js';
 import { logits, perplexity } from './cli-measure.js';
 import { models } from './cli-models.js';
+import { quantize } from './cli-quantize.js';
 import { detokenize, tokenize } from './cli-tokenize.js';
 import { transcribe } from './cli-transcribe.js';
 import { VERSION } from './models.gen.js';
@@ -27,6 +28,8 @@ Speech recognition with Whisper models and text with Gemma models, on this machi
   perplexity    how badly a language model predicts tokens
   bench         how fast a language model is here
 
+  quantize      a model's files to one file with smaller weights
+
   -h, --help    this help; for a command: sotto COMMAND --help
   -V, --version
 
@@ -44,6 +47,7 @@ const COMMANDS: Record<string, (argv: readonly string[]) => Promise<number>> = {
   logits,
   perplexity,
   bench,
+  quantize,
 };
 
 async function main([command, ...argv]: readonly string[]): Promise<number> {

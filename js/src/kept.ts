@@ -71,7 +71,7 @@ export class OutOfRoom extends Error {}
 export const folderName = (name: string): string =>
   name
     .normalize('NFC')
-    .replace(/[^\p{L}\p{N}._ -]+/gu, '_')
+    .replace(/[/\\:*?"<>|%\p{C}]+/gu, '_')
     .replace(/^[. ]+|[. ]+$/g, '')
     .slice(0, 100) || 'model';
 

@@ -56,6 +56,7 @@ export class QuantizeJob {
   #wake: (() => void) | undefined;
   #breathed = performance.now();
   #reported = -Infinity;
+  #late: ReturnType<typeof setTimeout> | undefined;
   readonly #pace = new Pace();
   readonly #now: QuantizeProgress = {
     ...{ phase: 'reading', tensor: '', index: 0, nTensors: 0, bytesRead: 0, sourceBytes: 0, bytesWritten: 0, outBytes: 0 },
@@ -76,15 +77,23 @@ export class QuantizeJob {
     if (!paused) this.#wake?.();
   }
 
-  /** What each of the types would give. */
+  /** What each of the types would give; those that a model cannot have are left out, unless it can have none. */
   plans(): Promise<QuantizePlan[]> {
     return this.#with(async (heads) => {
       const plans: QuantizePlan[] = [];
+      let first: SottoError | undefined;
       for (const type of this.#m.types ?? [this.#m.recipe.type]) {
-        const q = await this.#plan(heads, type);
-        plans.push(q.plan);
-        q.close();
+        try {
+          const q = await this.#plan(heads, type);
+          plans.push(q.plan);
+          q.close();
+        } catch (error) {
+          const ofType = error instanceof SottoError && ['unsupported', 'argument'].includes(error.code);
+          if (!ofType) throw error;
+          first ??= error;
+        }
       }
+      if (plans.length === 0 && first) throw first;
       return plans;
     });
   }
@@ -120,6 +129,7 @@ export class QuantizeJob {
       Object.assign(this.#now, { phase: 'reading', file: undefined, fraction: 0, bytesRead: 0, sourceBytes: 0 });
       return await work(new Heads(this.#files));
     } finally {
+      clearTimeout(this.#late);
       for (const file of this.#files) await file.close();
       await stopEngine(this.#started);
     }
@@ -139,7 +149,6 @@ export class QuantizeJob {
     Object.assign(this.#now, { nTensors, sourceBytes, outBytes });
     const out = await openOutput(this.#m.output!, platform, send);
     let converter: Converter | undefined;
-    let keep = true;
     try {
       const head = await journalHead(this.#files, this.#m.files, this.#m.recipe, VERSION, plan);
       const done = await this.#takeOver(q, out, head);
@@ -153,12 +162,9 @@ export class QuantizeJob {
       const seconds = (performance.now() - begin) / 1e3;
       const { device, onGpu } = converter;
       return { plan, device, gpuTensors: onGpu.size, resumedTensors: done.size, convertedBytes: converted, seconds };
-    } catch (error) {
-      keep = !signal.aborted || this.#m.keepPart;
-      throw error;
     } finally {
       await converter?.close();
-      await out.close(keep);
+      await out.close(this.#m.keepPart);
     }
   }
 
@@ -291,7 +297,12 @@ export class QuantizeJob {
 
   #report(always = false): void {
     const now = performance.now();
-    if (!always && now - this.#reported < REPORT_MS) return;
+    if (!always && now - this.#reported < REPORT_MS) {
+      this.#late ??= setTimeout(() => this.#report(true), REPORT_MS); // what was done last is told also when nothing follows
+      return;
+    }
+    clearTimeout(this.#late);
+    this.#late = undefined;
     this.#reported = now;
     this.#c.report({ ...this.#now, device: { ...this.#now.device } });
   }

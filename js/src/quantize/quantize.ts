@@ -41,7 +41,7 @@ export interface QuantizeOptions extends Common {
   output?: QuantizeOutput | undefined;
   /** The name to keep it under. Default: NAME-TYPE. */
   keepAs?: string | undefined;
-  /** Where it is cancelled: keep what is done, and go on from there the next time. Default: true. */
+  /** When it is cancelled or fails: keep what is done, and go on from there the next time. Default: true. */
   keepPart?: boolean | undefined;
   onProgress?: ((progress: QuantizeProgress) => void) | undefined;
 }
@@ -52,7 +52,7 @@ export interface EstimateOptions extends Common {
 }
 
 export interface QuantizeEstimate {
-  /** By type, in the order that was asked for. */
+  /** By type, in the order that was asked for; types that the model cannot have, such as k-quants of narrow rows, are left out. */
   plans: QuantizePlan[];
   /** Of the source, as far as it can be told before it is read. */
   name: string;
@@ -142,7 +142,10 @@ export class Quantization implements PromiseLike<QuantizedModel> {
         this.#port = port;
         if (this.#paused) this.#pause(true);
       }, {
-        progress: (progress) => onProgress?.((this.progress = progress)),
+        progress: (progress) => {
+          this.progress = progress;
+          onProgress?.(progress);
+        },
         write: sink.write,
       });
       this.outcome = outcome;

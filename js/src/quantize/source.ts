@@ -50,6 +50,8 @@ export async function resolveSource(source: QuantizeSource, signal: AbortSignal)
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source))
     return resolveSource(new Blob([source as ArrayBuffer]), signal);
+  const wrong = new SottoError('argument', 'The source must be a file, an address, the files of a folder, or a handle of one.');
+  if (typeof source !== 'object' || source === null) throw wrong;
   if (Symbol.iterator in source) {
     const files = [...(source as Iterable<string | URL | File | { name: string; source: Blob | string | URL }>)].map(entryOf);
     if (files.length === 1) return arranged(files, stem(files[0].name));
@@ -61,12 +63,9 @@ export async function resolveSource(source: QuantizeSource, signal: AbortSignal)
     for await (const file of filesIn(source as DirectoryHandleLike)) files.push({ name: file.name, part: blobPart(file.name, file) });
     return arranged(files, (source as DirectoryHandleLike).name);
   }
-  if (typeof source === 'object') {
-    const entries = Object.entries(source as Record<string, Blob>);
-    if (entries.every(([, blob]) => blob instanceof Blob))
-      return arranged(entries.map(([name, blob]) => ({ name: nameOf(name), part: blobPart(nameOf(name), blob) })), 'model');
-  }
-  throw new SottoError('argument', 'The source must be a file, an address, the files of a folder, or a handle of one.');
+  const entries = Object.entries(source as Record<string, Blob>);
+  if (!entries.every(([, blob]) => blob instanceof Blob)) throw wrong;
+  return arranged(entries.map(([name, blob]) => ({ name: nameOf(name), part: blobPart(nameOf(name), blob) })), 'model');
 }
 
 const blobPart = (file: string, blob: Blob): ModelPart => ({ kind: 'blob', file, blob, size: blob.size });

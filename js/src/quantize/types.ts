@@ -51,7 +51,7 @@ export interface QuantizeMessage {
   dawn?: readonly string[] | undefined;
   threads?: number | undefined;
   variant?: Variant | undefined;
-  /** What to do with a part when it is cancelled. */
+  /** What is done stays for another attempt, when it is cancelled or fails. */
   keepPart: boolean;
 }
 
