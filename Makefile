@@ -318,6 +318,14 @@ run: setup models ## builds the page and serves it: make run PORT=8080
 	@$(MAKE) --no-print-directory app
 	@node tools/serve.mjs --port $(PORT)
 
+# ---- what is handed out ----
+
+.PHONY: dist
+dist: setup ## dist/: the npm package, the page as a folder, the native command; the same bytes of the same sources
+	@$(MAKE) --no-print-directory -j2 native wasm
+	@$(MAKE) --no-print-directory app
+	@tools/make-dist
+
 # ---- housekeeping ----
 
 .PHONY: lint format clean help compile_commands.json
@@ -339,7 +347,7 @@ compile_commands.json: ## for editors: how every C file is compiled
 	  done | sed '$$ s/,$$//'; echo ']'; } > $@
 
 clean: ## removes what was built (not models/ and node_modules/)
-	rm -rf build js/dist app/dist compile_commands.json
+	rm -rf build dist js/dist app/dist compile_commands.json
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9_.-]*\):.*## /\1#/p' Makefile | sort | awk -F'#' '{ printf "  make %-24s %s\n", $$1, $$2 }'

@@ -6,7 +6,8 @@ const here = import.meta.url;
 /** `start` must hold the literal `new Worker(new URL(...))` that bundlers look for. */
 export function startWorker(file: string, start: () => Worker): Worker {
   const { protocol, origin } = new URL(here);
-  if (protocol === 'blob:' || protocol === 'data:' || origin === globalThis.location?.origin) return start();
+  /* blob: and data: are of this origin; file: is what bundlers say that leave import.meta.url as it was when they built. */
+  if (!/^https?:$/.test(protocol) || origin === globalThis.location?.origin) return start();
   const source = `import ${JSON.stringify(new URL(file, here).href)};`;
   const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
   try {
