@@ -7,7 +7,7 @@ import { tune } from './gpu/tune.ts';
 import { VERSION } from './models.gen.js';
 import type { Notes } from './platform.js';
 
-export { isSource, isTarget, takes, type Piece } from './gpu/quantize.ts';
+export { isSource, isTarget, type Piece } from './gpu/quantize.ts';
 
 export interface GpuOptions extends DeviceOptions {
   /** Measures each dispatch; slower. */

@@ -18,21 +18,20 @@ import { Profiler } from './profiler.ts';
 const SOURCES = { f32: 4, f16: 2, bf16: 2 } as const;
 
 interface Format {
-  kernel: 'quantize_dense' | 'quantize' | 'quantize_k';
   /** Elements of a block, and its bytes. */
   elements: number;
   bytes: number;
-  /** Elements of a workgroup, at least. */
-  group: number;
+  /** Its scales are searched for: always, or where columns differ in importance. */
+  searched?: 'always' | 'weighted';
 }
 
-const dense: Format = { kernel: 'quantize_dense', elements: 1, bytes: 2, group: 1024 };
-const block = (bytes: number): Format => ({ kernel: 'quantize', elements: 32, bytes, group: 2048 });
-const superblock = (bytes: number): Format => ({ kernel: 'quantize_k', elements: 256, bytes, group: 1024 });
+const dense: Format = { elements: 1, bytes: 2 };
+const block = (bytes: number): Format => ({ elements: 32, bytes, searched: 'weighted' });
+const superblock = (bytes: number): Format => ({ elements: 256, bytes, searched: 'always' });
 
 const TARGETS = {
   ...{ f16: dense, bf16: dense },
-  ...{ q8_0: block(34), q4_0: block(18), q4_1: block(20), q5_0: block(22), q5_1: block(24) },
+  ...{ q8_0: { elements: 32, bytes: 34 }, q4_0: block(18), q4_1: block(20), q5_0: block(22), q5_1: block(24) },
   ...{ q4_K: superblock(144), q5_K: superblock(176), q6_K: superblock(210) },
 };
 
@@ -43,10 +42,6 @@ export type Target = keyof typeof TARGETS;
 export const isSource = (type: string): type is Source => Object.hasOwn(SOURCES, type);
 /** Types that can be made. */
 export const isTarget = (type: string): type is Target => Object.hasOwn(TARGETS, type);
-/** Whether rows can be converted so; weighted: by the importance of columns. */
-export const takes = (from: string, to: string, weighted: boolean): boolean =>
-  isSource(from) && isTarget(to) && (!weighted || TARGETS[to].kernel !== 'quantize');
-
 /** Some rows of a tensor. */
 export interface Piece {
   /** The tensor's, for messages. */
@@ -57,7 +52,10 @@ export interface Piece {
   cols: number;
   /** Whole rows, little-endian. It must not change until the promise settles. */
   data: Uint8Array;
-  /** [cols]: how much errors in a column weigh; of halves it does not matter. It must not change either; the same array is sent once for all pieces. */
+  /**
+   * [cols]: how much errors in a column weigh, which is of no use for f16, bf16 and q8_0. It must not change either; the same array is sent once for
+   * all pieces.
+   */
   weights?: Float32Array | undefined;
 }
 
@@ -74,6 +72,8 @@ const LANES = 3;
 /** A word that is not 0 where a value cannot be; cleared and copied as four. */
 const STATUS_BYTES = 16;
 const LEAST_BYTES = 64 << 10;
+/** The binding of weights; those before it are a lane's. */
+const WEIGHTS = 4;
 /** How long a driver may take to give everything back. */
 const CLOSE_MS = 9000;
 
@@ -97,7 +97,8 @@ interface Cut {
 }
 
 /**
- * Quantizes on a GPU. f16, bf16 and blocks of 32 get the same bytes as on the processor; k-quants are as good, but not the same.
+ * Quantizes on a GPU. f16, bf16 and blocks of 32 get the same bytes as on the processor; what is searched for (k-quants, and blocks of 32
+ * with weights, but for q8_0) is as good, but not the same.
  *
  * Calls of quantize() overlap: keep AHEAD of them open, of 4 MB or more. Buffers take 80 MB at most, whatever the size of the pieces. After an error with
  * code `gpu` or `memory` every call rejects: go on with the processor, from the piece that was rejected.
@@ -142,7 +143,7 @@ export class GpuQuantizer {
 
   /** Compiles what such pieces need, before the first of them comes. */
   async prepare(kinds: readonly { from: Source; to: Target; weighted?: boolean | undefined }[]): Promise<void> {
-    await this.#orFailed(this.#kernels.prepare(kinds.map(({ from, to, weighted }) => kernelName(from, to, weighted))));
+    await this.#orFailed(this.#kernels.prepare(kinds.map(({ from, to, weighted }) => kernelOf(from, to, weighted).name)));
   }
 
   /** Where the GPU's time went; undefined: it was not asked to measure. */
@@ -196,7 +197,8 @@ export class GpuQuantizer {
 
   /** Resolves when the last cut has begun, with promises of their ends. */
   async #begin(piece: Piece, cuts: readonly Cut[], signal?: AbortSignal): Promise<{ ends: Promise<void>[] }> {
-    const id = this.#kernels.id(kernelName(piece.from, piece.to, piece.weights !== undefined));
+    const { name, group } = kernelOf(piece.from, piece.to, piece.weights !== undefined);
+    const id = this.#kernels.id(name);
     await this.#kernels.start(id);
     const ends: Promise<void>[] = [];
     for (const cut of cuts) {
@@ -205,14 +207,14 @@ export class GpuQuantizer {
         this.#giveBack(lane);
         throw abortError();
       }
-      const end = this.#play(lane, piece, cut, id);
+      const end = this.#play(lane, piece, cut, id, group);
       end.catch(() => {}); // who waits hears of the first that fails
       ends.push(end);
     }
     return { ends };
   }
 
-  async #play(lane: Lane, piece: Piece, { first, elements, data, out }: Cut, id: number): Promise<void> {
+  async #play(lane: Lane, piece: Piece, { first, elements, data, out }: Cut, id: number, group: number): Promise<void> {
     const device = this.#device;
     const kernel = this.#kernels.get(id)!;
     const size = Math.ceil(data.length / 16) * 16;
@@ -229,10 +231,11 @@ export class GpuQuantizer {
     encoder.clearBuffer(lane.status);
     const pass = encoder.beginComputePass(this.#profiler?.pass(kernel.name, data.length));
     pass.setPipeline(kernel.pipeline);
-    const buffers = [lane.params, lane.source, lane.blocks, lane.status, piece.weights && this.#weightsOf(piece.weights)];
-    const entries = [...kernel.layout.bindings.keys()].map((binding) => ({ binding, resource: { buffer: buffers[binding]! } }));
+    const buffers = [lane.params, lane.source, lane.blocks, lane.status];
+    if (kernel.layout.bindings.has(WEIGHTS)) buffers[WEIGHTS] = this.#weightsOf(piece.weights!);
+    const entries = [...kernel.layout.bindings.keys()].map((binding) => ({ binding, resource: { buffer: buffers[binding] } }));
     pass.setBindGroup(0, device.createBindGroup({ layout: kernel.layout.group, entries }));
-    pass.dispatchWorkgroups(Math.ceil(elements / TARGETS[piece.to].group));
+    pass.dispatchWorkgroups(Math.ceil(elements / group));
     pass.end();
     encoder.copyBufferToBuffer(lane.blocks, 0, lane.readback, 0, outSize);
     encoder.copyBufferToBuffer(lane.status, 0, lane.readback, outSize, STATUS_BYTES);
@@ -328,10 +331,12 @@ export class GpuQuantizer {
   }
 }
 
-/** weighted: of types whose kernel knows weights. */
-function kernelName(from: Source, to: Target, weighted = false): string {
-  const { kernel } = TARGETS[to];
-  return `${kernel} from=${from} to=${to}${kernel === 'quantize_k' ? ` weighted=${Number(weighted)}` : ''}`;
+/** The kernel, and elements that a workgroup of it takes, at least. */
+function kernelOf(from: Source, to: Target, weighted = false): { name: string; group: number } {
+  const { elements, searched }: Format = TARGETS[to];
+  if (elements === 1) return { name: `quantize_dense from=${from} to=${to}`, group: 1024 };
+  if (searched !== 'always' && !(searched && weighted)) return { name: `quantize from=${from} to=${to}`, group: 2048 };
+  return { name: `quantize_search from=${from} to=${to} weighted=${Number(weighted)}`, group: 1024 };
 }
 
 /** The result's bytes, and the cuts that fill them. */
@@ -339,8 +344,7 @@ function cutsOf({ name, from, to, cols, data, weights }: Piece): { out: Uint8Arr
   const refuse = (why: string): never => {
     throw new SottoError('argument', `The tensor ${name} cannot be quantized: ${why}.`);
   };
-  if (!isSource(from) || !isTarget(to) || !takes(from, to, weights !== undefined))
-    return refuse(`the GPU makes no ${to} of ${from}${weights ? ' with weights' : ''}`);
+  if (!isSource(from) || !isTarget(to)) return refuse(`the GPU makes no ${to} of ${from}`);
   const bytes = SOURCES[from];
   const { elements, bytes: blockBytes } = TARGETS[to];
   if (!Number.isSafeInteger(cols) || cols < 1 || cols > 0xffffffff || cols % elements !== 0)

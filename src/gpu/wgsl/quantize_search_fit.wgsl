@@ -1,23 +1,19 @@
-// The scales of k-quants with the least weighted squares of errors, in three steps, of which all invocations take part in each:
+// The scales with the least weighted squares of errors, in steps, of which all invocations take part in each:
 //
 //   1  of each sub-block by itself: integers by one of several scales, then the scale and minimum that fit these integers best
-//   2  d and dmin of the block, as f16, from the largest of them
+//   2  d and the minimum as f16; of a block of 256 from the largest of its sub-blocks, and there
 //   3  of each sub-block: the integers of scale and minimum, or their neighbours, whichever leave the least errors
 //
-// Tries and weights of elements are those of src/quant/quant_search_body.h: with the mean m of x² in the sub-block, sqrt(m) + |x|, or importance *
-// sqrt(2 m + x²). Loops that end at SUB + p.zero are not unrolled, which some compilers would take many seconds for.
-#if to == q6_K
-const LEAST = -32.0;
-const MOST = 31.0;
+// Weights of elements are those of src/quant/quant_search_body.h: with the mean m of x² in the sub-block, sqrt(m) + |x|, or importance *
+// sqrt(2 m + x²).
+#if signed
+const LEAST = -${signed}.0;
+const MOST = ${signed}.0 - 1.0;
 const SCALES = 128.0;
 const NEIGHBOURS = 3u;
 #else
 const LEAST = 0.0;
-#if to == q4_K
-const MOST = 15.0;
-#else
-const MOST = 31.0;
-#endif
+const MOST = ${top}.0;
 const SCALES = 63.0;
 const NEIGHBOURS = 9u;
 #endif
@@ -50,7 +46,7 @@ fn weigh(first: u32, thread: u32) {
   workgroupBarrier();
 }
 
-#if to == q6_K
+#if signed
 // Step 1, of the tries `way`, way + WAYS, ...: how good, scale. The last ones go on from what was best.
 fn fit(at: u32, way: u32) -> vec3<f32> {
   var big = 0.0;
@@ -119,15 +115,6 @@ fn fit(at: u32, way: u32) -> vec3<f32> {
 }
 #endif
 
-// Integers of a scale and minimum, number i of the neighbours of what they are.
-fn neighbour(of_: vec2<f32>, i: u32) -> vec2<f32> {
-#if to == q6_K
-  return vec2<f32>(clamp(of_.x + f32(i) - 1.0, -128.0, 127.0), 0.0);
-#else
-  return clamp(of_ + vec2<f32>(f32(i / 3), f32(i % 3)) - 1.0, vec2<f32>(), vec2<f32>(SCALES));
-#endif
-}
-
 // What is best of the invocations of a sub-block.
 fn best_of(mine: vec3<f32>, thread: u32) -> vec3<f32> {
   fits[thread] = mine;
@@ -141,43 +128,50 @@ fn best_of(mine: vec3<f32>, thread: u32) -> vec3<f32> {
   return best;
 }
 
-fn search(first: u32, thread: u32) {
-  weigh(first, thread);
-  let sub = thread / WAYS;
-  let way = thread % WAYS;
-  let at = start_of(sub);
-  let found = best_of(fit(at, way), thread);
+fn half_bits(x: f32) -> u32 { return to_half(bitcast<u32>(x)); }
+fn half_value(h: u32) -> f32 { return bitcast<f32>(from_half(h)); }
 
-  // 2: all invocations of a block find the same. fits has what each sub-block found.
+#if superblock
+// Number i of the neighbours of the integers of a scale and minimum.
+fn neighbour(of_: vec2<f32>, i: u32) -> vec2<f32> {
+#if signed
+  return vec2<f32>(clamp(of_.x + f32(i) - 1.0, -SCALES, SCALES - 1.0), 0.0);
+#else
+  return clamp(of_ + vec2<f32>(f32(i / 3), f32(i % 3)) - 1.0, vec2<f32>(), vec2<f32>(SCALES));
+#endif
+}
+
+// Steps 2 and 3: scale and minimum, which is subtracted.
+fn settled(found: vec3<f32>, thread: u32) -> vec2<f32> {
+  let sub = thread / WAYS;
   fits[thread] = found;
   workgroupBarrier();
-  var top = vec2<f32>();
+  var top = vec2<f32>(); // all invocations of a block find the same
   for (var i = 0u; i < SUBS + p.zero; i++) {
-    let f = fits[sub / SUBS * 32 + i * WAYS];
-#if to == q6_K
+    let f = fits[thread / 32 * 32 + i * WAYS];
+#if signed
     if (abs(f.y) > abs(top.x)) { top.x = f.y; }
 #else
     top = max(top, vec2<f32>(f.y, -f.z));
 #endif
   }
   workgroupBarrier();
-#if to == q6_K
-  let head = vec2<u32>(to_half(bitcast<u32>(top.x / -SCALES)), 0);
-#else
-  let head = vec2<u32>(to_half(bitcast<u32>(top.x / SCALES)), to_half(bitcast<u32>(top.y / SCALES)));
+#if signed
+  top = -top;
 #endif
-  let d = vec2<f32>(bitcast<f32>(from_half(head.x)), bitcast<f32>(from_half(head.y)));
+  let head = vec2<u32>(half_bits(top.x / SCALES), half_bits(top.y / SCALES));
+  if (thread % 32 == 0) { heads[thread / 32] = head.x | (head.y << 16); }
 
-  // 3
+  let d = vec2<f32>(half_value(head.x), half_value(head.y));
   let near = round(vec2<f32>(found.y, -found.z) * vec2<f32>(inverse(d.x), inverse(d.y)));
   var best = vec3<f32>(-3e38, near);
-  for (var i = way; i < NEIGHBOURS; i += WAYS) {
+  for (var i = thread % WAYS; i < NEIGHBOURS; i += WAYS) {
     let integers = neighbour(near, i);
     let step = d * integers;
     let inv = inverse(step.x);
     var errors = 0.0;
     for (var j = 0u; j < SUB + p.zero; j++) {
-      let t = tile[at + j];
+      let t = tile[start_of(sub) + j];
       let q = clamp(round((t.x + step.y) * inv), LEAST, MOST);
       let e = step.x * q - step.y - t.x;
       errors += t.y * e * e;
@@ -185,16 +179,28 @@ fn search(first: u32, thread: u32) {
     if (-errors > best.x) { best = vec3<f32>(-errors, integers); }
   }
   best = best_of(best, thread);
+  if (thread % WAYS == 0) { parts[sub] = vec2<u32>(bitcast<u32>(i32(best.y)), u32(best.z)); }
+  return d * best.yz;
+}
+#else
+fn settled(found: vec3<f32>, thread: u32) -> vec2<f32> {
+  let head = vec2<u32>(half_bits(found.y), half_bits(found.z));
+  if (thread % WAYS == 0) { heads[thread / WAYS] = head.x | (head.y << 16); }
+  return vec2<f32>(half_value(head.x), -half_value(head.y));
+}
+#endif
 
-  let step = d * best.yz;
+fn search(first: u32, thread: u32) {
+  weigh(first, thread);
+  let found = best_of(fit(start_of(thread / WAYS), thread % WAYS), thread);
+  let step = settled(found, thread);
+  let own = start_of(thread / WAYS) + thread % WAYS * OWN;
   let inv = inverse(step.x);
   var words = vec2<u32>();
   for (var j = 0u; j < OWN + p.zero; j++) {
-    let q = clamp(round((tile[at + way * OWN + j].x + step.y) * inv), LEAST, MOST);
+    let q = clamp(round((tile[own + j].x + step.y) * inv), LEAST, MOST);
     words[j / 4] |= u32(q - LEAST) << (8 * (j % 4));
   }
   quants[2 * thread] = words.x;
   quants[2 * thread + 1] = words.y;
-  if (way == 0) { parts[sub] = vec2<u32>(bitcast<u32>(i32(best.y)), u32(best.z)); }
-  if (thread % 32 == 0) { heads[thread / 32] = head.x | (head.y << 16); }
 }
