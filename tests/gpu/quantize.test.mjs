@@ -203,6 +203,7 @@ function suite(adapter) {
     assert.ok(large.length > 8 << 20);
     const whole = await gpu.quantize({ ...kind, cols, data: large });
     assert.ok(Buffer.from(whole).equals(Buffer.alloc(whole.length, want.subarray(0, 66 * 18))));
+    assert.ok(gpu.bufferBytes < 100e6, `${gpu.bufferBytes} bytes of buffers`);
 
     for (const [i, bad] of [NaN, Infinity, -70000, 65536].entries()) {
       const wrong = values.slice();

@@ -100,7 +100,7 @@ interface Cut {
  * Quantizes on a GPU. f16, bf16 and blocks of 32 get the same bytes as on the processor; what is searched for (k-quants, and blocks of 32
  * with weights, but for q8_0) is as good, but not the same.
  *
- * Calls of quantize() overlap: keep AHEAD of them open, of 4 MB or more. Buffers take 80 MB at most, whatever the size of the pieces. After an error with
+ * Calls of quantize() overlap: keep AHEAD of them open, of 4 MB or more. Buffers take 100 MB at most, whatever the size of the pieces. After an error with
  * code `gpu` or `memory` every call rejects: go on with the processor, from the piece that was rejected.
  */
 export class GpuQuantizer {
