@@ -5,7 +5,7 @@
 import { SottoError } from '../errors.ts';
 
 /** How long an error of the whole queue waits for a better explanation, in ms. */
-const EXPLAIN_MS = 200;
+export const EXPLAIN_MS = 200;
 
 export class Health {
   #sound = true;

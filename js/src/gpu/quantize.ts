@@ -9,7 +9,7 @@ import { abortError, SottoError } from '../errors.ts';
 import type { Sources } from './compose.ts';
 import type { AdapterAbout, OpenedDevice } from './device.ts';
 import { BUFFER, MAP_READ, MAP_WRITE } from './flags.ts';
-import type { Health } from './health.ts';
+import { EXPLAIN_MS, firstLines, type Health } from './health.ts';
 import { Kernels, PARAM_BYTES } from './kernels.ts';
 import type { Profile } from './profile.ts';
 import { Profiler } from './profiler.ts';
@@ -207,11 +207,20 @@ export class GpuQuantizer {
         this.#giveBack(lane);
         throw abortError();
       }
-      const end = this.#play(lane, piece, cut, id, group);
+      const end = this.#play(lane, piece, cut, id, group).catch((error: Error) => this.#refused(error));
       end.catch(() => {}); // who waits hears of the first that fails
       ends.push(end);
     }
     return { ends };
+  }
+
+  /** An error of WebGPU itself is of the whole device, which may tell more of it soon. */
+  #refused(error: Error): never {
+    if (error instanceof SottoError) throw error;
+    this.#health.doubt();
+    const told = new SottoError('gpu', `The GPU refused work (${firstLines(error.message)}).`);
+    setTimeout(() => this.#health.fail(told), EXPLAIN_MS);
+    throw error;
   }
 
   async #play(lane: Lane, piece: Piece, { first, elements, data, out }: Cut, id: number, group: number): Promise<void> {
