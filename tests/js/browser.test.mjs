@@ -302,3 +302,24 @@ test('the package in a bundle: each worker once, engines and model beside it', b
   assert.ok(vectors[0].text.startsWith(r[0]), r[0]);
   assert.equal(r[1], 2);
 });
+
+test('sotto/openai: an answer in chunks and a transcript', ready, async (t) => {
+  const page = await open(t, true);
+  const r = await page.evaluate(async (content) => {
+    const { OpenAI } = await import('/js/dist/openai.js');
+    const client = new OpenAI({ sources: ['/models/'] });
+    const asked = { model: 'default', messages: [{ role: 'user', content }], temperature: 0, max_tokens: 10 };
+    const out = { text: '', whole: (await client.chat.completions.create(asked)).choices[0].message.content };
+    for await (const chunk of await client.chat.completions.create({ ...asked, stream: true }))
+      out.text += chunk.choices[0].delta.content ?? '';
+    const file = new File([await window.clip('jfk.mp3')], 'jfk.mp3');
+    out.heard = await client.audio.transcriptions.create({ model: 'tiny-q5_1', file, response_format: 'text' });
+    out.wrong = await client.chat.completions.create({ ...asked, n: 2 }).catch((e) => [e instanceof OpenAI.BadRequestError, e.param]);
+    await client.close();
+    return out;
+  }, vectors[0].prompt);
+  assert.ok(r.text.length > 10 && vectors[0].text.startsWith(r.text), r.text);
+  assert.equal(r.whole, r.text);
+  assert.deepEqual(words(r.heard), JFK_WORDS);
+  assert.deepEqual(r.wrong, [true, 'n']);
+});
