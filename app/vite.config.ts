@@ -53,7 +53,7 @@ function serviceWorker(): Plugin {
       const built = Object.values(bundle);
       const hash = createHash('sha256');
       for (const file of built) hash.update(file.type === 'chunk' ? file.code : file.source);
-      const small = built.map((file) => file.fileName).filter((name) => !/\.(wasm|wav|gguf|html)$/.test(name));
+      const small = built.map((file) => file.fileName).filter((name) => !/\.(wasm|wav|gguf|bin|html)$/.test(name));
       const source = readFileSync(join(import.meta.dirname, 'src/offline.js'), 'utf8')
         .replace('__FILES__', JSON.stringify(['./', 'favicon.svg', ...small]))
         .replace('__VERSION__', hash.digest('hex').slice(0, 12));

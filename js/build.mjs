@@ -47,11 +47,11 @@ generate(
     `export const KERNELS: Sources = ${JSON.stringify(Object.fromEntries(kernels), null, 1)};\n`,
 );
 
-// The model that ships with the package, beside the engine.
-const shipped = 'teller-q8_0.gguf';
+// The models that ship with the package, beside the engine.
 mkdirSync('dist', { recursive: true });
-if (!existsSync(`dist/${shipped}`) || statSync(`dist/${shipped}`).mtimeMs < statSync(`../assets/${shipped}`).mtimeMs)
-  copyFileSync(`../assets/${shipped}`, `dist/${shipped}`);
+for (const shipped of ['teller-q8_0.gguf', 'silero-vad-v6.2.0.bin'])
+  if (!existsSync(`dist/${shipped}`) || statSync(`dist/${shipped}`).mtimeMs < statSync(`../assets/${shipped}`).mtimeMs)
+    copyFileSync(`../assets/${shipped}`, `dist/${shipped}`);
 
 const options = (world, target) => ({
   bundle: true,
@@ -69,7 +69,7 @@ const entries = (names, suffix = '') => names.map((name) => ({ in: `src/${name}.
 await build({
   ...options('browser', 'es2022'),
   platform: 'browser',
-  entryPoints: entries(['index', 'worker', 'thread', 'gpu', 'format']),
+  entryPoints: entries(['index', 'worker', 'thread', 'live-worklet', 'gpu', 'format']),
 });
 await build({
   ...options('node', 'node20'),

@@ -15,6 +15,8 @@ Writes down what is said in audio files (WAV, MP3, FLAC, Ogg Vorbis; - is standa
       --task TASK         transcribe (default), or translate: into English
   -t, --threads N         threads to use (default: one for each core, at most 8)
 ${GPU_HELP}
+      --vad               skip silence: only what is speech is transcribed
+      --audio-ctx N       windows of N times 20 ms, 1500 at most: faster for short audio
 
 Output
   -f, --format FORMAT     txt, srt, vtt, tsv, lrc or json; several: -f srt,vtt (default:
@@ -74,6 +76,8 @@ const SPECS: Record<string, OptionSpec> = {
   seed: value,
   threads: { letter: 't', ...value },
   ...GPU_SPECS,
+  vad: {},
+  'audio-ctx': value,
   format: { letter: 'f', ...value },
   json: {},
   output: { letter: 'o', ...value },
@@ -200,6 +204,12 @@ export function readRequest(argv: readonly string[]): Request | undefined {
         break;
       case 'no-suppress-symbols':
         o.suppressSymbols = false;
+        break;
+      case 'vad':
+        o.vad = true;
+        break;
+      case 'audio-ctx':
+        o.audioCtx = integer(shown, text, 0, 1500);
         break;
       case 'format':
         readFormats(text).forEach((f) => chosen.add(f));

@@ -11,12 +11,14 @@ import { models } from './cli-models.js';
 import { quantize } from './cli-quantize.js';
 import { detokenize, tokenize } from './cli-tokenize.js';
 import { transcribe } from './cli-transcribe.js';
+import { vad } from './cli-vad.js';
 import { VERSION } from './models.gen.js';
 
 const HELP = `Usage: sotto COMMAND [OPTION]... FILE...
 Speech recognition with Whisper models and text with Gemma models, on this machine alone.
 
   transcribe    writes down what is said in audio files
+  vad           finds where speech is in audio files
   generate      goes on with a text, or answers it
   chat          a conversation with a language model
   info          describes a model file
@@ -38,6 +40,7 @@ Example: sotto transcribe -m tiny-q5_1 talk.wav
 
 const COMMANDS: Record<string, (argv: readonly string[]) => Promise<number>> = {
   transcribe,
+  vad,
   generate,
   chat,
   info,

@@ -342,6 +342,7 @@ export class Engine {
         void this.#sendPiece(message.id);
         break;
       case 'segments':
+      case 'live':
       case 'progress':
       case 'text':
       case 'evaluated':

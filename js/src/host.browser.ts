@@ -52,6 +52,12 @@ export const host: Host = {
   partAt: (address, file) => plainDownload(absolute(address), file),
   filesOf: async () => undefined,
   shipped: (file) => (file === 'teller-q8_0.gguf' ? new URL('./teller-q8_0.gguf', import.meta.url).href : undefined),
+  async readVad() {
+    const url = new URL('./silero-vad-v6.2.0.bin', import.meta.url).href; // written out, so that bundlers find it
+    const response = await fetch(url).catch(() => undefined);
+    if (!response?.ok) throw new SottoError('network', `The voice activity network could not be fetched from ${url}.`);
+    return new Uint8Array(await response.arrayBuffer());
+  },
   absolute,
   async openAudio(address) {
     const response = await fetch(absolute(address));

@@ -1,6 +1,6 @@
 // Node around the package.
 import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -11,6 +11,7 @@ import { SottoError } from './errors.js';
 import { kept } from './kept.node.js';
 import { plainDownload, type Host } from './host.js';
 import type { FromWorker, ToWorker } from './protocol.js';
+import { VAD_FILE } from './vad.js';
 
 const isUrl = (address: string): boolean => /^(https?|data|blob):/.test(address);
 const pathOf = (address: string): string =>
@@ -61,6 +62,7 @@ export const host: Host = {
       .map(({ name }) => ({ kind: 'path', file: name, path: path.join(folder, name) }));
   },
   shipped: (file) => fileURLToPath(new URL(`./${file}`, import.meta.url)),
+  readVad: () => readFile(new URL(`./${VAD_FILE}`, import.meta.url)),
   absolute: (address) => (isUrl(address) ? address : pathToFileURL(pathOf(address)).href),
   async openAudio(address) {
     if (!isUrl(address))

@@ -24,6 +24,8 @@ export interface Host {
   filesOf(address: string): Promise<ModelPart[] | undefined>;
   /** The address, or path, of a file that ships with this package. */
   shipped(file: string): string | undefined;
+  /** The file of the voice activity network, which ships with this package too. */
+  readVad(): Promise<Uint8Array>;
   /** An address as workers can fetch it. */
   absolute(address: string): string;
   /** Opens a recording by address. */

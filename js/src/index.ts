@@ -1,5 +1,10 @@
 export { Transcriber } from './transcriber.js';
-export type { CreateOptions, TranscribeOptions } from './transcriber.js';
+export type { CreateOptions, LiveOptions, TranscribeOptions } from './transcriber.js';
+export { LiveTranscription } from './live-transcription.js';
+export type { FinalEvent } from './live-transcription.js';
+export type { LiveSource, MediaStreamLike, MediaTrackLike } from './live-source.js';
+export type { LiveEvent } from './protocol.js';
+export type { VadOptions } from './vad.js';
 export { ContextOverflowEvent, LanguageModel } from './language-model.js';
 export type {
   LanguageModelCreateOptions,

@@ -18,6 +18,8 @@ export interface DecodeOptions {
   lengthPenalty?: number | undefined;
   /** Most tokens of a window; 0: half the text context. */
   maxTokens?: number | undefined;
+  /** Positions of the encoder, of 20 ms each: a shorter window for short audio, which then costs less; 0: all, 30 s. */
+  audioCtx?: number | undefined;
   /** Of the sampling. */
   seed?: number | undefined;
   /** The first one tried. */
@@ -56,6 +58,7 @@ const KINDS: Record<keyof DecodeOptions, 'string' | 'number' | 'boolean' | 'task
   bestOf: 'number',
   lengthPenalty: 'number',
   maxTokens: 'number',
+  audioCtx: 'number',
   seed: 'number',
   temperature: 'number',
   temperatureIncrement: 'number',

@@ -11,6 +11,8 @@
 //   cancel {id}                  ──>
 //                                <──    done {id} | failed {id}
 //                                <──    restarted {info}                the GPU was lost: what is under way goes on
+//   live {id, input}             ──>                                   as transcribe, without an end of its own
+//                                <──    live {id, event}                0..n
 //   generate {id, session, ...}  ──>                                   language models; the other tasks alike
 //                                <──    evaluated, overflow, text {id}  0..n
 //   cancel {id}                  ──>
@@ -29,6 +31,7 @@ import type { ErrorData } from './errors.js';
 import type { Profile } from './gpu/profile.js';
 import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
+import type { VadOptions } from './vad.js';
 import type { QuantizeMessage, QuantizeOutcome, QuantizePlan, QuantizeProgress } from './quantize/types.js';
 
 /** A model: one file, or several that belong together, in the order in which the engine wants them. */
@@ -76,6 +79,21 @@ export interface Segment {
   avgLogprob: number;
   compressionRatio: number;
 }
+
+/** What live transcription tells; times in s from the start of the sound. */
+export type LiveEvent =
+  | { type: 'speech-start' | 'speech-end'; start: number; end: number }
+  | {
+      /** "partial": the speech goes on; "final": it is over, and all of it is settled. */
+      type: 'partial' | 'final';
+      text: string;
+      /** The beginning of the text that will not change any more. */
+      settled: string;
+      start: number;
+      end: number;
+      /** Code of the language, "" before it is known. */
+      language: string;
+    };
 
 export interface Token {
   id: number;
@@ -309,9 +327,20 @@ export interface LoadMessage {
   profile?: boolean | undefined;
 }
 
+/** Transcribes sound as it comes, until it ends: `live` events, then an `answer` of nothing. */
+export interface LiveMessage {
+  type: 'live';
+  id: number;
+  options: [string, OptionValue][];
+  input: Extract<AudioSpec, { kind: 'pcm' }>;
+  vad: Uint8Array;
+  vadOptions: VadOptions;
+}
+
 export type ToWorker =
   | LoadMessage
-  | { type: 'transcribe'; id: number; options: [string, OptionValue][]; input: AudioSpec }
+  | { type: 'transcribe'; id: number; options: [string, OptionValue][]; input: AudioSpec; vad?: Uint8Array | undefined }
+  | LiveMessage
   | LanguageMessage
   | { type: 'closeSession'; session: number }
   | { type: 'piece'; id: number; data: Float32Array | Uint8Array | null }
@@ -341,6 +370,7 @@ export type FromWorker =
   | { type: 'segments'; id: number; segments: Segment[]; language: string; languageProbability: number }
   | { type: 'progress'; id: number; progress: Progress }
   | { type: 'done'; id: number; outcome: Outcome }
+  | { type: 'live'; id: number; event: LiveEvent }
   | { type: 'text'; id: number; text: string }
   | { type: 'evaluated'; id: number; done: number; total: number }
   | { type: 'overflow'; id: number; dropped: number }

@@ -5,6 +5,7 @@
 //   open, generate, tokenize, ... ──> queue ──> language.ts
 import { abortError, toErrorData } from './errors.js';
 import { Language as LanguageSide } from './language.js';
+import { Live } from './live.js';
 import { tensorsOf } from './model-info.js';
 import type { OptionValue } from './options.js';
 import type { Platform } from './platform.js';
@@ -92,10 +93,19 @@ class Server {
         this.#quantizing?.pause(message.paused);
         break;
       case 'transcribe': {
-        const { id, options, input } = message;
+        const { id } = message;
         this.#queue(id, async (job) => {
-          const outcome = await this.#transcribe(job, options, input);
+          const outcome = await this.#transcribe(job, message);
           this.#platform.post({ type: 'done', id, outcome });
+        });
+        break;
+      }
+      case 'live': {
+        const { id } = message;
+        this.#queue(id, async (job) => {
+          const task = { ...message, pieces: job.pull as Pull<Float32Array>, cancelled: () => this.#isCancelled(job) };
+          await new Live(() => this.#running.now, (work) => this.#surviving(work), this.#platform, task).run();
+          this.#platform.post({ type: 'answer', id, answer: undefined });
         });
         break;
       }
@@ -220,7 +230,7 @@ class Server {
   async #speak(message: LanguageMessage, job: Job): Promise<void> {
     const { now } = this.#running;
     this.#text ??= new LanguageSide(now, this.#platform, now.described);
-    const cancelled = (): boolean => job.cancelled || this.#closing.signal.aborted;
+    const cancelled = (): boolean => this.#isCancelled(job);
     const room = async (): Promise<void> => {
       while (job.credit === 0 && !cancelled()) await new Promise<void>((resolve) => (job.wake = resolve));
       job.credit--;
@@ -230,9 +240,12 @@ class Server {
     this.#platform.post({ type: 'answer', id: message.id, answer }, buffer);
   }
 
-  async #transcribe(job: Job, options: [string, OptionValue][], input: AudioSpec): Promise<Outcome> {
-    const cancelled = (): boolean => job.cancelled || this.#closing.signal.aborted;
-    const task = { id: job.id, options, input, pieces: job.pull, cancelled };
+  #isCancelled(job: Job): boolean {
+    return job.cancelled || this.#closing.signal.aborted;
+  }
+
+  async #transcribe(job: Job, message: Extract<ToWorker, { type: 'transcribe' }>): Promise<Outcome> {
+    const task = { ...message, pieces: job.pull, cancelled: () => this.#isCancelled(job) };
     const transcribing = new Transcribing(() => this.#running.now, this.#platform, task);
     try {
       return await this.#surviving(() => transcribing.run());

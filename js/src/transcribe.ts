@@ -13,6 +13,7 @@ import type { AudioSpec, Outcome, Segment, Timings } from './protocol.js';
 import type { LoadedEngine } from './running.js';
 import { AGAIN, DONE, settled } from './session.js';
 import { streamPieces } from './stream.js';
+import { SKIP_SILENCE, Vad } from './vad.js';
 import type { Pointer } from './wasm.js';
 
 const STARVED = 3;
@@ -31,6 +32,8 @@ export interface TranscribeTask {
   id: number;
   options: Options;
   input: AudioSpec;
+  /** The file of the network by which silence is skipped. */
+  vad?: Uint8Array | undefined;
   /** What the page sends. */
   pieces: AsyncIterable<Float32Array | Uint8Array>;
   cancelled: () => boolean;
@@ -71,8 +74,11 @@ export class Transcribing {
   async run(): Promise<Outcome> {
     const now = this.#engine();
     const { wasm } = now;
+    const vad = this.#task.vad && new Vad(wasm, now.engine, this.#task.vad, SKIP_SILENCE);
     const t = openTranscription(now, this.#origin === 0 ? this.#task.options : this.#optionsOfTheRest());
     try {
+      const status = vad ? wasm.x.sotto_wasm_transcription_skip_silence(t, vad.pointer) : 0;
+      if (status < 0) wasm.fail(status, now.engine);
       await this.#step(now, t);
       return this.#outcome(now, t);
     } catch (error) {
@@ -80,6 +86,7 @@ export class Transcribing {
       throw error;
     } finally {
       wasm.x.sotto_wasm_transcription_close(t);
+      vad?.close();
     }
   }
 
@@ -254,7 +261,8 @@ function blocksOf({ input, pieces }: TranscribeTask, reader: AudioReader): Async
   return reader.wav(input.kind === 'wav' ? (pieces as AsyncIterable<Uint8Array>) : streamPieces(input.blob.stream()));
 }
 
-function openTranscription({ wasm, engine, model }: LoadedEngine, options: Options): Pointer {
+/** Closed with sotto_wasm_transcription_close. */
+export function openTranscription({ wasm, engine, model }: LoadedEngine, options: Options): Pointer {
   const { x } = wasm;
   const held: Pointer[] = [];
   const hold = (p: Pointer): Pointer => (held.push(p), p);

@@ -2,12 +2,16 @@
 // The public class for speech: an engine with a Whisper model, and recordings handed to it.
 import { availabilityOf, Engine, removeModel, type Availability, type EngineOptions } from './engine.js';
 import type { Profile } from './gpu/profile.js';
+import { host } from '@host';
+import { LiveTranscription } from './live-transcription.js';
+import { openSource, type LiveSource, type OpenSource } from './live-source.js';
 import { resolveAudio, type AudioInput, type AudioOptions } from './input.js';
 import type { ModelInput, ModelOptions } from './model-input.js';
 import { defaultModel } from './models.js';
 import { engineOptions, type DecodeOptions } from './options.js';
-import type { EngineInfo, Progress, TensorInfo } from './protocol.js';
+import type { EngineInfo, LiveEvent, Progress, TensorInfo } from './protocol.js';
 import { Transcription } from './transcription.js';
+import type { VadOptions } from './vad.js';
 
 export interface CreateOptions extends EngineOptions {
   /** Default: the manifest's default, a small multilingual one. */
@@ -18,6 +22,21 @@ export interface TranscribeOptions extends DecodeOptions, AudioOptions {
   /** Stops this transcription; the Transcriber stays usable. */
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: Progress) => void) | undefined;
+  /** Skip silence: only what is speech is transcribed, and what lies between keeps its time. */
+  vad?: boolean | undefined;
+}
+
+export interface LiveOptions extends Pick<DecodeOptions, 'language' | 'task' | 'initialPrompt' | 'suppressTokens' | 'suppressSymbols'> {
+  /** Of samples that the caller gives, in Hz. */
+  sampleRate?: number | undefined;
+  /** What tells speech from silence: `minSilenceMs` (default 480) is how long a pause ends a phrase. */
+  vad?: VadOptions | undefined;
+  /** Ends it at once; what was not final is lost. stop() ends it in order. */
+  signal?: AbortSignal | undefined;
+  /** Told of each event, beside `for await`. */
+  onEvent?: ((event: LiveEvent) => void) | undefined;
+  /** The loudest sample of each piece of sound, 0 to 1: about ten times a second. */
+  onLevel?: ((level: number) => void) | undefined;
 }
 
 export class Transcriber {
@@ -54,7 +73,8 @@ export class Transcriber {
         prepare: async (id) => {
           const decodeOptions = engineOptions(options);
           const { spec, pieces } = await resolveAudio(audio, options);
-          return { message: { type: 'transcribe', id, options: decodeOptions, input: spec }, pieces };
+          const vad = options.vad ? await host.readVad() : undefined;
+          return { message: { type: 'transcribe', id, options: decodeOptions, input: spec, vad }, pieces };
         },
         receive(message) {
           if (message.type === 'segments')
@@ -67,6 +87,40 @@ export class Transcriber {
       options.signal,
     );
     return transcription;
+  }
+
+  /** Transcribes speech while it is spoken, until the sound ends or it is stopped. Other calls of this Transcriber wait until then. */
+  live(source: LiveSource, options: LiveOptions = {}): LiveTranscription {
+    const { language, task, initialPrompt, suppressTokens, suppressSymbols } = options;
+    let open: OpenSource | undefined;
+    let stopped = false;
+    const live = new LiveTranscription(() => {
+      stopped = true;
+      open?.stop();
+    }, options.onEvent);
+    this.#engine.run(
+      {
+        prepare: async (id) => {
+          const decodeOptions = engineOptions({ language, task, initialPrompt, suppressTokens, suppressSymbols });
+          const vad = await host.readVad();
+          open = await openSource(source, options.sampleRate, options.onLevel);
+          if (stopped || options.signal?.aborted) open.stop();
+          const input = { kind: 'pcm' as const, rate: open.rate, channels: 1 };
+          const message = { type: 'live' as const, id, options: decodeOptions, input, vad, vadOptions: options.vad ?? {} };
+          return { message, pieces: open.pieces };
+        },
+        receive(message) {
+          if (message.type === 'live') live._add(message.event);
+          else if (message.type === 'answer') live._end();
+        },
+        reject: (error) => {
+          open?.stop();
+          live._reject(error);
+        },
+      },
+      options.signal,
+    );
+    return live;
   }
 
   /** Names, types and shapes of the model's tensors. */
