@@ -2,7 +2,7 @@
 
 import { useRef } from 'preact/hooks';
 import { Bar } from '../ui/Bar.tsx';
-import { BinIcon, CheckIcon, FolderIcon, ModelIcon, WarnIcon } from '../ui/icons.tsx';
+import { BinIcon, CheckIcon, FolderIcon, ModelIcon, SaveIcon, WarnIcon } from '../ui/icons.tsx';
 import { placeInShort } from '../ui/place.ts';
 import { megabytes } from '../ui/words.ts';
 import {
@@ -18,7 +18,9 @@ import {
   unload,
   work,
 } from './model-state.ts';
+import { madeError, madeModels, saveMade, type MadeModel } from './made.ts';
 import { MODELS, type ChatModel } from './models.ts';
+import { Quantize } from './Quantize.tsx';
 import { answering } from './state.ts';
 
 export function Models() {
@@ -33,7 +35,7 @@ export function Models() {
   return (
     <>
       <ul class="models">
-        {[...MODELS, ...(ownModel.value ? [ownModel.value] : [])].map((model) => (
+        {[...MODELS, ...madeModels.value, ...(ownModel.value ? [ownModel.value] : [])].map((model) => (
           <ModelRow key={model.id} model={model} busy={busy} />
         ))}
       </ul>
@@ -43,11 +45,17 @@ export function Models() {
           <span>This browser had no room to keep {chosen.value.name}: free some space, or it is downloaded again next time.</span>
         </p>
       )}
+      {madeError.value && (
+        <p class="notice bad" role="alert">
+          <WarnIcon /> <span>{madeError}</span>
+        </p>
+      )}
       {filesError.value && (
         <p class="notice bad" role="alert">
           <WarnIcon /> <span>{filesError}</span>
         </p>
       )}
+      <Quantize />
       <section class="own-files" aria-labelledby="own-title">
         <h3 id="own-title">From this device</h3>
         <p class="hint">
@@ -86,10 +94,12 @@ export function Models() {
   );
 }
 
-function ModelRow({ model, busy }: { model: ChatModel; busy: boolean }) {
+function ModelRow({ model, busy }: { model: ChatModel | MadeModel; busy: boolean }) {
   const now = work.value;
   const mine = 'model' in now && now.model === model ? now : null;
-  const here = stored.value.has(model.id);
+  const made = 'made' in model ? model : null;
+  const here = made !== null || stored.value.has(model.id);
+  const talks = made?.made.kind !== 'speech';
   const own = model.id === 'own';
   const current = chosen.value === model;
   const ready = mine?.at === 'ready';
@@ -104,7 +114,7 @@ function ModelRow({ model, busy }: { model: ChatModel; busy: boolean }) {
               <CheckIcon /> In use
             </span>
           ) : (
-            here && <span class="tag">On this device</span>
+            here && <span class="tag">{made ? 'Made here' : 'On this device'}</span>
           )}
         </h3>
         <p>{model.about}</p>
@@ -143,6 +153,17 @@ function ModelRow({ model, busy }: { model: ChatModel; busy: boolean }) {
         </div>
       ) : (
         <div class="model-actions">
+          {made && (
+            <button
+              type="button"
+              class="button quiet icon-only"
+              aria-label={`Save ${model.name} as a file`}
+              title="Save as a file"
+              onClick={() => void saveMade(made)}
+            >
+              <SaveIcon />
+            </button>
+          )}
           {here && !ready && (
             <button
               type="button"
@@ -154,7 +175,7 @@ function ModelRow({ model, busy }: { model: ChatModel; busy: boolean }) {
               <BinIcon />
             </button>
           )}
-          {ready ? (
+          {!talks ? null : ready ? (
             <button type="button" class="button small" disabled={busy} aria-describedby={id} onClick={unload}>
               Unload
             </button>

@@ -5,6 +5,7 @@ import type { BackendChoice, Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { megabytes } from '../ui/words.ts';
+import { madeModels, refreshMade, removeMade, type MadeModel } from './made.ts';
 import { isFatal, Writer } from './engine.ts';
 import { DEFAULT_MODEL, isStored, modelOfFiles, MODELS, removeStored, type ChatModel } from './models.ts';
 import { readSettings, writeSettings, type Settings } from './settings.ts';
@@ -18,17 +19,20 @@ export function change(part: Partial<Settings>): void {
 
 /* ---- which one ---- */
 
+/** Made here, to talk with. */
+export const talkers = computed(() => madeModels.value.filter(({ made }) => made.kind === 'language'));
 export const ownModel = signal<ChatModel | null>(null); // of files, while the page lives
 export const chosen = computed<ChatModel>(() => {
   const { model } = settings.value;
-  return (model === 'own' ? ownModel.value : MODELS.find((m) => m.id === model)) ?? DEFAULT_MODEL;
+  return (model === 'own' ? ownModel.value : [...MODELS, ...talkers.value].find((m) => m.id === model)) ?? DEFAULT_MODEL;
 });
 export const stored = signal<ReadonlySet<string>>(new Set()); // ids of those that this device keeps
 export const filesError = signal(''); // why files are no model
 
 export async function refreshStored(): Promise<void> {
   const ids = await Promise.all(MODELS.map(async (m) => ((await isStored(m)) ? m.id : '')));
-  stored.value = new Set(ids.filter(Boolean));
+  await refreshMade();
+  stored.value = new Set([...ids.filter(Boolean), ...talkers.value.map(({ id }) => id)]);
 }
 
 /* ---- how far ---- */
@@ -88,7 +92,7 @@ const RESUMED = 2 << 20; // bytes that never come as the first piece of a downlo
 
 async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
   const { model } = wanted;
-  const cached = model.id === 'own' || (await isStored(model));
+  const cached = model.id === 'own' || 'made' in model || (await isStored(model));
   let from = 0;
   let came = 0;
   notKept.value = false;
@@ -173,7 +177,13 @@ export function unload(): void {
 }
 
 /** Removes a model from the device. */
-export async function forget(model: ChatModel): Promise<void> {
+export async function forget(model: ChatModel | MadeModel): Promise<void> {
+  if ('made' in model) {
+    if (opened?.model === model) unload(); // its file would go under it when a GPU is lost
+    await removeMade(model);
+    await refreshStored();
+    return;
+  }
   await removeStored(model).catch(() => {});
   await refreshStored();
   announcement.value = `${model.name} was removed from this device.`;

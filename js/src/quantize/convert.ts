@@ -44,7 +44,9 @@ export class Converter {
 
   /** Rows [first, first + n) of a tensor. `source` must not change until the bytes are there. */
   async convert(q: Quantizer, t: PlanTensor, first: number, n: number, source: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
-    if (this.#gpu && t.plain && this.#gpu.takes(t.sourceType, t.type)) {
+    // With importances only k-quants are the same there: others are searched for then, on the processor.
+    const weighs = t.importance === undefined || t.type.endsWith('_K');
+    if (this.#gpu && t.plain && weighs && this.#gpu.takes(t.sourceType, t.type)) {
       try {
         const types = { from: t.sourceType, to: t.type } as Pick<Piece, 'from' | 'to'>;
         const piece = { name: t.name, ...types, cols: t.cols, data: source, weights: t.importance };

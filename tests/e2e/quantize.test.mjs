@@ -1,0 +1,214 @@
+// A person brings a model: it is quantized in the page, in Chromium, kept, talked with and saved; what was cut is taken up again.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { LONG, Pages, root, whyNot } from './browser.mjs';
+import { answers, ask, composer, greedy, textOf } from './chat-steps.mjs';
+
+const TELLER = join(root, 'assets/teller-q8_0.gguf');
+const GOLDEN = join(root, 'tests/fixtures/golden/gemma3-1b-shape');
+const missing = whyNot('chromium', { chat: true }) ?? (existsSync(join(root, 'js/dist/index.node.js')) ? undefined : 'the package is not built');
+if (missing) console.log(`skip: ${missing}`);
+
+const bring = (page) => page.getByTestId('bring');
+const openModels = async (page) => {
+  await page.getByRole('button', { name: /^Model/ }).click();
+  await bring(page).waitFor();
+};
+const give = (page, files) => page.getByTestId('quantize-files').setInputFiles(files);
+const offered = (page) => page.getByTestId('bring-cost').waitFor();
+const choose = (page, type) => bring(page).getByRole('radio', { name: new RegExp(`^${type} `) }).check();
+const start = (page) => bring(page).getByRole('button', { name: /^Make it/ }).click();
+const made = (page, name) => bring(page).getByText(`${name} is on this device`).waitFor({ timeout: LONG });
+
+/** What Node makes of the same files. */
+async function inNode(source, options) {
+  const { quantize } = await import(join(root, 'js/dist/index.node.js'));
+  const model = await quantize(source, { output: 'blob', ...options });
+  return Buffer.from(await (await model.open()).arrayBuffer());
+}
+
+/** The file that the page saves: without a picker, which no test can answer. */
+async function saved(page, press) {
+  await page.evaluate(() => delete window.showSaveFilePicker);
+  const [download] = await Promise.all([page.waitForEvent('download'), press()]);
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+}
+
+/** Answers requests for an address of the page with the teller's file by ranges; what lies behind `gate.to` waits until it is opened. */
+async function heldBack(context) {
+  const gate = { to: 4e6 };
+  context.on('close', () => (gate.to = Infinity));
+  const file = await open(TELLER);
+  const { size } = await file.stat();
+  await context.route('**/held/teller.gguf', async (route) => {
+    const [, first, last] = (/^bytes=(\d+)-(\d+)$/.exec(route.request().headers()['range'] ?? '') ?? []).map(Number);
+    while (first >= gate.to) await new Promise((resolve) => setTimeout(resolve, 50));
+    const { buffer } = await file.read(Buffer.alloc(last - first + 1), 0, last - first + 1, first);
+    const headers = { 'content-range': `bytes ${first}-${last}/${size}`, etag: '"1"', 'cross-origin-resource-policy': 'same-origin' };
+    await route.fulfill({ status: 206, headers, body: buffer }).catch(() => {}); // the page may have left
+  });
+  return { gate, close: () => file.close() };
+}
+
+async function noViolations(page, where) {
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  const bad = violations.filter((v) => ['serious', 'critical'].includes(v.impact));
+  assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`), [], where);
+}
+
+describe('a model of one’s own', { skip: missing, timeout: 120_000 }, () => {
+  const pages = new Pages();
+  before(() => pages.start());
+  after(() => pages.stop());
+  const onChat = (steps, options) => pages.onPage({ path: '#/chat', acceptDownloads: true, ...options }, steps);
+
+  test('is quantized, talked with, saved and removed; the bytes are those of Node', () =>
+    onChat(async (page) => {
+      await openModels(page);
+      await give(page, TELLER);
+      await offered(page);
+      assert.match(await bring(page).innerText(), /gemma3, 12 million weights in 158 tensors, mostly Q8_0, 13 MB/);
+      assert.match(await bring(page).innerText(), /quantized already/);
+      assert.ok(await bring(page).getByRole('radio', { name: /^Q8_0/ }).isChecked(), 'tiny models lose little');
+      await bring(page).getByLabel('Its name here').fill('Little');
+      await choose(page, 'Q4_0');
+      assert.match(await page.getByTestId('bring-cost').innerText(), /Takes 7\.4 MB on this device/);
+      await noViolations(page, 'the offer');
+      await start(page);
+      await made(page, 'Little Q4_0');
+      await noViolations(page, 'done');
+      await bring(page).getByRole('button', { name: 'Talk with it' }).click();
+      const row = page.locator('.model').filter({ hasText: 'Little Q4_0' });
+      await row.getByText('In use').waitFor({ timeout: LONG });
+      const file = await saved(page, () => row.getByRole('button', { name: 'Save Little Q4_0 as a file' }).click());
+      assert.equal(file.name, 'Little-Q4_0.gguf');
+      assert.ok(file.bytes.equals(await inNode(TELLER, { type: 'q4_0', name: 'Little' })));
+      await page.keyboard.press('Escape');
+      await greedy(page, 12);
+      assert.match(await textOf(await ask(page, 'Tell me a story about a dog and a ball.')), /\w+ \w+ \w+/);
+
+      await page.reload();
+      await composer(page).waitFor();
+      await openModels(page);
+      await row.getByText('Made here').waitFor();
+      await row.getByRole('button', { name: 'Remove Little Q4_0 from this device' }).click();
+      await row.waitFor({ state: 'detached' });
+    }));
+
+  test('may be a folder; a damaged one is told by its tensor', () =>
+    onChat(async (page) => {
+      await openModels(page);
+      const config = { name: 'config.json', mimeType: '', buffer: await readFile(join(GOLDEN, 'config.json')) };
+      const weights = await readFile(join(GOLDEN, 'model.safetensors'));
+      const files = (buffer) => [config, { name: 'model.safetensors', mimeType: '', buffer }];
+      await give(page, files(weights));
+      await offered(page);
+      assert.match(await bring(page).innerText(), /mostly BF16/);
+      await bring(page).getByText('More types').click();
+      await bring(page).getByLabel('Its name here').fill('golden');
+      await choose(page, 'Q5_1');
+      await start(page);
+      await made(page, 'golden Q5_1');
+      const file = await saved(page, () => bring(page).getByRole('button', { name: 'Save the file' }).click());
+      assert.ok(file.bytes.equals(await inNode(GOLDEN, { type: 'q5_1', name: 'golden' })));
+      await bring(page).getByRole('button', { name: 'Done' }).click();
+
+      const bad = Buffer.from(weights);
+      bad.writeUInt16LE(0x7fc0, bad.length - 2);
+      await give(page, files(bad));
+      await offered(page);
+      await start(page);
+      await bring(page).getByRole('alert').waitFor();
+      assert.match(await bring(page).getByRole('alert').innerText(), /tensor [\w.]+ .*no number/);
+      await bring(page).getByRole('button', { name: 'Back' }).click();
+      await give(page, { name: 'notes.txt', mimeType: '', buffer: Buffer.from('no model at all') });
+      await bring(page).getByRole('alert').waitFor();
+    }));
+
+  test('shows how far it is, rests, goes on behind the conversation, and after a reload', () =>
+    onChat(async (page, context) => {
+      const { gate, close } = await heldBack(context);
+      const said = [];
+      await page.exposeFunction('heard', (text) => said.push(text));
+      await page.evaluate(() => {
+        const live = document.querySelector('[aria-live=polite]');
+        new MutationObserver(() => window.heard(live.textContent)).observe(live, { childList: true, subtree: true, characterData: true });
+      });
+      await openModels(page);
+      await bring(page).getByLabel('Or an address').fill('held/teller.gguf');
+      await page.keyboard.press('Enter');
+      await offered(page);
+      // By keyboard alone: the types, then the button.
+      assert.equal(await page.evaluate(() => document.activeElement.value), 'q8_0');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('ArrowDown');
+      assert.ok(await bring(page).getByRole('radio', { name: /^Q4_0/ }).isChecked());
+      await page.keyboard.press('Enter');
+      const tensor = page.getByTestId('bring-tensor');
+      await page.waitForFunction(() => / of 158: \w+\./.test(document.querySelector('[data-testid=bring-tensor]')?.textContent ?? ''));
+      assert.match(await page.getByTestId('bring-device').innerText(), /on the processor, \d+ threads|one thread/);
+      const bar = bring(page).getByRole('progressbar', { name: 'Making teller Q4_0' });
+      assert.ok(Number(await bar.getAttribute('aria-valuenow')) > 0);
+      await noViolations(page, 'at work');
+      await page.keyboard.press('Enter'); // the focus is on Pause
+      await bring(page).getByText('Paused', { exact: true }).waitFor();
+      await page.keyboard.press('Enter');
+      await bring(page).getByText('Paused', { exact: true }).waitFor({ state: 'detached' });
+      await page.keyboard.press('Escape');
+      await page.locator('.toast').getByText(/teller Q4_0: \d+ %/).waitFor();
+      await page.getByRole('button', { name: 'Show' }).click();
+      assert.match(await tensor.innerText(), /Tensor \d+ of 158/);
+      for (const text of [/can be quantized/, /began/, /Paused\./, /Going on\./, /25 percent/]) assert.ok(said.some((s) => text.test(s)), `${text}: ${said.join('|')}`);
+
+      await page.reload();
+      const notice = page.getByTestId('half-made');
+      await notice.waitFor();
+      assert.match(await notice.innerText(), /teller Q4_0 is not finished: \d+ of 158 tensors are done/);
+      await noViolations(page, 'the offer to go on');
+      gate.to = Infinity;
+      await notice.getByRole('button', { name: 'Go on' }).click();
+      await made(page, 'teller Q4_0');
+      const file = await saved(page, () => bring(page).getByRole('button', { name: 'Save the file' }).click());
+      assert.ok(file.bytes.equals(await inNode(TELLER, { type: 'q4_0' })));
+      await close();
+    }));
+
+  test('is stopped and taken up with its file, or removed; other addresses are told apart', () =>
+    onChat(
+      async (page, context) => {
+        const { gate, close } = await heldBack(context);
+        await openModels(page);
+        await bring(page).getByLabel('Or an address').fill('held/teller.gguf');
+        await bring(page).getByRole('button', { name: 'Look' }).click();
+        await offered(page);
+        await choose(page, 'Q4_0');
+        await start(page);
+        await page.waitForFunction(() => / of 158: \w+\./.test(document.querySelector('[data-testid=bring-tensor]')?.textContent ?? ''));
+        await bring(page).getByRole('button', { name: 'Stop' }).click();
+        const left = page.getByTestId('unfinished');
+        await left.waitFor();
+        await left.getByRole('button', { name: 'Go on' }).click();
+        await page.waitForFunction(() => /were done before/.test(document.querySelector('[data-testid=bring-device]')?.textContent ?? ''));
+        await bring(page).getByRole('button', { name: 'Stop' }).click();
+        await left.getByRole('button', { name: /^Remove what is done/ }).click();
+        await left.waitFor({ state: 'detached' });
+        gate.to = Infinity;
+        await bring(page).getByLabel('Or an address').fill('https://elsewhere.example/model.gguf');
+        await bring(page).getByRole('button', { name: 'Look' }).click();
+        await bring(page).getByRole('alert').waitFor();
+        assert.match(await bring(page).getByRole('alert').innerText(), /This page fetches from its own address and from huggingface\.co/);
+        assert.equal(await answers(page).count(), 0);
+        await close();
+      },
+      { expectErrors: true },
+    ));
+});
