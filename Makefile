@@ -335,11 +335,16 @@ format: ## formats the C files
 	clang-format -i $(OUR_C)
 
 lint: ## what a reader would complain about: format, types, hosts in the lock file
+.PHONY: api-reference
+api-reference: js/dist/index.js ## docs/api.md, made from the package's types
+	node tools/api-reference.mjs
+
 	clang-format --dry-run -Werror $(OUR_C)
 	@! grep -n '"resolved": "http' package-lock.json || { echo 'package-lock.json names a registry: run npm install with the .npmrc of this repository.'; exit 1; }
 	npm run --silent check -w js
 	npx --no-install tsc --noEmit -p app
 
+	[ ! -e js/dist/types/index.d.ts ] || node tools/api-reference.mjs --check
 compile_commands.json: ## for editors: how every C file is compiled
 	@{ echo '['; for f in $(NATIVE) $(CLI) $(wildcard tests/native/*.c bench/*.c tests/fuzz/*.c); do \
 	  case $$f in *_avx2.c) isa="$(ISA_avx2)";; *_avx512.c) isa="$(ISA_avx512)";; *) isa=;; esac; \

@@ -7,7 +7,7 @@
 // The entry points refer to each other and to the WebAssembly files only as new URL('./NAME', import.meta.url), which
 // browsers, Node and bundlers all understand; esbuild leaves these as they are.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { build } from 'esbuild';
@@ -102,4 +102,7 @@ if (!process.argv.includes('--no-types')) {
   const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc], { stdio: 'inherit' });
   if (status !== 0) process.exit(1);
+  for (const file of readdirSync('dist/types', { recursive: true })) {
+    if (file.endsWith('.d.ts') && !existsSync(`src/${file.replace(/\.d\.ts$/, '.ts')}`)) rmSync(`dist/types/${file}`); // of a source that is gone
+  }
 }
