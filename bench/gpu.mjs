@@ -175,11 +175,19 @@ function tables(rows) {
     row.n_prefill, perSecond(row, 'prefill'), perSecond(row, 'decode'), shown(row.decode_ms, 3),
   ]);
   const beams = Object.keys(rows.find(({ kind }) => kind === 'speech')?.decode_ms ?? {});
-  const speech = of('speech', ['mel ms', 'encode ms', 'window ms', ...beams.map((n) => `step ms, beam ${n}`)], (row) => [
+  const others = beams.slice(1); // beside the first
+  const speech = of('speech', ['mel ms', 'encode ms', 'window ms', ...beams.map((n) => `step ms, beam ${n}`), ...others.map((n) => `${n} / ${beams[0]}`)], (row) => [
     shown(row.mel_ms, 1), `${shown(row.encode_ms, 1)} (${shown(row.encode_ms_median, 1)})`, shown(row.window_ms, 1), ...beams.map((n) => shown(row.decode_ms[n], 2)),
+    ...others.map((n) => shown(row.decode_ms[n] / row.decode_ms[beams[0]], 2)),
   ]);
   const failed = rows.filter(({ error }) => error).map(({ model, error }) => `\n${model}: ${error}\n`).join('');
   return language + speech + failed;
+}
+
+/** Dispatches of a decoder's layer for a step: those of few rows, but for embedding and logits, by those of attention that keep a new token. */
+function perLayer(profile) {
+  const count = (pattern) => profile.rows.reduce((sum, { kernel, count }) => sum + (pattern.test(kernel) ? count : 0), 0);
+  return (count(/^(linear_few|attend_few|attend_combine|rotate_store)\b/) - count(/^embed\b/)) / count(/^attend_few .*fresh=1/);
 }
 
 function profiles(rows) {
@@ -189,7 +197,7 @@ function profiles(rows) {
   return rows.filter(({ profile }) => profile).map(({ model, profile }) => {
     const total = profile.rows.reduce((sum, { ms }) => sum + ms, 0);
     const head = ['ms', 'share', 'dispatches', 'us each', 'GB/s', 'kernel'];
-    return `\n${model}${profile.missing ? `: ${profile.missing}` : ''}\n${table(head, profile.rows.map((row) => line(row, total)))}\n`;
+    return `\n${model}${profile.missing ? `: ${profile.missing}` : ''}: ${shown(perLayer(profile), 1)} dispatches a layer for a token\n${table(head, profile.rows.map((row) => line(row, total)))}\n`;
   }).join('');
 }
 

@@ -76,7 +76,8 @@ typedef struct rotation {
  * their common past and are reordered without copying, and so that rings need no kernel of their own. With slot_stride 0 the queries look at one row of
  * it, all of whose entries from the least first to the greatest end are places. */
 typedef struct kv_view {
-  const int32_t *slots;
+  const int32_t *slots; /* NULL, without a ring: the table that choose_speech keeps in `place`, row by row */
+  int32_t place;
   int32_t slot_stride;
   int32_t ring;         /* not 0: slots[i] is i % ring, for all rows of the table */
   const int32_t *first; /* NULL: 0 for all */
@@ -86,8 +87,13 @@ typedef struct kv_view {
 
 enum { KV_WHOLE = 0, KV_SLOTS = 1 };
 
-enum { MAX_CHOSEN = 8 };
-#define CHOSEN(place) (-1 - (place)) /* an id for embed: that which choose keeps in this place */
+enum {
+  MAX_CHOSEN = 8,
+  MAX_SPEECH = 16,                                /* sequences of a transcript that are chosen together */
+  MAX_SPEECH_CHOICES = MAX_SPEECH + MAX_SPEECH, /* those that go on, and those that end */
+};
+#define CHOSEN(place)            (-1 - (place)) /* an id for embed: that which choose keeps in this place */
+#define CHOSEN_SPEECH(place, i) (-1 - (MAX_CHOSEN + (place) * MAX_SPEECH + (i))) /* of sequence i of choose_speech */
 
 /* What may follow in a transcript: tokens of text, then those of times, from first_time on. src/models/whisper_rules.c says how. */
 typedef struct speech_rules {
@@ -97,8 +103,26 @@ typedef struct speech_rules {
   int32_t n_suppressed;
 } speech_rules;
 
+/* A sequence of a transcript, as far as it decides what follows. */
+typedef struct speech_past {
+  int32_t last, before; /* its last two tokens; before: -1, where there is but one */
+  int32_t time;         /* its last time; -1: none */
+  float score;          /* sum of log-probabilities, apart from what all sequences have in common */
+} speech_past;
+
+/* Sequences before a choice. */
+typedef struct speech_state {
+  int32_t from;             /* they are what was chosen in this place; -1: they are known, as follows */
+  const speech_past *past;  /* [n] */
+  const int32_t *slots;     /* their table of places (kv_view), a row for each */
+  int32_t slot_stride;
+  int32_t length;           /* tokens, and so places, of each */
+  int32_t next_slot;        /* the next token of sequence i will be in place next_slot + i */
+} speech_state;
+
+/* A sequence and a token after it. */
 typedef struct speech_choice {
-  int32_t id;
+  int32_t parent, id;
   float logit;
   float log_sum, model_log_sum; /* log of the sum of exp(logit): of those that it was chosen from, and of all */
 } speech_choice;
@@ -194,11 +218,14 @@ typedef struct ops {
   sotto_status (*chosen)(backend *be, int32_t place, int32_t *id);
   /* Nobody will ask for what is in `place`, so that a wait for what is pending does not end by its coming. */
   void (*forget)(backend *be, int32_t place);
-  /* The same for transcripts, after their first token: the likeliest that may follow; the logits stay as they are. before: the last two tokens, or the
-   * one that there is, after the last time before those, if there is one; of which some may be CHOSEN. */
-  bool (*choose_speech)(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
+  /* The same for transcripts, after their first token: a step of a search for the likeliest. Of all that the n = logits.rows sequences can become by one
+   * token, in order of score + logit - log_sum, takes the best ones until `keep`, at most MAX_SPEECH, go on; those that end do not count. They are the
+   * sequences in `place`: sequence i has the id CHOSEN_SPEECH(place, i), and its table is that of its parent and next_slot + i. Where fewer can go on the
+   * others are there too, but nothing comes of them. The logits stay as they are. False: not this time. */
+  bool (*choose_speech)(backend *be, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
                         int32_t place);
-  sotto_status (*chosen_speech)(backend *be, int32_t place, speech_choice *choice);
+  /* What was taken, in order; choices: [MAX_SPEECH_CHOICES]. AGAIN while pending. */
+  sotto_status (*chosen_speech)(backend *be, int32_t place, speech_choice *choices, int32_t *n);
 } ops;
 
 struct backend {

@@ -35,7 +35,7 @@ const shapes = [
 ];
 
 /** Ways to share out a shape: threads about `target`, and a row's units once over the lanes, or `times`. */
-function* ways({ cols, rows, type, outs }) {
+function* ways({ cols, rows, type, outs, geglu }) {
   const units = Math.ceil(cols / (4 * quadsOf[type]));
   const large = outs[0] > 20000;
   const all = process.env.ALL_WAYS;
@@ -51,29 +51,31 @@ function* ways({ cols, rows, type, outs }) {
           const key = `${threads} ${lanes} ${each} ${deep}`;
           if (each * deep > 8 || lanes < 3 || threads < target / 2 || seen.has(key)) continue;
           seen.add(key);
-          const groups = outs[0] / (Math.floor(threads / lanes) * each);
-          yield { threads, lanes, each, deep, tiles: 1 };
-          for (const most of large ? [500, 1000, 2000] : []) yield { threads, lanes, each, deep, tiles: Math.ceil(groups / most) };
+          const groups = outs.reduce((all, out) => all + out) / (geglu ? 2 : 1) / (Math.floor(threads / lanes) * each);
+          if (groups < 3000) yield { threads, lanes, each, deep, tiles: 1 };
+          for (const most of large ? [250, 500, 1000] : rows > 2 ? [150, 300] : [500]) if (groups > 1.5 * most) yield { threads, lanes, each, deep, tiles: Math.round(groups / most) };
         }
 }
 
-async function measure(gpu, s, way, weights, act, vec) {
+/** What runs a shape one way, n times; null: it cannot. */
+async function prepare(gpu, s, way, weights, act, vec) {
   const { device } = gpu;
   const quads = quadsOf[s.type];
   const units = Math.ceil(s.cols / (4 * quads));
+  const sg = s.norm === 'layer' && gpu.has('subgroups') ? (gpu.adapter.info.subgroupMinSize ?? 0) : 0;
   // What does not fit into workgroup memory comes in pieces, as in src/gpu/gpu_linear.c.
-  const besides = 4 * way.each * s.rows * way.threads * (s.geglu ? 2 : 1) + 4 * s.rows * (s.norm ? 2 * way.threads + 66 : 0) + 64;
-  const most = Math.floor((device.limits.maxComputeWorkgroupStorageSize - besides) / 16);
+  const sums = s.norm === 'layer' && sg ? 2 * (Math.floor(way.threads / sg) + 1) : s.norm ? way.threads + 32 : 0;
+  const besides = 4 * s.rows * (way.each * way.threads * (s.geglu ? 2 : 1) + sums + (s.add === 2 ? way.threads + 16 : 0)) + 64;
+  const line = (Math.floor((device.limits.maxComputeWorkgroupStorageSize - besides) / 16 / (s.rows * quads)) - 1) | 1;
   const batch = way.lanes * way.deep;
-  const room = Math.min(most, s.rows * units * quads);
-  const whole = room === s.rows * units * quads;
-  const piece = whole ? units : Math.floor(room / (s.rows * quads * batch)) * batch;
+  const piece = line >= units ? units : Math.floor(line / batch) * batch;
   if (!(piece > 0)) return null;
+  const room = s.rows * quads * (piece | 1);
   const tile = (way.threads / way.lanes) * way.each;
   const groups = tile * way.tiles;
   const variant =
     `linear_few rows=${s.rows} n=${s.outs.length} ${s.outs.map((_, i) => `type${i}=${s.type}`).join(' ')} norm=${s.norm} add=${s.add} act=${s.act} ` +
-    `bias=${s.bias} res=${s.res} geglu=${s.geglu} threads=${way.threads} lanes=${way.lanes} each=${way.each} deep=${way.deep} room=${room} whole=${whole ? units : 0}`;
+    `bias=${s.bias} res=${s.res} geglu=${s.geglu} threads=${way.threads} lanes=${way.lanes} each=${way.each} deep=${way.deep} room=${room} whole=${piece === units ? units : 0} sg=${sg}`;
   const { pipeline, layout, kinds } = await gpu.pipeline(variant);
   let before = 0;
   const products = [0, 1, 2].flatMap((i) => {
@@ -115,12 +117,20 @@ async function measure(gpu, s, way, weights, act, vec) {
     return performance.now() - start;
   };
   await run(2);
-  const many = Number(process.env.DISPATCHES ?? (s.outs[0] > 20000 ? 40 : 210));
+  return { run, close: () => uniform.destroy() };
+}
+
+/** Microseconds of each way, the best of some rounds through all of them, while the device stays busy, as its clock falls when it is not. */
+async function measure(gpu, s, found) {
+  const many = Number(process.env.DISPATCHES ?? (s.outs[0] > 20000 ? 60 : 300));
   const few = Math.ceil(many / 20);
-  const times = [];
-  for (let i = 0; i < 3; i++) times.push((-(await run(few)) + (await run(many))) / (many - few));
-  uniform.destroy();
-  return 1e3 * times.sort((a, b) => a - b)[1];
+  const us = found.map(() => Infinity);
+  for (let round = 0; round < 4; round++)
+    for (const [i, { run }] of found.entries()) {
+      const short = await run(few);
+      us[i] = Math.min(us[i], (1e3 * ((await run(many)) - short)) / (many - few));
+    }
+  return us;
 }
 
 const gpu = await open({ adapter: process.env.SOTTO_GPU_ADAPTER ?? 'gpu' });
@@ -143,11 +153,13 @@ for (const s of shapes) {
       return { quants: make(size), scales: make(Math.ceil(elements / 4 / 256) * 256) };
     }),
   );
-  const found = [];
+  const prepared = [];
   for (const way of ways(s)) {
-    const us = await measure(gpu, s, way, weights, act, vec);
-    if (us !== null) found.push({ us, ...way });
+    const ready = await prepare(gpu, s, way, weights, act, vec);
+    if (ready) prepared.push({ ...ready, way });
   }
+  const us = await measure(gpu, s, prepared);
+  const found = prepared.map(({ way, close }, i) => (close(), { us: us[i], ...way }));
   found.sort((a, b) => a.us - b.us);
   for (const w of [...found.slice(0, 4), ...found.slice(-1)])
     console.log(

@@ -196,9 +196,9 @@ static void self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, 
 
 /* What is kept in a place of chosen tokens. */
 static void changes_place(gpu *g, int32_t place) {
-  const size_t word = sizeof(uint32_t), scores = (size_t)MAX_CHOSEN + 4 * (size_t)place;
+  const size_t word = sizeof(uint32_t), list = SPEECH_LISTS + SPEECH_LIST_WORDS * (size_t)place;
   gpu_changes(g, g->chosen, (size_t)place * word, word);
-  gpu_changes(g, g->chosen, scores * word, 4 * word);
+  gpu_changes(g, g->chosen, list * word, SPEECH_LIST_WORDS * word);
 }
 
 static bool choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
@@ -213,10 +213,10 @@ static bool choose(backend *be, tensor logits, const sotto_sampler_options *opti
 
 static void forget(backend *be, int32_t place) { changes_place((gpu *)be, place); }
 
-static bool choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before,
-                          int32_t n_before, int32_t place) {
+static bool choose_speech(backend *be, tensor logits, const speech_rules *rules, const speech_state *state,
+                          int32_t keep, int32_t place) {
   changes_place((gpu *)be, place);
-  return gpu_choose_speech(be, logits, rules, before, n_before, place);
+  return gpu_choose_speech(be, logits, rules, state, keep, place);
 }
 
 /* ---- the backend ---- */

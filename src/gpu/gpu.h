@@ -11,7 +11,7 @@
  *     4 + 2i   quants of weight i, as vec4<u32>;  5 + 2i  its scales, as u32 (weights.wgsl)
  *     10, 11   keys, values
  *     12       scratch f32, whose content lives from one dispatch to the next
- *     13       chosen: u32 [CHOSEN_WORDS]: ids by place, then what choose_speech tells, four words a place */
+ *     13       chosen: u32 [CHOSEN_WORDS], as said below */
 #ifndef SOTTO_GPU_H
 #define SOTTO_GPU_H
 
@@ -58,7 +58,20 @@ struct buffer {
   size_t n;    /* f32 elements */
 };
 
-enum { MAX_PARTS = 64, CHOSEN_WORDS = MAX_CHOSEN + 4 * MAX_CHOSEN };
+enum { MAX_PARTS = 64 };
+
+/* Words of `chosen` by place; of choose: the id. Of choose_speech: ids, [MAX_SPEECH]; what decides what follows, [MAX_SPEECH, 4]; how many choices
+ * there are, and each of them; tables of places, [MAX_SPEECH, MOST_PLACES]. choose_speech_rules.wgsl says the same. */
+enum {
+  SPEECH_CHOICE_WORDS = sizeof(speech_choice) / sizeof(uint32_t),
+  SPEECH_LIST_WORDS = 1 + SPEECH_CHOICE_WORDS * MAX_SPEECH_CHOICES,
+  MOST_PLACES = 512, /* of a sequence */
+  SPEECH_IDS = MAX_CHOSEN,
+  SPEECH_PASTS = SPEECH_IDS + MAX_CHOSEN * MAX_SPEECH,
+  SPEECH_LISTS = SPEECH_PASTS + MAX_CHOSEN * MAX_SPEECH * 4,
+  SPEECH_TABLES = SPEECH_LISTS + MAX_CHOSEN * SPEECH_LIST_WORDS,
+  CHOSEN_WORDS = SPEECH_TABLES + MAX_CHOSEN * MAX_SPEECH * MOST_PLACES
+};
 
 /* Rows [first, first + n) of a weight: quants from the buffer's start, scales from scales_at on, both multiples of 256 bytes long. */
 typedef struct weight_part {
@@ -147,9 +160,9 @@ void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv 
 bool gpu_choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
                 int32_t n_history, double draw, int32_t place);
 sotto_status gpu_chosen(backend *be, int32_t place, int32_t *id);
-bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
+bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
                        int32_t place);
-sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choice);
+sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choices, int32_t *n);
 
 /* gpu_memory.c: buffers of the host. Reads are asynchronous: true once `bytes` are in `to`; the same read is asked for again until then. */
 uint32_t gpu_buffer_new(gpu *g, size_t bytes); /* zeroed; 0: no memory */

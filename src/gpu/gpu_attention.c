@@ -105,7 +105,9 @@ static span span_of(const kv_view *view, int32_t i, int32_t n) {
   return s;
 }
 
-static bool one_row(const kv_view *view) { return view->ring != 0 || view->slot_stride == 0; }
+/* Whether the table is one that choose_speech keeps. */
+static bool is_chosen(const kv_view *view) { return view->ring == 0 && view->slots == NULL; }
+static bool one_row(const kv_view *view) { return view->ring != 0 || (view->slot_stride == 0 && !is_chosen(view)); }
 
 /* Whether places are told by the ring alone. A span longer than it, of queries whose views lie apart, would meet a slot twice. */
 static bool by_ring(const kv_view *view, span s) { return view->ring != 0 && s.end - s.first <= view->ring; }
@@ -203,7 +205,8 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   const few_plan p = plan_few(a, first, n);
   const int32_t group = group_of(a), d = c->head_dim;
   const span all = span_of(view, first, n);
-  const bool table = !by_ring(view, all), turn = fresh && a->turn != NULL, part = p.stretches > 1;
+  const bool turn = fresh && a->turn != NULL, part = p.stretches > 1;
+  const int table = is_chosen(view) ? 2 : !by_ring(view, all); /* as the kernel's key */
   const tensor y = tensor_rows(a->y, first, n);
   const uint32_t stats = (uint32_t)(n * group * c->n_head) * (uint32_t)(p.stretches * d);
   const int32_t block = THREADS / p.lanes, at_once = 4 * THREADS / d; /* values */
@@ -223,7 +226,10 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   gpu_param(g, (uint32_t)p.chunks);
   gpu_param(g, (uint32_t)p.stretch);
   gpu_param(g, (uint32_t)view->ring);
-  if (table) {
+  if (table == 2) {
+    gpu_param(g, (uint32_t)(SPEECH_TABLES + (view->place * MAX_SPEECH + first) * MOST_PLACES));
+    gpu_param(g, MOST_PLACES);
+  } else if (table) {
     const size_t stride = one_row(view) ? 0 : (size_t)view->slot_stride;
     gpu_param(g, gpu_ints(g, view->slots + (size_t)first * stride, (size_t)(p.seqs - 1) * stride + (size_t)all.end));
     gpu_param(g, (uint32_t)stride);
@@ -245,6 +251,7 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   if (turn) bind_gains(a);
   bind_kv(g, c);
   if (part) gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  if (table == 2) gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
   gpu_dispatch_3d(g, (uint32_t)p.stretches, (uint32_t)(c->n_head * p.chunks), (uint32_t)p.seqs);
   if (part) combine(a, y, p.stretches, stats);
 }
@@ -326,6 +333,7 @@ void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float sca
 /* Whether each query sees its own new place as its last one, and, as tables of beams share only their past, no other new one. */
 static bool own_places(const call *a) {
   const kv_view *view = a->view;
+  if (is_chosen(view)) return true;
   if (a->q.rows > 1 && one_row(view)) return false;
   for (int32_t i = 0; i < a->q.rows; i++) {
     const int32_t last = end_of(view, i) - 1;

@@ -2,7 +2,7 @@
  *
  *     logits ─> choose_change: bias, penalties ─> choose_best: of parts ─┬─ choose_first: the likeliest ────────────────┬─> chosen[place]
  *               (where there are any)                                    └─ choose_draw: top-k, top-p, min-p, one of it ┘
- *     logits ─> choose_speech step=1: of tiles ─> step=2: the choice ─> chosen[place], and its scores */
+ *     logits of sequences ─> choose_speech: of tiles ─> choose_speech_best ─> chosen: what was taken, and the sequences that go on */
 #include "gpu.h"
 
 enum {
@@ -12,7 +12,7 @@ enum {
   THREADS = 256,
   GROUPS = 16, /* of a tile */
   SPEECH_TILE = 2048,
-  SPEECH_WORDS = 12, /* of a tile */
+  MOST_SPEECH_TILES = 32, /* of a row */
 };
 
 static bool penalizes(const sotto_sampler_options *o) {
@@ -102,35 +102,73 @@ sotto_status gpu_chosen(backend *be, int32_t place, int32_t *id) {
 
 /* ---- transcripts ---- */
 
-bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const int32_t *before, int32_t n_before,
+static uint32_t divide_up(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
+
+/* What both kernels read: choose_speech_rules.wgsl. */
+static void speech_params(gpu *g, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
+                          int32_t place) {
+  const uint32_t n_text = (uint32_t)rules->first_time, n = (uint32_t)logits.cols;
+  const bool known = state->from < 0;
+  int32_t past[4 * MAX_SPEECH];
+  for (int32_t i = 0; known && i < logits.rows; i++) {
+    const speech_past *of = &state->past[i];
+    memcpy(past + 4 * i, (const int32_t[]){of->last, of->before, of->time}, 3 * sizeof *past);
+    memcpy(past + 4 * i + 3, &of->score, sizeof of->score);
+  }
+  gpu_param(g, (uint32_t)logits.offset);
+  gpu_param(g, (uint32_t)logits.stride);
+  gpu_param(g, (uint32_t)logits.rows);
+  gpu_param(g, n);
+  gpu_param(g, (uint32_t)rules->end);
+  gpu_param(g, n_text);
+  gpu_param(g, rules->timed);
+  gpu_param(g, (uint32_t)rules->n_suppressed);
+  gpu_param(g, gpu_ints(g, rules->suppressed, (size_t)rules->n_suppressed));
+  gpu_param(g, divide_up(n_text, SPEECH_TILE));
+  gpu_param(g, divide_up(n_text, SPEECH_TILE) + divide_up(n - n_text, SPEECH_TILE));
+  gpu_param(g, (uint32_t)keep + 1); /* one of a row's best tokens may be the end */
+  gpu_param(g, (uint32_t)keep);
+  gpu_param(g, (uint32_t)place);
+  gpu_param(g, known ? 0 : (uint32_t)state->from);
+  gpu_param(g, known ? gpu_ints(g, past, 4 * (size_t)logits.rows) : 0);
+  const size_t n_slots = (size_t)(logits.rows - 1) * (size_t)state->slot_stride + (size_t)state->length;
+  gpu_param(g, known ? gpu_ints(g, state->slots, n_slots) : 0);
+  gpu_param(g, (uint32_t)state->slot_stride);
+  gpu_param(g, (uint32_t)state->length);
+  gpu_param(g, (uint32_t)state->next_slot);
+}
+
+bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
                        int32_t place) {
   gpu *g = (gpu *)be;
-  const uint32_t n = (uint32_t)logits.cols, tiles = (n + SPEECH_TILE - 1) / SPEECH_TILE;
-  if (tiles > THREADS || !gpu_grow_scratch(g, tiles * SPEECH_WORDS * sizeof(uint32_t))) return false;
-  const uint32_t suppressed = gpu_ints(g, rules->suppressed, (size_t)rules->n_suppressed);
-  const uint32_t last = gpu_ints(g, before, (size_t)n_before);
-  for (int32_t step = 1; step <= 2; step++) {
-    gpu_kernel(g, "choose_speech step=%d", (int)step);
-    gpu_param(g, (uint32_t)logits.offset);
-    gpu_param(g, n);
-    gpu_param(g, (uint32_t)place);
-    gpu_param(g, (uint32_t)rules->end);
-    gpu_param(g, (uint32_t)rules->first_time);
-    gpu_param(g, rules->timed);
-    gpu_param(g, (uint32_t)rules->n_suppressed);
-    gpu_param(g, suppressed);
-    gpu_param(g, (uint32_t)n_before);
-    gpu_param(g, last);
-    gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
-    gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
-    gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
-    gpu_dispatch(g, step == 1 ? tiles : 1);
-  }
+  const uint32_t rows = (uint32_t)logits.rows, n_text = (uint32_t)rules->first_time;
+  const uint32_t tiles = divide_up(n_text, SPEECH_TILE) + divide_up((uint32_t)logits.cols - n_text, SPEECH_TILE);
+  const uint32_t words = 4 + 2 * ((uint32_t)keep + 1); /* of a tile */
+  if (rows > MAX_SPEECH || keep > MAX_SPEECH || tiles > MOST_SPEECH_TILES || state->length >= MOST_PLACES ||
+      !gpu_grow_scratch(g, rows * tiles * words * sizeof(uint32_t)))
+    return false;
+  const bool known = state->from < 0;
+  gpu_kernel(g, "choose_speech known=%d", known);
+  speech_params(g, logits, rules, state, keep, place);
+  gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
+  gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  if (!known) gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
+  gpu_dispatch_3d(g, tiles, rows, 1);
+
+  gpu_kernel(g, "choose_speech_best known=%d lists=%u", known, (unsigned)divide_up(rows * tiles, THREADS));
+  speech_params(g, logits, rules, state, keep, place);
+  gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
+  gpu_dispatch(g, 1);
   return true;
 }
 
-sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choice) {
+sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choices, int32_t *n) {
   gpu *g = (gpu *)be;
-  const size_t at = (size_t)MAX_CHOSEN + 4 * (size_t)place;
-  return gpu_read(g, g->chosen, at * sizeof(uint32_t), choice, sizeof *choice) ? SOTTO_OK : SOTTO_AGAIN;
+  uint32_t list[SPEECH_LIST_WORDS];
+  const size_t at = SPEECH_LISTS + SPEECH_LIST_WORDS * (size_t)place;
+  if (!gpu_read(g, g->chosen, at * sizeof *list, list, sizeof list)) return SOTTO_AGAIN;
+  *n = (int32_t)(list[0] < MAX_SPEECH_CHOICES ? list[0] : MAX_SPEECH_CHOICES);
+  memcpy(choices, list + 1, (size_t)*n * sizeof *choices);
+  return SOTTO_OK;
 }

@@ -13,6 +13,7 @@ enum {
   SHARES = 16,             /* as in linear_few_x.wgsl */
   MANY_ELEMENTS = 6000000, /* of weights, from which several rows of each pay for several rows of x, too */
   MOST_GROUPS = 2048,      /* workgroups that fill any device: from there on each takes more rows, for one norm */
+  MOST_GROUPS_OF_ROWS = 256, /* with several rows of x, which each workgroup has to read */
 };
 
 /* How a product of few rows is shared out: see linear_few.wgsl. */
@@ -69,13 +70,18 @@ typedef struct job {
 
 static int32_t add_kind(const job *j) { return j->norm ? normed_add(j->in) : 0; }
 
-static const char *norm_kind(const job *j) { return !j->norm ? "0" : j->in->bias != NULL ? "layer" : "rms"; }
+static bool is_layer(const job *j) { return j->norm && j->in->bias != NULL; }
+
+static const char *norm_kind(const job *j) { return !j->norm ? "0" : is_layer(j) ? "layer" : "rms"; }
 
 /* Workgroup memory apart from that of x. */
-static int32_t bytes_besides(const job *j, way w) {
-  const int32_t rows = j->in->x.rows, floats = !j->norm ? 0 : j->in->bias != NULL ? 2 : 1;
+static int32_t bytes_besides(const gpu *g, const job *j, way w) {
+  const int32_t rows = j->in->x.rows, sg = (int32_t)g->traits.subgroup_min;
   int32_t n = w.each * rows * w.threads * (j->geglu ? 2 : 1);
-  n += rows * (w.threads * floats + (floats == 2 ? 4 * SHARES + 2 : SHARES * floats));
+  if (is_layer(j))
+    n += rows * (sg > 0 ? 2 * (w.threads / sg + 1) : w.threads + 2 * SHARES);
+  else if (j->norm)
+    n += rows * (w.threads + SHARES);
   if (add_kind(j) == 2) n += rows * (w.threads + SHARES);
   return 4 * n + 64; /* and what alignment takes */
 }
@@ -94,10 +100,11 @@ static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) 
   w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * threads));
   for (;;) {
     w.threads = threads / w.lanes * w.lanes;
-    const int32_t vectors = ((int32_t)g->traits.max_workgroup_bytes - bytes_besides(j, w)) / 16;
+    const int32_t vectors = ((int32_t)g->traits.max_workgroup_bytes - bytes_besides(g, j, w)) / 16;
     const int32_t batch = w.lanes * w.deep;
-    *room = min_i32(vectors, rows * units * quads);
-    *piece = *room == rows * units * quads ? units : *room / (rows * quads * batch) * batch;
+    const int32_t line = (vectors / (rows * quads) - 1) | 1; /* units; odd, as in the kernel */
+    *piece = line >= units ? units : line / batch * batch;
+    *room = rows * quads * (*piece | 1);
     if (*piece > 0) return w;
     /* A batch of units does not fit. */
     if (w.deep > 1)
@@ -139,10 +146,10 @@ static void dispatch(gpu *g, const job *j) {
   }
   gpu_kernel(g,
              "linear_few rows=%d n=%d%s norm=%s add=%d act=%s bias=%d res=%d geglu=%d threads=%d lanes=%d each=%d "
-             "deep=%d room=%d whole=%d",
+             "deep=%d room=%d whole=%d sg=%u",
              (int)rows, (int)j->n, types, norm_kind(j), (int)add, j->act == ACT_GELU_ERF ? "gelu" : "0", bias, res,
              j->geglu, (int)w.threads, (int)w.lanes, (int)w.each, (int)w.deep, (int)room,
-             piece == units ? (int)units : 0);
+             piece == units ? (int)units : 0, (unsigned)(is_layer(j) ? g->traits.subgroup_min : 0));
   gpu_param(g, (uint32_t)in->x.cols);
   rows_param(g, &in->x);
   rows_param(g, add > 0 ? in->add : NULL);
@@ -156,7 +163,10 @@ static void dispatch(gpu *g, const job *j) {
   gpu_param(g, j->residual != NULL ? (uint32_t)j->residual->stride : 0);
   gpu_param(g, (uint32_t)piece);
   const int32_t tile = w.threads / w.lanes * w.each;
-  const int32_t tiles = max_i32(1, j->out[0].w->parts[j->part].n / tile / MOST_GROUPS);
+  int32_t weight_rows = 0;
+  for (int32_t i = 0; i < (j->geglu ? 1 : j->n); i++) weight_rows += j->out[i].w->parts[j->part].n;
+  const int32_t tiles = rows > 1 ? divide_up(weight_rows, tile * MOST_GROUPS_OF_ROWS)
+                                 : max_i32(1, j->out[0].w->parts[j->part].n / tile / MOST_GROUPS);
   gpu_param(g, (uint32_t)tiles);
   int32_t groups = 0;
   for (int32_t i = 0; i < j->n; i++) {

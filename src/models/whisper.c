@@ -11,7 +11,8 @@
  *                                                      logits [n_want, n_vocab]
  *
  * Sequences (beams) share their past: the value at position p of sequence i lives in K/V place p * n_seqs + i for ever, and a table of
- * places by sequence says which past is whose. To fork or reorder sequences is to copy rows of the table. */
+ * places by sequence says which past is whose. To fork or reorder sequences is to copy rows of the table. Where the backend chooses the tokens it keeps
+ * such tables too, and the one here follows when the choice is known. */
 #include "whisper_model.h"
 
 #include <math.h>
@@ -46,10 +47,12 @@ struct whisper_state {
   tensor all_logits;                    /* [n_seqs, n_vocab] */
   kv **past;                            /* [n_text_layer], KV_SLOTS */
   tensor logits;                        /* [n_rows, n_vocab] of the last call */
-  uint32_t chosen;                      /* places of tokens that the backend chooses: bits */
+  uint32_t chosen;                      /* places of what the backend chooses: bits */
+  int32_t end;                          /* a choice of this token does not go on */
   int32_t *places, *new_places;         /* [n_seqs, n_text_ctx] */
   int32_t *positions, *slots, *lengths; /* [n_text_ctx] */
   int32_t length;                       /* tokens held by each live sequence */
+  int32_t n_known;                      /* those that `places` tells; the others are as the backend chooses */
 };
 
 /* Rows that overlap: row t is `taps` rows of x from t * hop on, one after another. */
@@ -150,13 +153,11 @@ const float *whisper_encoder_output(whisper_state *s) { return s->be->ops->read(
 
 /* ---- decoder ---- */
 
-/* n tokens at s->positions; their K/V go to s->slots, and query i sees the s->lengths[i] places of row i of the
- * table (row 0 for all when slot_stride is 0). Leaves the residual stream [n, d] in tx. */
-static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, int32_t slot_stride) {
+/* n tokens at s->positions; their K/V go to s->slots, and queries see what the view says. Leaves the residual stream [n, d] in tx. */
+static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, const kv_view *view) {
   const whisper *w = s->w;
   const ops *o = s->be->ops;
   const float scale = attention_scale(w->h.n_text_state, w->h.n_text_head);
-  const kv_view view = {.slots = s->places, .slot_stride = slot_stride, .length = s->lengths};
   const tensor x = tensor_rows(s->tx, 0, n), rows = tensor_rows(s->trows, 0, n); /* [n, d] */
   const tensor q = tensor_rows(s->tq, 0, n), k = tensor_rows(s->tk, 0, n);       /* [n, d] */
   const tensor v = tensor_rows(s->tv, 0, n), a = tensor_rows(s->ta, 0, n);       /* [n, d] */
@@ -170,7 +171,7 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, in
                                 product_of(v, &l->self.value)};
     const product query = product_of(q, &l->cross.query);
     o->norm_linear(s->be, &self, products, 3, ACT_NONE);
-    o->self_attention(s->be, a, q, k, v, s->past[i], s->slots, NULL, scale, &view);
+    o->self_attention(s->be, a, q, k, v, s->past[i], s->slots, NULL, scale, view);
     linear(s->be, x, a, &l->self.out, ACT_NONE, &x);
 
     o->norm_linear(s->be, &cross, &query, 1, ACT_NONE);
@@ -203,7 +204,7 @@ static void leave_places(whisper_state *s) {
 
 void whisper_decode_reset(whisper_state *s) {
   leave_places(s);
-  s->length = 0;
+  s->length = s->n_known = 0;
   s->logits.rows = 0;
 }
 
@@ -217,28 +218,54 @@ sotto_status whisper_decode_prompt(whisper_state *s, const int32_t *tokens, int3
     s->slots[i] = s->places[position] = position * s->n_seqs;
     s->lengths[i] = position + 1;
   }
-  decode_layers(s, tokens, n, 0);
+  const kv_view view = {.slots = s->places, .length = s->lengths}; /* one row for all */
+  decode_layers(s, tokens, n, &view);
   if (n_want > 0) decode_logits(s, want, n_want);
-  s->length += n;
+  s->length = s->n_known += n;
   return SOTTO_OK;
 }
 
-sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const int32_t *parent, int32_t n) {
-  const int32_t n_ctx = s->w->h.n_text_ctx;
-  if (n < 1 || n > s->n_seqs || s->length >= n_ctx) return SOTTO_ERR_ARGUMENT;
+/* The table after the next token of n sequences. */
+static void know_next(whisper_state *s, const int32_t *parent, int32_t n) {
+  const size_t n_ctx = (size_t)s->w->h.n_text_ctx;
   for (int32_t i = 0; i < n; i++) {
-    int32_t *row = s->new_places + (size_t)i * (size_t)n_ctx;
-    memcpy(row, s->places + (size_t)parent[i] * (size_t)n_ctx, (size_t)s->length * sizeof *row);
-    s->positions[i] = s->length;
-    s->slots[i] = row[s->length] = s->length * s->n_seqs + i;
-    s->lengths[i] = s->length + 1;
+    int32_t *row = s->new_places + (size_t)i * n_ctx;
+    memcpy(row, s->places + (size_t)parent[i] * n_ctx, (size_t)s->n_known * sizeof *row);
+    row[s->n_known] = s->n_known * s->n_seqs + i;
   }
   int32_t *swap = s->places;
   s->places = s->new_places;
   s->new_places = swap;
-  decode_layers(s, tokens, n, n_ctx);
+  s->n_known++;
+}
+
+/* A token for each of n sequences, whose table is what the view says but for its lengths. */
+static void decode_step(whisper_state *s, const int32_t *tokens, int32_t n, kv_view view) {
+  for (int32_t i = 0; i < n; i++) {
+    s->positions[i] = s->length;
+    s->slots[i] = s->length * s->n_seqs + i;
+    s->lengths[i] = s->length + 1;
+  }
+  view.length = s->lengths;
+  decode_layers(s, tokens, n, &view);
   decode_logits(s, NULL, n);
   s->length++;
+}
+
+sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const int32_t *parent, int32_t n) {
+  const int32_t n_ctx = s->w->h.n_text_ctx;
+  if (n < 1 || n > s->n_seqs || s->length >= n_ctx || s->n_known < s->length) return SOTTO_ERR_ARGUMENT;
+  know_next(s, parent, n);
+  decode_step(s, tokens, n, (kv_view){.slots = s->places, .slot_stride = n_ctx});
+  return SOTTO_OK;
+}
+
+sotto_status whisper_decode_follow(whisper_state *s, int32_t place, int32_t n) {
+  int32_t tokens[MAX_SPEECH];
+  if (n < 1 || n > min_i32(s->n_seqs, MAX_SPEECH) || s->length >= s->w->h.n_text_ctx || !(s->chosen >> place & 1))
+    return SOTTO_ERR_ARGUMENT;
+  for (int32_t i = 0; i < n; i++) tokens[i] = CHOSEN_SPEECH(place, i);
+  decode_step(s, tokens, n, (kv_view){.place = place});
   return SOTTO_OK;
 }
 
@@ -248,24 +275,43 @@ float *whisper_logits(whisper_state *s, int32_t i) {
   return all != NULL ? all + (size_t)i * (size_t)s->logits.cols : NULL;
 }
 
-int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const int32_t *before, int32_t n_before) {
+int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const speech_past *past, int32_t from,
+                              int32_t keep) {
   const ops *o = s->be->ops;
-  const int32_t place = o->choose_speech != NULL ? backend_take_place(s->be) : -1;
+  const int32_t place = o->choose_speech != NULL && keep <= s->n_seqs ? backend_take_place(s->be) : -1;
   if (place < 0) return -1;
-  if (!o->choose_speech(s->be, tensor_rows(s->logits, 0, 1), rules, before, n_before, place)) {
+  const speech_state state = {.from = from,
+                              .past = past,
+                              .slots = s->places,
+                              .slot_stride = s->w->h.n_text_ctx,
+                              .length = s->length,
+                              .next_slot = s->length * s->n_seqs};
+  if (!o->choose_speech(s->be, s->logits, rules, &state, keep, place)) {
     backend_leave_place(s->be, place);
     return -1;
   }
   s->chosen |= 1u << place;
+  s->end = rules->end;
+  speech_choice choices[MAX_SPEECH_CHOICES];
+  int32_t n;
+  o->chosen_speech(s->be, place, choices, &n); /* asking is what makes the answer come */
   return place;
 }
 
-sotto_status whisper_decode_chosen(whisper_state *s, int32_t place, speech_choice *choice) {
-  const sotto_status status = s->be->ops->chosen_speech(s->be, place, choice);
-  if (status == SOTTO_AGAIN) return status;
+sotto_status whisper_decode_chosen(whisper_state *s, int32_t place, speech_choice *choices, int32_t *n) {
+  int32_t parents[MAX_SPEECH], n_next = 0;
+  const sotto_status status = s->be->ops->chosen_speech(s->be, place, choices, n);
+  if (status != SOTTO_OK) return status;
+  for (int32_t i = 0; i < *n; i++) {
+    const speech_choice *c = &choices[i];
+    if (c->parent < 0 || c->parent >= s->n_seqs || c->id < 0 || c->id >= s->w->h.n_vocab || n_next == s->n_seqs)
+      return SOTTO_ERR_FORMAT;
+    if (c->id != s->end) parents[n_next++] = c->parent;
+  }
+  know_next(s, parents, n_next);
   s->chosen &= ~(1u << place);
   backend_leave_place(s->be, place);
-  return status;
+  return SOTTO_OK;
 }
 
 /* ---- open and close ---- */

@@ -10,7 +10,7 @@
 #include "../ops.h"
 
 #define WHISPER_WINDOW_FRAMES 3000 /* mel frames of 10 ms */
-#define WHISPER_MAX_SEQS      16   /* sequences decoded as one batch: beams or samples */
+#define WHISPER_MAX_SEQS      MAX_SPEECH /* sequences decoded as one batch: beams or samples */
 #define WHISPER_MAX_VOCAB     52000
 
 typedef struct whisper_vocab whisper_vocab; /* src/text/whisper_vocab.h */
@@ -60,11 +60,15 @@ sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const 
 /* Logits [n_vocab] f32 of row i of the last decode call (of the wanted rows, or of sequence i); may be written to. NULL while pending (a GPU's readback): try again. */
 float *whisper_logits(whisper_state *s, int32_t i);
 
-/* A backend that chooses takes the token after the only sequence, by the logits of the last call: see choose_speech in ops.h. Returns its place, whose
- * CHOSEN can be the next token; -1: it cannot, or not now. */
-int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const int32_t *before, int32_t n_before);
-/* What was chosen, once: the place is free then, as all are after a reset. AGAIN while pending. */
-sotto_status whisper_decode_chosen(whisper_state *s, int32_t place, speech_choice *choice);
+/* A backend that chooses takes the best that the sequences of the last call can become by one token, `keep` of them: see choose_speech in ops.h. They are
+ * those chosen in the place `from`, or, with from < 0, known: past[n]. Returns a place for what is chosen; -1: it cannot, or not now. */
+int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const speech_past *past, int32_t from,
+                              int32_t keep);
+/* The n = keep sequences chosen in `place` go on with their tokens. One batch; logits for each. */
+sotto_status whisper_decode_follow(whisper_state *s, int32_t place, int32_t n);
+/* What was chosen, once, in the order of choosing: the place is free then, as all are after a reset. AGAIN while pending. choices: [MAX_SPEECH_CHOICES].
+ * Errors: FORMAT: what the device tells is nonsense. */
+sotto_status whisper_decode_chosen(whisper_state *s, int32_t place, speech_choice *choices, int32_t *n);
 
 /* For tests: encoder output [n_audio_ctx, n_audio_state], valid until the next call. */
 const float *whisper_encoder_output(whisper_state *s);

@@ -4,18 +4,11 @@
 
 enum { MOST_AHEAD = 4 };
 
-/* A token that the network chooses by itself; all tokens before it, and it too, go through the network without waiting. */
-typedef struct ahead {
-  int32_t place;
-  bool known;
-  speech_choice choice;
-} ahead;
-
 struct whisper_search {
   whisper_net net;
   const whisper_rules *rules;
   whisper_search_options o;
-  int32_t max_finished; /* hypotheses that end a beam search */
+  int32_t max_finished; /* hypotheses that end the search; samples do not look at it */
 
   int32_t *prompt; /* [n_ctx] */
   int32_t n_prompt, sot_index, n_given;
@@ -32,7 +25,7 @@ struct whisper_search {
   int32_t n_finished;
   const whisper_hypothesis *result;
 
-  ahead ahead[MOST_AHEAD]; /* after the tokens of live[0] */
+  int32_t ahead[MOST_AHEAD]; /* places of what the network chooses by itself: the steps after those of the live sequences */
   int32_t n_ahead;
 
   int32_t *text; /* [n_ctx + 1] scratch of the loop guard */
@@ -51,6 +44,7 @@ whisper_search *whisper_search_open(const whisper_net *net, const whisper_rules 
   s->o = *o;
   s->random = o->seed;
   s->max_finished = min_i32(WHISPER_MAX_FINISHED, (int32_t)rint((double)o->beam_size * o->patience));
+  if (o->beam_size == 1) s->max_finished = 1; /* greedy: the first end is the end */
 
   int32_t n_finished = max_i32(max_i32(s->max_finished, o->beam_size), o->best_of);
   size_t n = (size_t)n_finished + 2 * WHISPER_MAX_SEQS, length = (size_t)o->n_ctx + 1;
@@ -197,29 +191,33 @@ static bool choose_single(whisper_search *s, float *const *rows, int32_t *tokens
 
 typedef struct extension {
   int32_t beam, token;
-  float logit;
+  float logit, model_log_sum;
   double sum_logprob;
 } extension;
 
-/* Keeps the best beam_size extensions of all beams; those that end before them go to the finished ones. Returns false when enough are
- * finished. Extensions that the rules exclude are never kept, so there may be fewer beams. */
-static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens, int32_t *parents) {
-  extension all[WHISPER_MAX_SEQS * (WHISPER_MAX_SEQS + 1)];
-  whisper_choice choices[WHISPER_MAX_SEQS];
-  int32_t n_all = 0;
+enum { MAX_EXTENSIONS = WHISPER_MAX_SEQS * (WHISPER_MAX_SEQS + 1) };
+
+/* The best extensions of all beams, best first. Returns how many. */
+static int32_t extend_beams(whisper_search *s, float *const *rows, extension all[MAX_EXTENSIONS]) {
+  int32_t n = 0;
   for (int32_t beam = 0; beam < s->n_live; beam++) {
     const whisper_hypothesis *h = &s->live[beam];
     whisper_candidate top[WHISPER_MAX_SEQS + 1];
-    choices[beam] = whisper_rules_apply(s->rules, rows[beam], h->tokens, h->n);
-    int32_t n_top = whisper_choice_top(&choices[beam], rows[beam], s->o.beam_size + 1, top);
+    const whisper_choice c = whisper_rules_apply(s->rules, rows[beam], h->tokens, h->n);
+    int32_t n_top = whisper_choice_top(&c, rows[beam], s->o.beam_size + 1, top);
     for (int32_t i = 0; i < n_top; i++) {
-      extension e = {beam, top[i].token, top[i].logit, h->sum_logprob + (top[i].logit - choices[beam].log_sum)};
-      int32_t at = n_all++; /* sorted, equal ones in order of their coming */
+      extension e = {beam, top[i].token, top[i].logit, c.model_log_sum, h->sum_logprob + (top[i].logit - c.log_sum)};
+      int32_t at = n++; /* sorted, equal ones in order of their coming */
       for (; at > 0 && all[at - 1].sum_logprob < e.sum_logprob; at--) all[at] = all[at - 1];
       all[at] = e;
     }
   }
+  return n;
+}
 
+/* Keeps the best beam_size extensions; those that end before them go to the finished ones. Returns false when enough are
+ * finished. Extensions that the rules exclude are never kept, so there may be fewer beams. */
+static bool keep_best(whisper_search *s, const extension *all, int32_t n_all, int32_t *tokens, int32_t *parents) {
   int32_t n_next = 0;
   for (int32_t i = 0; i < n_all && n_next < s->o.beam_size; i++) {
     const extension *e = &all[i];
@@ -230,7 +228,7 @@ static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens,
     }
     whisper_hypothesis *h = &s->spare[n_next];
     copy_hypothesis(h, from);
-    extend(h, e->token, e->logit, choices[e->beam].model_log_sum);
+    extend(h, e->token, e->logit, e->model_log_sum);
     h->sum_logprob = e->sum_logprob;
     tokens[n_next] = e->token;
     parents[n_next++] = e->beam;
@@ -249,7 +247,7 @@ static bool choose_beams(whisper_search *s, float *const *rows, int32_t *tokens,
   return false;
 }
 
-/* ---- greedy, by the network itself ---- */
+/* ---- beams chosen by the network itself; greedy is one beam ---- */
 
 /* The end: nothing that runs ahead is wanted. */
 static sotto_status finish(whisper_search *s) {
@@ -259,54 +257,51 @@ static sotto_status finish(whisper_search *s) {
   return SOTTO_OK;
 }
 
-/* Asking is also what makes the answer come. */
-static sotto_status ask(whisper_search *s, ahead *a) {
-  const sotto_status status = a->known ? SOTTO_OK : s->net.chosen(s->net.context, a->place, &a->choice);
-  a->known = status == SOTTO_OK;
-  return status;
+/* Scores are told by their distance from the best one, as floats have few digits. */
+static speech_past past_of(const whisper_search *s, const whisper_hypothesis *h) {
+  speech_past past = {.last = h->tokens[h->n - 1], .before = h->n > 1 ? h->tokens[h->n - 2] : -1, .time = -1};
+  past.score = (float)(h->sum_logprob - s->live[0].sum_logprob);
+  for (int32_t i = h->n - 1; i >= 0 && past.time < 0; i--) {
+    if (h->tokens[i] >= s->rules->special->first_timestamp) past.time = h->tokens[i];
+  }
+  return past;
 }
 
-/* One more; false: it cannot, or it is the last one that fits, which is chosen here. */
+/* One more step; false: it cannot be, or it is the last one that fits, which is chosen here. */
 static bool run_ahead(whisper_search *s) {
-  const whisper_hypothesis *h = &s->live[0];
-  const whisper_special *special = s->rules->special;
-  const int32_t n_sampled = h->n - s->n_given + s->n_ahead;
+  const int32_t n_sampled = s->live[0].n - s->n_given + s->n_ahead;
   if (s->n_ahead == MOST_AHEAD || n_sampled + 1 >= s->o.sample_len || s->n_prompt + n_sampled + 1 > s->o.n_ctx)
     return false;
-  int32_t before[MOST_AHEAD + 3], n = 0, first = max_i32(h->n - 2, 0), time = first - 1;
-  while (time >= 0 && h->tokens[time] < special->first_timestamp) time--;
-  if (time >= 0) before[n++] = h->tokens[time];
-  for (int32_t i = first; i < h->n; i++) before[n++] = h->tokens[i];
-  for (int32_t i = 0; i < s->n_ahead; i++)
-    before[n++] = s->ahead[i].known ? s->ahead[i].choice.id : CHOSEN(s->ahead[i].place);
-
-  const speech_rules rules = {.end = special->eot,
-                              .first_time = special->first_timestamp,
-                              .timed = s->rules->timestamps,
-                              .suppressed = s->rules->suppressed,
-                              .n_suppressed = s->rules->n_suppressed};
-  const int32_t place = s->net.choose(s->net.context, &rules, before, n);
+  const whisper_rules *r = s->rules;
+  const speech_rules rules = {.end = r->special->eot,
+                              .first_time = r->special->first_timestamp,
+                              .timed = r->timestamps,
+                              .suppressed = r->suppressed,
+                              .n_suppressed = r->n_suppressed};
+  speech_past past[WHISPER_MAX_SEQS];
+  const int32_t from = s->n_ahead > 0 ? s->ahead[s->n_ahead - 1] : -1;
+  for (int32_t i = 0; from < 0 && i < s->n_live; i++) past[i] = past_of(s, &s->live[i]);
+  const int32_t place = s->net.choose(s->net.context, &rules, past, from, s->o.beam_size);
   if (place < 0) return false;
-  const int32_t token = CHOSEN(place), parent = 0;
-  ahead *a = &s->ahead[s->n_ahead++];
-  *a = (ahead){.place = place};
-  return ask(s, a) >= 0 && s->net.next(s->net.context, &token, &parent, 1) == SOTTO_OK;
+  s->ahead[s->n_ahead++] = place;
+  return s->net.follow(s->net.context, place, s->o.beam_size) == SOTTO_OK;
 }
 
-/* The first of those ahead becomes a token of the sequence. */
+/* The first step of those ahead becomes one of the live sequences. */
 static sotto_status take_ahead(whisper_search *s) {
-  const sotto_status status = ask(s, &s->ahead[0]);
+  speech_choice choices[MAX_SPEECH_CHOICES];
+  extension all[MAX_SPEECH_CHOICES];
+  int32_t n, tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
+  const sotto_status status = s->net.chosen(s->net.context, s->ahead[0], choices, &n);
   if (status != SOTTO_OK) return status;
-  const speech_choice c = s->ahead[0].choice;
   memmove(s->ahead, s->ahead + 1, (size_t)--s->n_ahead * sizeof *s->ahead);
-  whisper_hypothesis *h = &s->live[0];
-  h->sum_logprob += c.logit - c.log_sum;
-  const bool ends = c.id == s->rules->special->eot;
-  if (!ends) extend(h, c.id, c.logit, c.model_log_sum);
-  if (ends || is_full(s, h) || is_loop(s, h)) {
-    add_finished(s, h, h->sum_logprob);
-    return finish(s);
+  for (int32_t i = 0; i < n; i++) {
+    const speech_choice *c = &choices[i];
+    if (c->parent >= s->n_live) return SOTTO_ERR_FORMAT;
+    all[i] = (extension){c->parent, c->id, c->logit, c->model_log_sum,
+                         s->live[c->parent].sum_logprob + (c->logit - c->log_sum)};
   }
+  if (!keep_best(s, all, n, tokens, parents)) return finish(s);
   s->n_steps++;
   return SOTTO_AGAIN;
 }
@@ -329,7 +324,7 @@ sotto_status whisper_search_step(whisper_search *s) {
 
   float *rows[WHISPER_MAX_SEQS];
   bool first = s->live[0].n == s->n_given;
-  const bool alone = s->temperature <= 0 && s->o.beam_size == 1 && s->net.choose != NULL && !first;
+  const bool alone = s->temperature <= 0 && s->net.choose != NULL && !first;
   while (alone && run_ahead(s)) continue;
   if (s->n_ahead > 0) return take_ahead(s);
   for (int32_t i = 0; i < s->n_live; i++) {
@@ -344,7 +339,9 @@ sotto_status whisper_search_step(whisper_search *s) {
 
   int32_t tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
   bool beams = s->temperature <= 0 && s->o.beam_size > 1;
-  bool more = beams ? choose_beams(s, rows, tokens, parents) : choose_single(s, rows, tokens, parents);
+  extension all[MAX_EXTENSIONS];
+  bool more = beams ? keep_best(s, all, extend_beams(s, rows, all), tokens, parents)
+                    : choose_single(s, rows, tokens, parents);
   if (!more) return finish(s);
   TRY(s->net.next(s->net.context, tokens, parents, s->n_live));
   s->n_steps++;

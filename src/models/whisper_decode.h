@@ -5,8 +5,8 @@
  *                                  beams:   the best of all extensions ─┘
  *     ... until the end of text (of all samples; of enough beams) ─> ranked, the best is the result
  *
- * All sequences of a step go through the network as one batch. Where the backend chooses, greedy steps after the first one run ahead of what is known here,
- * and only tokens and their scores come back. */
+ * All sequences of a step go through the network as one batch. Where the backend chooses, steps of greedy and of beams run ahead of what is known here
+ * after the first one, and only the tokens taken and their scores come back; when enough hypotheses are finished, what ran ahead is forgotten. */
 #ifndef SOTTO_WHISPER_DECODE_H
 #define SOTTO_WHISPER_DECODE_H
 

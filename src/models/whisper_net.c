@@ -11,13 +11,14 @@ static sotto_status next(void *state, const int32_t *tokens, const int32_t *pare
   return whisper_decode_next(state, tokens, parent, n);
 }
 static float *logits(void *state, int32_t row) { return whisper_logits(state, row); }
-static int32_t choose(void *state, const speech_rules *rules, const int32_t *before, int32_t n) {
-  return whisper_decode_choose(state, rules, before, n);
+static int32_t choose(void *state, const speech_rules *rules, const speech_past *past, int32_t from, int32_t keep) {
+  return whisper_decode_choose(state, rules, past, from, keep);
 }
-static sotto_status chosen(void *state, int32_t place, speech_choice *choice) {
-  return whisper_decode_chosen(state, place, choice);
+static sotto_status follow(void *state, int32_t place, int32_t n) { return whisper_decode_follow(state, place, n); }
+static sotto_status chosen(void *state, int32_t place, speech_choice *choices, int32_t *n) {
+  return whisper_decode_chosen(state, place, choices, n);
 }
 
 whisper_net whisper_net_of(whisper_state *state) {
-  return (whisper_net){state, encode_begin, encode, encoded, reset, prompt, next, logits, choose, chosen};
+  return (whisper_net){state, encode_begin, encode, encoded, reset, prompt, next, logits, choose, follow, chosen};
 }

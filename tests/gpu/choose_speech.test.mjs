@@ -1,64 +1,120 @@
-// The likeliest token of a transcript on the GPU, beside the rules of src/models/whisper_rules.c written plainly in f64.
+// A step of the search for the likeliest transcript on the GPU, beside src/models/whisper_rules.c and whisper_decode.c written plainly in f64.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { open, testAdapters } from './harness.mjs';
 
 let state = 5;
 const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
-const [TILE, PLACES] = [2048, 8];
+// As in src/gpu/gpu.h.
+const [TILE, PLACES, SEQUENCES, MOST_LENGTH] = [2048, 8, 16, 512];
+const IDS = PLACES;
+const PASTS = IDS + PLACES * SEQUENCES;
+const LISTS = PASTS + PLACES * SEQUENCES * 4;
+const LIST_WORDS = 1 + 5 * 2 * SEQUENCES;
+const TABLES = LISTS + PLACES * LIST_WORDS;
+const WORDS = TABLES + PLACES * SEQUENCES * MOST_LENGTH;
+const NO_SCORE = -1e30;
 
-function expected(logits, { end, firstTime, timed, suppressed, before }) {
+const greatest = (list) => list.reduce((a, b) => (b > a ? b : a), -Infinity);
+function logSum(list) {
+  const max = greatest(list);
+  return max === -Infinity ? max : max + Math.log(list.reduce((s, v) => s + (v > -Infinity ? Math.exp(v - max) : 0), 0));
+}
+
+/** What a row of logits allows after a past. */
+function rowOf(logits, { end, firstTime, timed, suppressed }, past) {
   const n = logits.length;
-  const all = [...logits];
-  const free = all.map((v, i) => (Number.isNaN(v) || suppressed.includes(i) ? -Infinity : v));
+  const numbers = [...logits].map((v) => (Number.isNaN(v) ? -Infinity : v));
+  const free = numbers.map((v, i) => (suppressed.includes(i) ? -Infinity : v));
   const forbid = (from, to) => free.fill(-Infinity, from, Math.min(to, n));
-  if (timed && before.length > 0) {
-    const afterTime = before.at(-1) >= firstTime;
-    const afterPair = afterTime && (before.length < 2 || before.at(-2) >= firstTime);
+  if (timed) {
+    const afterTime = past.last >= firstTime;
+    const afterPair = afterTime && (past.before < 0 || past.before >= firstTime);
     const closing = afterTime && !afterPair;
     if (afterPair) forbid(firstTime, n);
     if (closing) forbid(0, end);
-    const last = before.findLast((id) => id >= firstTime);
-    if (last !== undefined) forbid(firstTime, closing ? last : last + 1);
+    if (past.time >= 0) forbid(firstTime, closing ? past.time : past.time + 1);
   }
-  const logSum = (list) => {
-    const max = list.reduce((a, b) => (b > a ? b : a), -Infinity);
-    return max === -Infinity ? max : max + Math.log(list.reduce((s, v) => s + (v > -Infinity ? Math.exp(v - max) : 0), 0));
-  };
   const times = logSum(free.slice(firstTime));
-  const onlyTimes = timed && times > free.slice(0, firstTime).reduce((a, b) => Math.max(a, b), -Infinity);
-  const from = onlyTimes ? firstTime : 0;
-  const best = free.slice(from).reduce((a, b) => Math.max(a, b), -Infinity);
-  if (best === -Infinity) return { id: end, logit: 0, logSum: 0, modelLogSum: logSum(all) };
-  return { id: from + free.slice(from).indexOf(best), logit: best, logSum: logSum(free.slice(from)), modelLogSum: logSum(all) };
+  if (timed && times > greatest(free.slice(0, firstTime))) forbid(0, firstTime);
+  return { free, logSum: logSum(free), modelLogSum: logSum(numbers) };
 }
 
-async function choose(gpu, logits, { end, firstTime, timed, suppressed, before }) {
-  const n = logits.length;
-  const place = 3;
-  const chosen = new Uint32Array(PLACES * 5);
-  // The last one, as a token that was chosen before.
-  const list = before.map((id, i) => (i === before.length - 1 ? ((chosen[6] = id), -7) : id));
-  const params = [
-    ...[2, n, place, end, firstTime, Number(timed), suppressed.length, 1],
-    ...[before.length, 1 + suppressed.length],
-  ];
-  const shared = { 1: { act: Float32Array.of(9, 9, ...logits) }, 3: { ints: Int32Array.of(0, ...suppressed, ...list) } };
-  const tiles = Math.ceil(n / TILE);
-  const { scratch } = await gpu.run('choose_speech step=1', {
-    params,
-    bindings: { ...shared, 12: { scratch: new Uint32Array(12 * tiles) }, 13: { chosen } },
-    grid: [tiles, 1, 1],
+function expected(rows, rules, pasts, keep) {
+  const all = rows.flatMap((logits, parent) => {
+    if (pasts[parent].score === NO_SCORE) return [];
+    const row = rowOf(logits, rules, pasts[parent]);
+    const ids = row.free.map((_, i) => i).filter((i) => row.free[i] > -Infinity);
+    ids.sort((a, b) => row.free[b] - row.free[a] || a - b);
+    return ids.slice(0, keep + 1).map((id) => ({ parent, id, logit: row.free[id], score: pasts[parent].score + row.free[id] - row.logSum, ...row }));
   });
-  const out = await gpu.run('choose_speech step=2', {
+  all.sort((a, b) => b.score - a.score); // equal ones stay in order
+  const taken = [];
+  const next = [];
+  for (const c of all) {
+    if (next.length === keep) break;
+    taken.push(c);
+    if (c.id !== rules.end) next.push(c);
+  }
+  return { taken, next };
+}
+
+async function choose(gpu, rows, rules, pasts, keep, { known, length, next }) {
+  const n = rows[0].length;
+  const [place, from, stride] = [3, 6, n + 3];
+  const act = new Float32Array(2 + rows.length * stride).fill(9);
+  rows.forEach((row, i) => act.set(row, 2 + i * stride));
+  const pastWords = new Int32Array(4 * rows.length);
+  pasts.forEach((past, i) => {
+    pastWords.set([past.last, past.before, past.time], 4 * i);
+    new Float32Array(pastWords.buffer)[4 * i + 3] = past.score;
+  });
+  const slot = (i, at) => 1000 * i + at;
+  const chosen = new Uint32Array(WORDS).fill(77);
+  const slotsStride = length + 2;
+  const slots = new Int32Array(rows.length * slotsStride);
+  rows.forEach((_, i) => {
+    for (let at = 0; at < length; at++) {
+      slots[i * slotsStride + at] = slot(i, at);
+      chosen[TABLES + (from * SEQUENCES + i) * MOST_LENGTH + at] = slot(i, at);
+    }
+  });
+  chosen.set(new Uint32Array(pastWords.buffer), PASTS + from * SEQUENCES * 4);
+  const ints = Int32Array.of(0, ...rules.suppressed, ...(known ? [...pastWords, ...slots] : []));
+  const pastAt = 1 + rules.suppressed.length;
+  const textTiles = Math.ceil(rules.firstTime / TILE);
+  const tiles = textTiles + Math.ceil((n - rules.firstTime) / TILE);
+  const params = [
+    ...[2, stride, rows.length, n, rules.end, rules.firstTime, Number(rules.timed), rules.suppressed.length, 1],
+    ...[textTiles, tiles, keep + 1, keep, place, from, pastAt, pastAt + pastWords.length, slotsStride, length, next],
+  ];
+  const { scratch } = await gpu.run(`choose_speech known=${Number(known)}`, {
     params,
-    bindings: { ...shared, 12: { scratch }, 13: { chosen } },
+    bindings: { 1: { act }, 3: { ints }, 12: { scratch: new Uint32Array(rows.length * tiles * (4 + 2 * (keep + 1))) }, 13: { chosen } },
+    grid: [tiles, rows.length, 1],
+  });
+  const out = await gpu.run(`choose_speech_best known=${Number(known)} lists=${Math.ceil((rows.length * tiles) / 256)}`, {
+    params,
+    bindings: { 3: { ints }, 12: { scratch }, 13: { chosen } },
     grid: [1, 1, 1],
   });
-  const scores = out.chosen.slice(PLACES + 4 * place, PLACES + 4 * place + 4);
-  const [, logit, logSum, modelLogSum] = new Float32Array(scores.buffer);
-  assert.equal(out.chosen[place], scores[0]);
-  return { id: scores[0], logit, logSum, modelLogSum };
+  const words = out.chosen;
+  const floats = new Float32Array(words.buffer);
+  const list = LISTS + place * LIST_WORDS;
+  const taken = Array.from({ length: words[list] }, (_, i) => {
+    const at = list + 1 + 5 * i;
+    return { parent: words[at], id: words[at + 1], logit: floats[at + 2], logSum: floats[at + 3], modelLogSum: floats[at + 4] };
+  });
+  const sequences = Array.from({ length: keep }, (_, i) => {
+    const at = PASTS + 4 * (place * SEQUENCES + i);
+    const table = TABLES + (place * SEQUENCES + i) * MOST_LENGTH;
+    return {
+      id: words[IDS + place * SEQUENCES + i], last: words[at], before: words[at + 1] | 0, time: words[at + 2] | 0, score: floats[at + 3],
+      table: words.slice(table, table + length + 1),
+    };
+  });
+  words.fill(77, list, list + LIST_WORDS);
+  return { taken, sequences, slot };
 }
 
 const kinds = {
@@ -70,38 +126,66 @@ const kinds = {
   none: () => -Infinity,
 };
 
-async function checkAll(gpu) {
-  for (const [n, of] of [
-    [70, ['random', 'ties']],
-    [2049, Object.keys(kinds)],
-    [5000, ['random']],
-  ])
-    for (const kind of of) {
-      const end = Math.floor(n * 0.6);
-      const firstTime = n - 20;
-      const [a, b, t, u] = [3, end - 1, firstTime + 4, firstTime + 9];
-      const texts = [[a], [t], [t, a, b], [a, t], [t, a, u], [t, t], [t, u, u], [n - 1, a, n - 1], [a, b]];
-      for (const timed of [true, false])
-        for (const before of timed ? texts : [texts[3]]) {
-          const logits = Float32Array.from({ length: n }, kinds[kind]);
-          // Times likelier together than any text, in some cases.
-          if (kind === 'random' && random() < 0.5) logits.fill(9.5, firstTime);
-          const rules = { end, firstTime, timed, suppressed: [0, 1, end + 1, firstTime - 1, 2048].filter((i) => i < n), before };
-          const should = expected(logits, rules);
-          const is = await choose(gpu, logits, rules);
-          const name = `${n} ${kind} ${timed} after ${before}: ${JSON.stringify([is, should])}`;
-          assert.equal(is.id, should.id, name);
-          assert.equal(is.logit, Math.fround(should.logit), name);
-          for (const key of ['logSum', 'modelLogSum'])
-            if (Number.isFinite(should[key]))
-              assert.ok(Math.abs(is[key] - should[key]) <= 3e-5 + 1e-6 * Math.abs(should[key]), `${key} of ${name}`);
-        }
+async function check(gpu, kind, { n, rows: nRows, keep, timed = true, known = true, length = 9, pasts: givenPasts }) {
+  const end = Math.floor(n * 0.6);
+  const firstTime = n - 20;
+  const rules = { end, firstTime, timed, suppressed: [0, 1, end + 1, firstTime - 1, 2048].filter((i) => i < n) };
+  const [a, b, t, u] = [3, end - 1, firstTime + 4, firstTime + 9];
+  const kindsOfPast = [[a, -1, -1], [t, -1, t], [b, a, t], [t, a, t], [u, a, u], [t, t, t], [u, u, u], [n - 1, a, n - 1], [b, a, -1]];
+  const pasts = givenPasts ?? Array.from({ length: nRows }, () => {
+    const [last, before, time] = kindsOfPast[Math.floor(random() * kindsOfPast.length)];
+    return { last, before, time, score: kind === 'ties' || kind === 'flat' ? -Math.floor(random() * 2) : Math.fround(-4 * random()) };
+  });
+  const rows = pasts.map(() => {
+    const logits = Float32Array.from({ length: n }, kinds[kind]);
+    if (kind === 'random' && random() < 0.3) logits.fill(9.5, firstTime); // times likelier together than any text
+    if (kind === 'random' && random() < 0.5) logits[end] = 11;
+    return logits;
+  });
+  const should = expected(rows, rules, pasts, keep);
+  const next = 4000;
+  const is = await choose(gpu, rows, rules, pasts, keep, { known, length, next });
+  const name = `${kind} ${JSON.stringify({ n, nRows, keep, timed, known, pasts })}`;
+  const rounding = kind === 'huge' ? 0.1 : 3e-5; // of a sum's log, which scores have in them
+  const close = (x, y, what) => assert.ok(Math.abs(x - y) <= rounding + 1e-6 * Math.abs(y), `${what}: ${x}, not ${y}: ${name}`);
+  assert.equal(is.taken.length, should.taken.length, name);
+  is.taken.forEach((c, i) => {
+    const s = should.taken[i];
+    if (kind !== 'random' || nRows === 1) assert.deepEqual([c.parent, c.id], [s.parent, s.id], `${i} of ${name}`);
+    const own = expected([rows[c.parent]], rules, [pasts[c.parent]], n).taken.find(({ id }) => id === c.id);
+    assert.ok(own, `${c.id} may not be: ${name}`);
+    assert.equal(c.logit, Math.fround(own.logit), name);
+    close(own.score, s.score, `score ${i}`);
+    close(c.logSum, own.logSum, 'log sum');
+    close(c.modelLogSum, own.modelLogSum, 'log sum of all');
+  });
+  const kept = is.taken.filter(({ id }) => id !== end);
+  is.sequences.forEach((s, i) => {
+    assert.equal(s.id, s.last, name);
+    if (i >= kept.length) {
+      assert.deepEqual([s.last, Math.fround(NO_SCORE)], [end, s.score], name);
+      return;
     }
+    const { parent, id } = kept[i];
+    assert.deepEqual([s.last, s.before, s.time], [id, pasts[parent].last, id >= firstTime ? id : pasts[parent].time], name);
+    close(s.score, should.next[i].score - should.taken[0].score, 'score');
+    assert.deepEqual([...s.table], [...Array.from({ length }, (_, at) => is.slot(parent, at)), next + i], name);
+  });
 }
 
 for (const adapter of testAdapters())
   test(`transcripts are chosen on ${adapter}`, async () => {
     const gpu = await open({ adapter, limits: 'default' });
-    await checkAll(gpu);
+    for (const kind of Object.keys(kinds))
+      for (const [n, rows, keep] of [[70, 1, 1], [2070, 5, 5], [2049, 2, 3], [5000, 5, 5]])
+        for (const timed of [true, false]) await check(gpu, kind, { n, rows, keep, timed, known: rows === 2, length: 1 + Math.floor(random() * 200) });
+    // Each past alone; more rows than threads have lists; sequences that are none; all of a table.
+    for (let i = 0; i < 12; i++) await check(gpu, 'random', { n: 90, rows: 1, keep: 1 + (i % 3), known: i % 2 === 1 });
+    await check(gpu, 'random', { n: 51866, rows: 16, keep: 16, known: false, length: 511 });
+    const dead = { last: 3, before: 3, time: -1, score: NO_SCORE };
+    const alive = { last: 3, before: 4, time: -1, score: 0 };
+    for (const kind of ['random', 'none']) await check(gpu, kind, { n: 300, rows: 3, keep: 3, known: false, pasts: [alive, dead, dead] });
+    // Fewer can go on than are wanted.
+    await check(gpu, 'flat', { n: 22, rows: 1, keep: 5, pasts: [{ last: 20, before: 1, time: 20, score: 0 }] });
     gpu.close();
   });

@@ -37,9 +37,10 @@ async function check(gpu, random, options) {
   const quads = QUADS[o.types[0]] ?? 8;
   const units = Math.ceil(cols / (4 * quads));
   const { threads = 48, lanes = 12, each = 2, deep = 2, tiles = 1 } = o;
-  const room = o.room ?? rows * units * quads;
-  const whole = room >= rows * units * quads;
-  const piece = whole ? units : Math.floor(room / (rows * quads * lanes * deep)) * lanes * deep;
+  const room = o.room ?? rows * quads * (units | 1);
+  const line = (Math.floor(room / (rows * quads)) - 1) | 1;
+  const whole = line >= units;
+  const piece = whole ? units : Math.floor(line / (lanes * deep)) * lanes * deep;
   assert.ok(piece > 0);
 
   // act: x, add, sum, res, y of each product, all with strides and odd offsets; vec: gains and biases.
@@ -82,7 +83,7 @@ async function check(gpu, random, options) {
     `linear_few rows=${rows} n=${n}`,
     ...o.types.map((type, i) => `type${i}=${type}`),
     `norm=${o.norm} add=${o.add} act=${o.act} bias=${o.bias} res=${o.res} geglu=${o.geglu}`,
-    `threads=${threads} lanes=${lanes} each=${each} deep=${deep} room=${room} whole=${whole ? units : 0}`,
+    `threads=${threads} lanes=${lanes} each=${each} deep=${deep} room=${room} whole=${whole ? units : 0} sg=${o.norm === 'layer' ? gpu.subgroup : 0}`,
   ].join(' ');
   const before = Float32Array.from(act);
   const bindings = { 1: { act: before }, 2: { vec: Float32Array.from(vec) } };
@@ -141,13 +142,18 @@ async function check(gpu, random, options) {
   }
 }
 
+async function openGpu(adapter) {
+  const gpu = await open({ adapter });
+  return Object.assign(gpu, { name: adapter, subgroup: gpu.has('subgroups') ? (gpu.adapter.info.subgroupMinSize ?? 0) : 0 });
+}
+
 function near(got, want, tolerance, what) {
   assert.ok(Math.abs(got - want) <= tolerance, `${what}: ${got}, not ${want}`);
 }
 
 for (const adapter of testAdapters()) {
   test(`products of few rows, ${adapter}`, async () => {
-    const gpu = Object.assign(await open({ adapter }), { name: adapter });
+    const gpu = await openGpu(adapter);
     const random = randomSource(1);
     const small = { threads: 12, lanes: 3, each: 1, deep: 1 };
     // Every type, with rows that fit nothing; dense ones with columns that fit nothing too.
@@ -161,7 +167,7 @@ for (const adapter of testAdapters()) {
   });
 
   test(`norms and sums before products, ${adapter}`, async () => {
-    const gpu = Object.assign(await open({ adapter }), { name: adapter });
+    const gpu = await openGpu(adapter);
     const random = randomSource(2);
     const small = { types: ['f32'], threads: 20, lanes: 5, each: 1, deep: 1 };
     await check(gpu, random, { ...small, norm: 'rms', add: 0, cols: 203, outs: [5] });
@@ -177,7 +183,7 @@ for (const adapter of testAdapters()) {
   });
 
   test(`several products, what follows them, and geglu, ${adapter}`, async () => {
-    const gpu = Object.assign(await open({ adapter }), { name: adapter });
+    const gpu = await openGpu(adapter);
     const random = randomSource(3);
     const small = { threads: 24, lanes: 4, each: 1, deep: 1 };
     await check(gpu, random, { ...small, norm: 'rms', types: ['q4_K', 'q4_0', 'q6_K'], outs: [70, 20, 21], cols: 256 });
@@ -192,7 +198,7 @@ for (const adapter of testAdapters()) {
   });
 
   test(`numbers that are none end nothing, ${adapter}`, async () => {
-    const gpu = Object.assign(await open({ adapter }), { name: adapter });
+    const gpu = await openGpu(adapter);
     const act = new Float32Array(200).fill(NaN);
     act.fill(Infinity, 0, 32);
     const { quants, scales } = randomWeight('q4_0', 8, 64, randomSource(4));

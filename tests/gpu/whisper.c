@@ -1,8 +1,9 @@
 /* A Whisper's forward pass on both backends, in WebAssembly: whisper.test.mjs makes the model, calls
  *
- *     whisper_load ─> whisper_run(stage), whisper_check until it is not 0, for each stage ─> whisper_unload */
+ *     whisper_load ─> whisper_run(stage), whisper_check until it is not 0, for each stage
+ *                  ─> whisper_find, whisper_find_step until it is 0 or an error, for several searches ─> whisper_unload */
 #include "../../src/base/pool.h"
-#include "../../src/models/whisper.h"
+#include "../../src/models/whisper_decode.h"
 
 #include <math.h>
 
@@ -84,4 +85,40 @@ int32_t EXPORT(whisper_check)(void) {
   for (int32_t row = 0; row < n_rows; row++) compare(rows[1][row], rows[0][row], (size_t)h->n_vocab);
   if (encoded) compare(outputs[1], outputs[0], (size_t)h->n_audio_ctx * (size_t)h->n_audio_state);
   return 1;
+}
+
+static whisper_search *search;
+static whisper_rules rules;
+
+/* Begins a search on the GPU with so many beams, by its own choices or by its logits. */
+int32_t EXPORT(whisper_find)(int32_t beams, int32_t patience, int32_t sample_len, int32_t by_itself) {
+  static const int32_t prompt[] = {50258, 50259, 50359};
+  sotto_transcribe_options o;
+  sotto_transcribe_options_default(&o);
+  o.suppress_symbols = 0;
+  TRY(whisper_rules_open(&rules, whisper_vocabulary(model[1]), &o, 0.02, NULL));
+  whisper_net net = whisper_net_of(state[1]);
+  if (!by_itself) net.choose = NULL;
+  const whisper_search_options options = {.beam_size = beams,
+                                          .best_of = 1,
+                                          .patience = (float)patience,
+                                          .length_penalty = -1,
+                                          .sample_len = sample_len,
+                                          .n_ctx = whisper_header(model[1])->n_text_ctx};
+  search = whisper_search_open(&net, &rules, &options);
+  whisper_search_begin(search, prompt, 3, 0, 0, 0);
+  return search != NULL ? SOTTO_OK : SOTTO_ERR_MEMORY;
+}
+
+int32_t EXPORT(whisper_find_step)(void) { return be[1]->lost ? SOTTO_ERR_DEVICE : whisper_search_step(search); }
+
+/* How many tokens were found; tokens: [at least sample_len]. The sum of log-probabilities is whisper_distance then. */
+int32_t EXPORT(whisper_found)(int32_t *tokens) {
+  const whisper_hypothesis *h = whisper_search_result(search);
+  const int32_t n = h->n;
+  memcpy(tokens, h->tokens, (size_t)n * sizeof *tokens);
+  distance = h->sum_logprob;
+  whisper_search_close(search);
+  whisper_rules_close(&rules);
+  return n;
 }

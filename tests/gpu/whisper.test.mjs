@@ -106,6 +106,25 @@ for (const adapter of existsSync(file) ? adapters : [])
       assert.ok(distance < 5e-3, `stage ${stage}: ${distance} away`);
       if (process.env.VERBOSE) console.log(stage, distance);
     }
+    // What the GPU chooses by itself is what is found by looking at its logits.
+    for (const [beams, patience, sampleLen] of [[1, 1, 6], [3, 1, 6], [3, 2, 3]]) {
+      const found = [];
+      for (const byItself of [0, 1]) {
+        assert.equal(x.whisper_find(beams, patience, sampleLen, byItself), 0);
+        let status;
+        while ((status = x.whisper_find_step()) === 1) {
+          await player.settled();
+          player.check();
+        }
+        assert.equal(status, 0);
+        const tokens = x.whisper_room(4 * 448) >>> 0;
+        const n = x.whisper_found(tokens);
+        found.push({ tokens: [...new Int32Array(x.memory.buffer, tokens, n)], score: x.whisper_distance() });
+      }
+      assert.deepEqual(found[1].tokens, found[0].tokens, `${beams} beams`);
+      assert.ok(Math.abs(found[1].score - found[0].score) < 1e-3, `${beams} beams: ${found[1].score}, not ${found[0].score}`);
+      if (process.env.VERBOSE) console.log(beams, JSON.stringify(found));
+    }
     x.whisper_unload();
     assert.equal(player.bufferBytes, 0, 'closing leaves buffers open');
     await player.finished();

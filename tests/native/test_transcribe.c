@@ -35,6 +35,7 @@ typedef struct fake_net {
   history prompts[MAX_CALLS];
   float first_mel[MAX_CALLS];
   history rows[WHISPER_MAX_SEQS];
+  int32_t n_rows; /* in use */
   float *logits; /* [WHISPER_MAX_SEQS + 1, N] */
 } fake_net;
 
@@ -73,16 +74,57 @@ static sotto_status fake_encode(void *context, float *fraction) {
   return net->asked ? SOTTO_AGAIN : SOTTO_OK;
 }
 /* A network that chooses, whose answers come late. */
+typedef struct chosen_step {
+  speech_choice list[MAX_SPEECH_CHOICES];
+  speech_past past[MAX_SPEECH]; /* of those that go on */
+  int32_t n, n_next, parents[MAX_SPEECH], keep, delay;
+} chosen_step;
+
 static struct {
   bool on;
-  speech_choice choices[MAX_CHOSEN];
-  int32_t delay[MAX_CHOSEN], n_chosen;
+  chosen_step at[MAX_CHOSEN];
+  int32_t n_chosen, n_ended, most_ahead;
   uint32_t places;
 } chooser;
 
-static int32_t resolve(int32_t token) { return token >= 0 ? token : chooser.choices[-1 - token].id; }
+/* The best of all that n sequences can become, as ops.h says. */
+static void choose_step(const float *rows, const whisper_rules *rules, const speech_past *past, int32_t n,
+                        chosen_step *step) {
+  float scores[MAX_SPEECH * (MAX_SPEECH + 1)];
+  speech_choice all[MAX_SPEECH * (MAX_SPEECH + 1)];
+  int32_t n_all = 0;
+  for (int32_t row = 0; row < n; row++) {
+    const int32_t tokens[] = {past[row].time, past[row].before, past[row].last};
+    int32_t first = past[row].before < 0 ? 2 : past[row].time < 0 ? 1 : 0;
+    float logits[N];
+    whisper_candidate top[MAX_SPEECH + 1];
+    memcpy(logits, rows + (size_t)row * N, sizeof logits);
+    const whisper_choice c = whisper_rules_apply(rules, logits, tokens + first, 3 - first);
+    const int32_t n_top = whisper_choice_top(&c, logits, step->keep + 1, top);
+    for (int32_t i = 0; i < n_top; i++) {
+      const float score = past[row].score + (top[i].logit - c.log_sum);
+      int32_t at = n_all++;
+      for (; at > 0 && scores[at - 1] < score; at--) {
+        scores[at] = scores[at - 1];
+        all[at] = all[at - 1];
+      }
+      scores[at] = score;
+      all[at] = (speech_choice){row, top[i].token, top[i].logit, c.log_sum, c.model_log_sum};
+    }
+  }
+  step->n = step->n_next = 0;
+  for (int32_t i = 0; i < n_all && step->n_next < step->keep; i++) {
+    const speech_choice *c = &all[i];
+    const speech_past *from = &past[c->parent];
+    step->list[step->n++] = *c;
+    if (c->id == EOT) continue;
+    step->parents[step->n_next] = c->parent;
+    step->past[step->n_next++] = (speech_past){c->id, from->last, c->id >= T0 ? c->id : from->time, scores[i] - scores[0]};
+  }
+}
 
-static int32_t fake_choose(void *context, const speech_rules *rules, const int32_t *before, int32_t n) {
+static int32_t fake_choose(void *context, const speech_rules *rules, const speech_past *past, int32_t from,
+                           int32_t keep) {
   const fake_net *net = context;
   const whisper_special special = {.eot = rules->end, .first_timestamp = rules->first_time};
   const whisper_rules own = {.special = &special,
@@ -90,25 +132,34 @@ static int32_t fake_choose(void *context, const speech_rules *rules, const int32
                              .suppressed = (int32_t *)(uintptr_t)rules->suppressed,
                              .n_suppressed = rules->n_suppressed,
                              .timestamps = rules->timed};
-  int32_t place = 0, tokens[MAX_TOKENS];
-  float logits[N];
-  CHECK(n > 0);
+  int32_t place = 0, n_ahead = 1;
   while (place < MAX_CHOSEN && (chooser.places & 1u << place)) place++;
   if (place == MAX_CHOSEN) return -1;
-  for (int32_t i = 0; i < n; i++) tokens[i] = resolve(before[i]);
-  memcpy(logits, net->logits, sizeof logits);
-  const whisper_choice c = whisper_rules_apply(&own, logits, tokens, n);
-  chooser.choices[place] = (speech_choice){c.best, c.best_logit, c.log_sum, c.model_log_sum};
-  chooser.delay[place] = chooser.n_chosen++ % 4;
+  for (int32_t i = 0; i < MAX_CHOSEN; i++) n_ahead += chooser.places >> i & 1;
+  chooser.most_ahead = max_i32(chooser.most_ahead, n_ahead);
+  CHECK(from < 0 || (chooser.places & 1u << from));
+  for (int32_t i = 0; from < 0 && i < net->n_rows; i++) { /* what the search tells of the past is so */
+    const history *h = &net->rows[i];
+    const int32_t n = h->n - net->n_prompt;
+    CHECK(past[i].last == h->tokens[h->n - 1] && (past[i].before == h->tokens[h->n - 2] || (n == 1 && past[i].before == -1)));
+    CHECK(past[i].time < 0 || past[i].time >= T0);
+  }
+  chosen_step *step = &chooser.at[place];
+  step->keep = keep;
+  step->delay = chooser.n_chosen++ % 4;
+  choose_step(net->logits, &own, from < 0 ? past : chooser.at[from].past, from < 0 ? net->n_rows : chooser.at[from].n_next, step);
+  for (int32_t i = 0; i < step->n; i++) chooser.n_ended += step->list[i].id == EOT;
   chooser.places |= 1u << place;
   return place;
 }
 
-static sotto_status fake_chosen(void *context, int32_t place, speech_choice *choice) {
+static sotto_status fake_chosen(void *context, int32_t place, speech_choice *choices, int32_t *n) {
   (void)context;
   CHECK(chooser.places & 1u << place);
-  if (chooser.delay[place]-- > 0) return SOTTO_AGAIN;
-  *choice = chooser.choices[place];
+  chosen_step *step = &chooser.at[place];
+  if (step->delay-- > 0) return SOTTO_AGAIN;
+  memcpy(choices, step->list, sizeof step->list);
+  *n = step->n;
   chooser.places &= ~(1u << place);
   return SOTTO_OK;
 }
@@ -125,6 +176,7 @@ static sotto_status fake_prompt(void *context, const int32_t *tokens, int32_t n,
   memcpy(h->tokens + h->n, tokens, (size_t)n * sizeof *tokens);
   h->n += n;
   net->n_prompt = h->n;
+  net->n_rows = 1;
   CHECK(tokens[want[0]] == SOT);
   if (n == 1 && tokens[0] == SOT) { /* which language? */
     for (int32_t i = 0; i < N; i++) net->logits[i] = i == TRANSCRIBE ? 50 : 0;
@@ -150,10 +202,23 @@ static sotto_status fake_next(void *context, const int32_t *tokens, const int32_
     history *h = &net->rows[i];
     *h = old[parent[i]];
     CHECK(h->n < MAX_TOKENS);
-    h->tokens[h->n++] = resolve(tokens[i]);
+    h->tokens[h->n++] = tokens[i];
     fill(net, i, h);
   }
+  net->n_rows = n;
   return SOTTO_OK;
+}
+
+/* Nothing comes of sequences that are not there. */
+static sotto_status fake_follow(void *context, int32_t place, int32_t n) {
+  const chosen_step *step = &chooser.at[place];
+  int32_t tokens[MAX_SPEECH], parents[MAX_SPEECH] = {0};
+  CHECK((chooser.places & 1u << place) && n == step->keep);
+  for (int32_t i = 0; i < n; i++) {
+    tokens[i] = i < step->n_next ? step->past[i].last : EOT;
+    if (i < step->n_next) parents[i] = step->parents[i];
+  }
+  return fake_next(context, tokens, parents, n);
 }
 
 static float *fake_logits(void *context, int32_t row) {
@@ -189,6 +254,7 @@ static whisper_net net_of(fake_net *net) {
                        .next = fake_next,
                        .logits = fake_logits,
                        .choose = chooser.on ? fake_choose : NULL,
+                       .follow = fake_follow,
                        .chosen = fake_chosen};
 }
 
@@ -310,6 +376,44 @@ static void test_search(void) {
   f = search(net, (whisper_search_options){.length_penalty = -1}, 0, true);
   CHECK(f.tokens[0] >= T0 && f.tokens[0] <= T0 + 50 && f.tokens[1] < EOT && f.tokens[2] == 'b' &&
         f.tokens[3] > f.tokens[0]);
+  net_close(net);
+}
+
+/* What follows the last three tokens: a few words, the end and times, as a hash of them says. */
+static void say_hash(fake_net *net, int32_t call, const int32_t *tokens, int32_t n, int32_t n_prompt, float *logits) {
+  (void)call;
+  uint32_t hash = 2166136261u + (uint32_t)net->level[0];
+  for (int32_t i = max_i32(n - 3, n_prompt); i < n; i++) hash = (hash ^ (uint32_t)tokens[i]) * 16777619u;
+  for (int32_t i = 0; i < 12; i++) {
+    hash = (hash ^ hash >> 15) * 0x2c1b3c6du;
+    const int32_t id = i < 6 ? 'a' + i : i == 6 ? EOT : T0 + 10 * (n - n_prompt) + 20 * (i - 7);
+    logits[id] = (float)(hash >> 8) / (float)(1 << 22) - (i == 6 ? 1.0f : 0.0f);
+  }
+}
+
+/* The network's own choices lead to what is found by looking at its logits. */
+static void test_choosers(void) {
+  fake_net *net = net_open();
+  net->say = say_hash;
+  int32_t longest = 0;
+  for (int32_t i = 0; i < 30; i++) {
+    const whisper_search_options o = {.beam_size = (const int32_t[]){1, 2, 5}[i % 3],
+                                      .patience = i % 2 ? 1 : 2,
+                                      .length_penalty = i % 4 ? -1 : 0.5f,
+                                      .sample_len = i % 5 ? 25 : 3};
+    found f[2];
+    net->level[0] = (float)i;
+    net->pending = i % 2;
+    for (int32_t on = 0; on < 2; on++) {
+      chooser.on = on;
+      f[on] = search(net, o, 0, i % 7 < 4);
+    }
+    CHECK(f[0].n == f[1].n && memcmp(f[0].tokens, f[1].tokens, sizeof f[0].tokens) == 0);
+    CHECK_NEAR(f[0].sum_logprob, f[1].sum_logprob, 1e-4);
+    for (int32_t k = 0; k < f[0].n; k++) CHECK_NEAR(f[0].p[k], f[1].p[k], 1e-6);
+    longest = max_i32(longest, f[0].n);
+  }
+  CHECK(longest > 10 && chooser.n_ended > 10 && chooser.most_ahead == 4);
   net_close(net);
 }
 
@@ -650,6 +754,7 @@ int main(void) {
     test_prompts();
   }
   CHECK(chooser.n_chosen > 100);
+  test_choosers();
   test_options();
   whisper_vocab_close(vocab);
   return check_end();

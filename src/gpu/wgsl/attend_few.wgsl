@@ -17,7 +17,7 @@
 //   units, each, scores    what a thread takes of a block: 8 elements of a key, 4 elements of a value, scores; as below
 //   pairs   of rows
 //   shared  1: the rows may be of several queries
-//   table   1: place i is ints[p.slots + seq * p.slots_stride + i]; 0: i % p.ring
+//   table   1: place i is ints[p.slots + seq * p.slots_stride + i]; 2: the same of chosen; 0: i % p.ring
 //   fresh   1: k and v of each query's newest place are still in act, and this dispatch stores them. No other query sees that place.
 //   turn    1: q and the fresh k are rotated, after an RMS norm of the head where there is a gain
 //   part    1: several stretches
@@ -47,8 +47,10 @@ struct Params {
 #if turn
 @group(0) @binding(2) var<storage, read> vectors: array<f32>;
 #endif
-#if table
+#if table == 1
 @group(0) @binding(3) var<storage, read> ints: array<i32>;
+#elif table == 2
+@group(0) @binding(13) var<storage, read> chosen: array<u32>;
 #endif
 #if fresh
 @group(0) @binding(10) var<storage, read_write> keys: array<vec4<u32>>;
@@ -103,8 +105,10 @@ fn row_of(row: u32, seq: u32, kv_head: u32, chunk: u32) -> Row {
 
 // Place i of the stretch. origin: its first place, in the table or in the ring.
 fn slot_of(origin: u32, i: u32) -> u32 {
-#if table
+#if table == 1
   return u32(ints[origin + i]);
+#elif table == 2
+  return chosen[origin + i];
 #else
   return select(origin + i, origin + i - p.ring, origin + i >= p.ring);
 #endif

@@ -19,6 +19,10 @@
 //   threads, lanes, each; deep: units of a row that a thread holds at a time
 //   room           vectors of xs
 //   whole          units of a row, where all of x fits into xs; 0: it comes in pieces
+//   sg             of layer norms: subgroups have at least this many threads; 0: no subgroups
+#if sg
+enable subgroups;
+#endif
 struct Params {
   cols: u32, x: u32, x_stride: u32,
   add: u32, add_stride: u32, add_gain: u32,
@@ -62,17 +66,18 @@ fn plus_dot(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
-// Quad k of unit u of row r: xs[(r * quads + k) * piece + u], so that neighbouring threads read neighbouring vectors.
+// Quad k of unit u of row r: xs[(r * quads + k) * line + u], so that neighbouring threads read neighbouring vectors; lines are odd, so that those who
+// write quad after quad meet all banks of the memory.
 var<workgroup> xs: array<vec4<f32>, $room>;
 var<workgroup> parts: array<f32, N_PARTS * THREADS>; // [sum][lane][group]
 
 const QUADS = w0_quads;
 #if whole
 fn units_of_row() -> u32 { return $whole; }
-fn piece() -> u32 { return $whole; }
+fn line() -> u32 { return $whole | 1; }
 #else
 fn units_of_row() -> u32 { return w0_units(p.cols); }
-fn piece() -> u32 { return p.piece; }
+fn line() -> u32 { return p.piece | 1; }
 #endif
 
 #include linear_few_weight w=0 type=$type0
@@ -164,7 +169,14 @@ fn finish(value: f32, r: u32, row: u32, y: u32, y_stride: u32, bias: u32) {
 
 @compute @workgroup_size($threads)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+#if sg && norm == layer
+        @builtin(subgroup_size) subgroup_size: u32, @builtin(subgroup_invocation_id) subgroup_lane: u32,
+#endif
         @builtin(local_invocation_index) thread: u32) {
+#if sg && norm == layer
+  sg_size = subgroup_size;
+  sg_lane = subgroup_lane;
+#endif
   let group = wid.x + wid.y * grid.x;
   if (group < p.groups0) {
     product0(group, thread, group == 0);

@@ -61,7 +61,7 @@ fn w${w}_dots(batch: w${w}_Batch, at: u32, in_piece: u32, before: Sums) -> Sums 
     var x_sum = vec4<f32>();
 #endif
     for (var k = 0u; k < QUADS; k++) {
-      let quad = xs[k * piece() + x];
+      let quad = xs[k * line() + x];
 #if offsets
       x_sum += quad;
 #endif
@@ -109,7 +109,7 @@ fn w${w}_dots(b: w${w}_Batch, at: u32, in_piece: u32, before: Sums) -> Sums {
 #endif
 #endfor
 #for r $rows
-      let x$r = xs[($r * QUADS + $k) * piece() + x];
+      let x$r = xs[($r * QUADS + $k) * line() + x];
 #for e $each
       sums.of${e}_$r = plus_dot(sums.of${e}_$r, quad$e, x$r);
 #endfor

@@ -4,10 +4,19 @@
 // who needs the sum adds up the shares. The weights are still on their way then.
 // Rows are written out, so that what is read of all of them is asked for together.
 const SHARES = 16u;
+#for r $rows
+var<private> stats$r: vec2<f32>; // of a layer norm: mean, 1 / deviation
+#endfor
 #if norm == layer
-var<workgroup> row_parts: array<vec2<f32>, ROWS * THREADS>; // sum, squares about the mean
-var<workgroup> row_shares: array<vec3<f32>, ROWS * SHARES>; // columns, sum, squares about the mean
-var<workgroup> row_stats: array<vec2<f32>, ROWS>; // mean, 1 / deviation
+#if sg
+const SUMS = THREADS / $sg + 1;
+var<private> sg_size: u32;
+var<private> sg_lane: u32;
+#else
+const SUMS = SHARES;
+var<workgroup> row_parts: array<f32, ROWS * THREADS>;
+#endif
+var<workgroup> row_sums: array<f32, 2 * ROWS * SUMS>;
 #elif norm == rms
 var<workgroup> row_parts: array<f32, ROWS * THREADS>;
 var<workgroup> row_shares: array<f32, ROWS * SHARES>;
@@ -55,20 +64,58 @@ fn store_sum(r: u32, col: u32, v: vec4<f32>) {
 #endif
 
 // Where quad `quad` of the piece in xs is.
-fn place(r: u32, quad: u32) -> u32 { return (r * QUADS + quad % QUADS) * piece() + quad / QUADS; }
+fn place(r: u32, quad: u32) -> u32 { return (r * QUADS + quad % QUADS) * line() + quad / QUADS; }
 
-// What products are made of: of RMS norms without the factor of the row.
-fn prepared(r: u32, col: u32, v: vec4<f32>) -> vec4<f32> {
+// What products are made of: of RMS norms without the factor of the row. stats: of the row, for a layer norm.
+fn prepared(stats: vec2<f32>, col: u32, v: vec4<f32>) -> vec4<f32> {
 #if norm == rms
   return v * vec_quad(p.gain, col);
 #elif norm == layer
   // Past the end of a row gain and bias are 0.
-  let stats = row_stats[r];
   return (v - stats.x) * stats.y * vec_quad(p.gain, col) + vec_quad(p.norm_bias, col);
 #else
   return v;
 #endif
 }
+
+#if norm == layer
+struct Rows {
+#for r $rows
+  of$r: f32,
+#endfor
+}
+
+// Sums over the threads, of each row, for all of them. `turn`: 0 and 1 in turns, so that nobody still reads what another writes.
+fn totals(own: Rows, thread: u32, turn: u32) -> Rows {
+  let first = turn * ROWS * SUMS;
+#if sg
+  let n = (THREADS + sg_size - 1) / sg_size;
+#for r $rows
+  let sum$r = subgroupAdd(own.of$r);
+  if (sg_lane == 0) { row_sums[first + $r * SUMS + thread / sg_size] = sum$r; }
+#endfor
+#else
+  let n = SHARES;
+#for r $rows
+  row_parts[$r * THREADS + thread] = own.of$r;
+#endfor
+  workgroupBarrier();
+  for (var i = thread; i < ROWS * SHARES; i += THREADS) {
+    var share = 0.0;
+    for (var k = i % SHARES; k < THREADS; k += SHARES) { share += row_parts[i / SHARES * THREADS + k]; }
+    row_sums[first + i] = share;
+  }
+#endif
+  workgroupBarrier();
+  var all = Rows();
+  for (var i = 0u; i < n; i++) {
+#for r $rows
+    all.of$r += row_sums[first + $r * SUMS + i];
+#endfor
+  }
+  return all;
+}
+#endif
 
 #if whole
 fn quads_of_row() -> u32 { return units_of_row() * QUADS; }
@@ -117,7 +164,7 @@ fn prepare(thread: u32, stores_sum: bool) {
 #endif
     part$r += dot(v$r, v$r);
 #if whole
-    xs[place($r, q)] = prepared($r, 4 * q, v$r);
+    xs[place($r, q)] = prepared(stats$r, 4 * q, v$r);
 #endif
 #endfor
   }
@@ -131,10 +178,7 @@ fn prepare(thread: u32, stores_sum: bool) {
     row_shares[i] = share;
   }
 #elif norm == layer
-  // Squares are about the mean of those that they are of, and so together without cancellation.
-#for r $rows
-  var sum$r = 0.0;
-#endfor
+  var sums = Rows();
   for (var q = thread; q < quads; q += THREADS) {
 #for r $rows
     let v$r = summed($r, 4 * q);
@@ -146,13 +190,12 @@ fn prepare(thread: u32, stores_sum: bool) {
 #if whole
     xs[place($r, q)] = v$r;
 #endif
-    sum$r += dot(v$r, vec4<f32>(1.0));
+    sums.of$r += dot(v$r, vec4<f32>(1.0));
 #endfor
   }
-  let own_inverse = 1.0 / max(own_columns(thread), 1.0);
-#for r $rows
-  var part$r = 0.0;
-#endfor
+  sums = totals(sums, thread, 0);
+  // Squares are about the mean: no cancellation.
+  var squares = Rows();
   for (var q = thread; q < quads; q += THREADS) {
     let inside = vec4<u32>(4 * q) + vec4<u32>(0, 1, 2, 3) < vec4<u32>(p.cols);
 #for r $rows
@@ -161,49 +204,18 @@ fn prepare(thread: u32, stores_sum: bool) {
 #else
     let v$r = summed($r, 4 * q);
 #endif
-    let d$r = select(vec4<f32>(), v$r - sum$r * own_inverse, inside);
-    part$r += dot(d$r, d$r);
+    let d$r = select(vec4<f32>(), v$r - sums.of$r * inverse_cols, inside);
+    squares.of$r += dot(d$r, d$r);
 #endfor
   }
+  squares = totals(squares, thread, 1);
 #for r $rows
-  row_parts[$r * THREADS + thread] = vec2<f32>(sum$r, part$r);
+  stats$r = vec2<f32>(sums.of$r * inverse_cols, inverseSqrt(squares.of$r * inverse_cols + p.eps));
 #endfor
-  workgroupBarrier();
-  for (var i = thread; i < ROWS * SHARES; i += THREADS) {
-    let first = i / SHARES * THREADS;
-    var n = 0.0;
-    var sum = 0.0;
-    for (var k = i % SHARES; k < THREADS; k += SHARES) {
-      n += own_columns(k);
-      sum += row_parts[first + k].x;
-    }
-    let mean = sum / max(n, 1.0);
-    var share = 0.0;
-    for (var k = i % SHARES; k < THREADS; k += SHARES) {
-      let own = own_columns(k);
-      let d = row_parts[first + k].x / max(own, 1.0) - mean;
-      share += row_parts[first + k].y + own * d * d;
-    }
-    row_shares[i] = vec3<f32>(n, sum, share);
-  }
-  workgroupBarrier();
-  for (var r = thread; r < ROWS; r += THREADS) {
-    var sum = 0.0;
-    for (var i = 0u; i < SHARES; i++) { sum += row_shares[r * SHARES + i].y; }
-    let mean = sum * inverse_cols;
-    var all = 0.0;
-    for (var i = 0u; i < SHARES; i++) {
-      let share = row_shares[r * SHARES + i];
-      let d = share.y / max(share.x, 1.0) - mean;
-      all += share.z + share.x * d * d;
-    }
-    row_stats[r] = vec2<f32>(mean, inverseSqrt(all * inverse_cols + p.eps));
-  }
-  workgroupBarrier();
 #if whole
   for (var q = thread; q < quads; q += THREADS) {
 #for r $rows
-    xs[place($r, q)] = prepared($r, 4 * q, xs[place($r, q)]);
+    xs[place($r, q)] = prepared(stats$r, 4 * q, xs[place($r, q)]);
 #endfor
   }
   workgroupBarrier();
@@ -221,17 +233,6 @@ fn prepare(thread: u32, stores_sum: bool) {
 #endif
 }
 
-#if norm == layer
-// How many columns of a row are in the quads of a thread.
-fn own_columns(thread: u32) -> f32 {
-  let quads = (p.cols + 3) / 4;
-  if (thread >= quads) { return 0.0; }
-  let own = (quads - 1 - thread) / THREADS + 1;
-  let last = (own - 1) * THREADS + thread == quads - 1;
-  return f32(4 * own - select(0u, 4 * quads - p.cols, last));
-}
-#endif
-
 #if whole != 1
 // The piece of x that begins at unit `at`.
 fn stage(at: u32, thread: u32) {
@@ -240,7 +241,7 @@ fn stage(at: u32, thread: u32) {
     let col = 4 * (at * QUADS + q);
 #for r $rows
     var v$r = vec4<f32>();
-    if (col < p.cols) { v$r = prepared($r, col, summed($r, col)); }
+    if (col < p.cols) { v$r = prepared(stats$r, col, summed($r, col)); }
 #endfor
 #for r $rows
     xs[place($r, q)] = v$r;
