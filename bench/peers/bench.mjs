@@ -42,6 +42,8 @@ function names(text, known, option) {
   return list;
 }
 
+const kindsOf = ({ only = 'whisper,gemma' }) => names(only, ['whisper', 'gemma'], 'only');
+
 /** The models asked for that are here; random weights are made, the others are told how to be fetched. */
 async function modelsHere(wanted) {
   const here = [];
@@ -71,7 +73,7 @@ const lineOf = ({ measure }) =>
 
 async function measure(values) {
   const { quick } = values;
-  const kinds = values.only ? names(values.only, ['whisper', 'gemma'], 'only') : ['whisper', 'gemma'];
+  const kinds = kindsOf(values);
   const usual = quick ? 'tiny,270m-q4_0' : Object.keys(MODELS).filter((name) => name !== 'tiny-q5_1').join(',');
   const wanted = names(values.models ?? usual, Object.keys(MODELS), 'models').filter((name) => kinds.includes(MODELS[name].kind));
   const others = Object.keys(PEERS).filter((name) => name !== 'sotto');
@@ -122,7 +124,7 @@ async function main() {
     const { url } = await serve({ folder: root, port: values.port === undefined ? 8080 : Number(values.port) });
     return console.log(`the page is at ${url}bench/peers/ (Ctrl-C ends it)`);
   }
-  if (values.check) return check(await openBrowser());
+  if (values.check) return check(await openBrowser(), kindsOf(values));
   return measure(values);
 }
 

@@ -1,8 +1,8 @@
 // Do peers read what our tools write, and write what sotto writes? A line for each file and peer; the status says whether all is well.
 //
-//   assets/teller-q8_0.gguf, and models/teller by `sotto convert`  wllama's likeliest tokens must be those of the native command
-//   `sotto make-test-model` of Gemma's shape                       random weights load and compute
-//   models/ggml-tiny.bin by `sotto quantize`                       whisper.cpp's packages must hear what is said
+//   assets/teller-q8_0.gguf, and models/teller by `sotto quantize`  wllama's likeliest tokens must be those of the native command
+//   `sotto make-test-model` of Gemma's shape                        random weights load and compute
+//   models/ggml-tiny.bin by `sotto quantize`                        whisper.cpp's packages must hear what is said
 //
 // Every file is read by one thread: what is asked is whether, not how fast.
 import { spawnSync } from 'node:child_process';
@@ -16,8 +16,8 @@ const FOLDER = 'build/bench-peers';
 const LIMIT_S = 300;
 const PROMPTS = ['Once upon a time', 'The dog and the little girl', 'One day, Tom saw 2 big birds.'];
 const TOKENS = 48; // as GREEDY_TOKENS of run.js
-/** Numbers that differ by rounding choose another token only where two are nearly as likely. */
-const SAME_CHARACTERS = 60;
+/** Engines round differently, and may part where two tokens are nearly as likely: so far apart at most, in nats. */
+const NEARLY = 0.25;
 const MOST_WRONG_WORDS = 0.1;
 
 function sotto(...args) {
@@ -41,15 +41,25 @@ async function run(browser, peer, kind, file, what) {
   return told;
 }
 
-/** wllama goes on with texts as the native command does. */
+/** How much likelier the token at a character of our text was than the next likeliest one, in nats. */
+function marginAt(logprobs, character) {
+  let end = 0;
+  const token = logprobs.find(({ text }) => (end += text.length) > character) ?? logprobs.at(-1);
+  return token.top[0].logprob - token.top[1].logprob;
+}
+
+/** wllama goes on with texts as the native command does, or parts from it where it may. */
 async function sameText(browser, peer, file) {
   const told = [];
-  for (const prompt of PROMPTS) {
-    const ours = JSON.parse(sotto('generate', '-m', file, '-p', prompt, '-n', String(TOKENS), '--temperature', '0', '--json')).text;
-    const { answer: theirs } = await run(browser, peer, 'gemma', file, { ask: prompt });
-    const n = alike(ours, theirs);
-    if (n < Math.min(ours.length, SAME_CHARACTERS)) throw new Error(`after "${prompt}" it writes "${theirs}", sotto "${ours}"`);
-    told.push(n === ours.length && n === theirs.length ? 'all' : `${n} of ${ours.length}`);
+  const { answers } = await run(browser, peer, 'gemma', file, { ask: PROMPTS });
+  for (const [i, prompt] of PROMPTS.entries()) {
+    const options = ['-n', String(TOKENS), '--temperature', '0', '--logprobs', '2', '--json'];
+    const { text, logprobs } = JSON.parse(sotto('generate', '-m', file, '-p', prompt, ...options));
+    const n = alike(text, answers[i]);
+    const same = n === text.length && n === answers[i].length;
+    const margin = same ? 0 : marginAt(logprobs, n);
+    if (margin > NEARLY) throw new Error(`after "${prompt}" it writes "${answers[i]}", sotto "${text}", which parts where sotto is sure by ${margin.toFixed(2)}`);
+    told.push(same ? 'all' : `${n} of ${text.length} (margin ${margin.toFixed(2)})`);
   }
   return `the same text: ${told.join(', ')} characters`;
 }
@@ -62,7 +72,7 @@ async function computes(browser, peer, file) {
 }
 
 async function hears(browser, peer, file) {
-  const { answer: text } = await run(browser, peer, 'whisper', file, { ask: 'jfk' });
+  const [text] = (await run(browser, peer, 'whisper', file, { ask: ['jfk'] })).answers;
   const rate = wordErrorRate(text, REFERENCES.jfk);
   if (rate > MOST_WRONG_WORDS) throw new Error(`it hears "${text}"`);
   return `${(100 * rate).toFixed(1)} % of words wrong`;
@@ -73,26 +83,27 @@ function* cases() {
   const to = (name) => `${FOLDER}/${name}`;
   const wllamas = ['wllama-2', 'wllama-3'];
   yield { file: 'assets/teller-q8_0.gguf', peers: ['sotto', ...wllamas], test: sameText };
-  for (const type of ['f16', 'q4_0', 'q4_K_M']) {
+  for (const type of ['f16', 'bf16', 'q8_0', 'q6_K', 'q5_K_M', 'q5_1', 'q5_0', 'q4_K_M', 'q4_1', 'q4_0', 'iq4_nl', 'iq4_xs', 'q3_K', 'q2_K']) {
     const file = to(`teller-${type}.gguf`);
-    yield { file, peers: wllamas, test: sameText, needs: 'models/teller', make: ['convert', 'models/teller', '--type', type, '-o', file] };
+    yield { file, peers: wllamas, test: sameText, needs: 'models/teller', make: ['quantize', 'models/teller', file, '--type', type] };
   }
   for (const type of ['q4_0', 'q8_0', 'q4_K_M']) {
     const file = to(`random-${type}.gguf`);
     yield { file, peers: wllamas, test: computes, make: ['make-test-model', '--shape', 'tiny', '--type', type, '-o', file] };
   }
-  for (const type of ['q8_0', 'q5_0', 'q4_K']) {
+  for (const type of ['q8_0', 'q5_1', 'q4_0']) {
     const file = to(`ggml-tiny-${type}.bin`);
-    yield {
-      file, peers: ['sotto', 'remotion', 'timur00kh', 'shout'], test: hears, needs: 'models/ggml-tiny.bin', make: ['quantize', 'models/ggml-tiny.bin', '--type', type, '-o', file],
-    };
+    const make = ['quantize', 'models/ggml-tiny.bin', file, '--type', type];
+    yield { file, peers: ['sotto', 'remotion', 'timur00kh', 'shout'], test: hears, needs: 'models/ggml-tiny.bin', make };
   }
 }
 
-export async function check(browser) {
+/** Prints the answers; `kinds`: of models to look at. */
+export async function check(browser, kinds) {
   if (!browser) return;
   mkdirSync(path.join(root, FOLDER), { recursive: true });
   for (const { file, peers, test, needs, make } of cases()) {
+    if (!kinds.includes(test === hears ? 'whisper' : 'gemma')) continue;
     if (needs && !existsSync(path.join(root, needs))) {
       console.log(`skip: ${file}: ${needs} is not there`);
       continue;

@@ -54,8 +54,8 @@ async function write(peer, { pairs, round }, tell) {
 
 /**
  * Runs one peer, and tells what it finds when it finds it: { load_ms, build, threads }, { first_ms }, { measure } for each measurement.
- * @param {{ peer: string, model: string, threads: number, round: number, clips: string[], pairs: object[], ask?: string }} what `ask`: a text or a
- *   clip's name; then, instead of measurements, { answer } is told: what follows the text, or what is said
+ * @param {{ peer: string, model: string, threads: number, round: number, clips: string[], pairs: object[], ask?: string[] }} what `ask`: texts, or
+ *   names of clips; then, instead of measurements, { answers } is told: what follows the texts, or what is said
  */
 export async function run(what, tell) {
   if (!crossOriginIsolated) throw new Error('this page is not isolated: peers would run on one thread');
@@ -67,8 +67,10 @@ export async function run(what, tell) {
   await adapter.prepare?.(options);
   const [load_ms, peer] = await timed(() => (kind === 'whisper' ? adapter.loadWhisper : adapter.loadGemma)(options));
   tell({ load_ms, build: peer.build, threads: peer.threads, loads_each_time: peer.loads_each_time });
-  if (what.ask !== undefined && kind === 'whisper') tell({ answer: await peer.transcribe(await clipOf(what.ask)) });
-  else if (what.ask !== undefined) tell({ answer: await peer.complete(what.ask, GREEDY_TOKENS) });
-  else await (kind === 'whisper' ? hear : write)(peer, what, tell);
+  if (what.ask) {
+    const answers = [];
+    for (const question of what.ask) answers.push(await (kind === 'whisper' ? peer.transcribe(await clipOf(question)) : peer.complete(question, GREEDY_TOKENS)));
+    tell({ answers });
+  } else await (kind === 'whisper' ? hear : write)(peer, what, tell);
   await peer.close();
 }

@@ -1,6 +1,6 @@
 // sotto itself, through its package. Of a whole call, the engine tells what the prompt took; all the rest counts as decoding.
 import { LanguageModel, Transcriber } from '/js/dist/index.js';
-import { digitsOf } from './tokens.js';
+import { digitsOf } from './digits.js';
 
 export async function loadWhisper({ model, threads }) {
   const transcriber = await Transcriber.create({ model, threads });

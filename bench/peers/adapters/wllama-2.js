@@ -1,6 +1,6 @@
 // @wllama/wllama 2: llama.cpp. Through its calls of single steps, which leave out the joining of text that its createCompletion does.
 import { LoggerWithoutDebug, Wllama } from '/bench/peers/node_modules/wllama-2/esm/index.min.js';
-import { tokensOf } from './tokens.js';
+import { digitsOf } from './digits.js';
 
 const ESM = '/bench/peers/node_modules/wllama-2/esm';
 const FILES = { 'single-thread/wllama.wasm': `${ESM}/single-thread/wllama.wasm`, 'multi-thread/wllama.wasm': `${ESM}/multi-thread/wllama.wasm` };
@@ -27,7 +27,9 @@ export async function loadGemma({ model, threads, context }) {
     build: wllama.isMultithread() ? 'multi-thread' : 'single-thread',
     threads: wllama.getNumThreads(),
     async generate({ prefill, decode, seed }) {
-      const prefill_ms = await begin(tokensOf(prefill, seed));
+      const tokens = await wllama.tokenize(digitsOf(prefill, seed));
+      if (tokens.length !== prefill) throw new Error(`${prefill} digits are ${tokens.length} tokens of this model`);
+      const prefill_ms = await begin(tokens);
       const start = performance.now();
       for (let i = 0; i < decode; i++) await step();
       return { prefill_ms, decode_ms: performance.now() - start, n_decode: decode };

@@ -1,6 +1,6 @@
 // @wllama/wllama 3: llama.cpp's server. It takes texts alone, and tells what the prompt took; all the rest of a call counts as decoding.
 import { LoggerWithoutDebug, Wllama } from '/bench/peers/node_modules/wllama-3/esm/index.min.js';
-import { digitsOf } from './tokens.js';
+import { digitsOf } from './digits.js';
 
 const FILES = { default: '/bench/peers/node_modules/wllama-3/esm/wasm/wllama.wasm' };
 /** Gemma's tokens that are bytes above 127. This version fails on an answer that has no whole character, and random weights write such. */
