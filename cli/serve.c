@@ -128,7 +128,7 @@ static bool load_model(serve *s, const char *given) {
   sotto_model_describe(m->model, &info);
   m->speech = info.architecture != NULL && strcmp(info.architecture, "whisper") == 0;
   const sotto_session_options wanted = {.n_ctx = s->n_ctx, .kv_type = s->kv_type};
-  if (!m->speech && sotto_session_open(&m->session, m->model, &wanted) < 0) {
+  if (!m->speech && !held_open(&m->conversations, m->model, &wanted, s->n_held)) {
     fprintf(stderr, "sotto: %s: %s\n", m->path, sotto_engine_error(s->engine));
     return false;
   }
@@ -152,7 +152,7 @@ static bool load_models(serve *s, const char *const *given, int n_given) {
 static void close_all(serve *s) {
   http_server_close(s->server); /* ends what is in work */
   for (int i = 0; i < s->n_models; i++) {
-    sotto_session_close(s->models[i].session);
+    held_close(&s->models[i].conversations);
     sotto_model_close(s->models[i].model);
     free(s->models[i].id);
     free(s->models[i].path);
@@ -162,13 +162,22 @@ static void close_all(serve *s) {
 
 /* ---- the command ---- */
 
-enum { HELP = 1, HOST, PORT, KEY, CORS, PAGE, QUEUE, QUIET };
+enum { HELP = 1, HOST, PORT, KEY, CORS, PAGE, QUEUE, CONVERSATIONS, QUIET };
 
-static const option_spec options[] = {
-    LANGUAGE_MODEL_OPTION,   LANGUAGE_CONTEXT_OPTION,   LANGUAGE_THREADS_OPTION,      LANGUAGE_KV_OPTION,
-    {"host", 0, true, HOST}, {"port", 'p', true, PORT}, {"api-key", 0, true, KEY},    {"cors", 0, true, CORS},
-    {"page", 0, true, PAGE}, {"queue", 0, true, QUEUE}, {"quiet", 'q', false, QUIET}, {"help", 'h', false, HELP},
-    {NULL, 0, false, 0}};
+static const option_spec options[] = {LANGUAGE_MODEL_OPTION,
+                                      LANGUAGE_CONTEXT_OPTION,
+                                      LANGUAGE_THREADS_OPTION,
+                                      LANGUAGE_KV_OPTION,
+                                      {"host", 0, true, HOST},
+                                      {"port", 'p', true, PORT},
+                                      {"api-key", 0, true, KEY},
+                                      {"cors", 0, true, CORS},
+                                      {"page", 0, true, PAGE},
+                                      {"queue", 0, true, QUEUE},
+                                      {"conversations", 0, true, CONVERSATIONS},
+                                      {"quiet", 'q', false, QUIET},
+                                      {"help", 'h', false, HELP},
+                                      {NULL, 0, false, 0}};
 
 static const char help[] =
     "Usage: sotto serve [-m MODEL]... [OPTION]...\n"
@@ -183,6 +192,8 @@ static const char help[] =
     "      --cors ORIGIN       pages of this origin may ask, as in https://example.org; *: all; several\n"
     "      --page FOLDER       the page (default: the built one beside the command)\n"
     "      --queue N           requests that may wait beside the one in work (default: 16)\n"
+    "      --conversations N   that a language model holds, so that the next message of one reads only\n"
+    "                          what is new; each takes the memory of a context (default: 1)\n"
     "      --ctx N             tokens of prompt and answer together (default: 4096, or what the\n"
     "                          model was trained for, if that is less)\n" LANGUAGE_KV_HELP LANGUAGE_THREADS_HELP
     "  -q, --quiet             no line for each request\n"
@@ -230,6 +241,10 @@ static bool read_option(serve *s, serve_request *r, const args *a, int id) {
       if (!args_integer(a, 0, SERVE_MOST_WAITING, &n)) return false;
       s->n_queue_most = (int)n;
       return true;
+    case CONVERSATIONS:
+      if (!args_integer(a, 1, HELD_MOST, &n)) return false;
+      s->n_held = (int)n;
+      return true;
     default:
       s->quiet = true; /* QUIET */
       return true;
@@ -273,7 +288,7 @@ static bool open_server(serve *s) {
 
 int command_serve(char **argv) {
   static const char *const pages[] = {"page", "../share/sotto/page", "../app/dist"};
-  serve s = {.host = "127.0.0.1", .port = 8080, .n_queue_most = 16, .started_s = (int64_t)time(NULL)};
+  serve s = {.host = "127.0.0.1", .port = 8080, .n_queue_most = 16, .n_held = 1, .started_s = (int64_t)time(NULL)};
   serve_request r = {.n_models = 0};
   const int read = read_request(&s, &r, argv);
   if (read != 1) return read == ARGS_END ? EXIT_DONE : EXIT_USAGE;

@@ -11,14 +11,15 @@
 
 #include "../include/sotto.h"
 #include "http_server.h"
+#include "serve_held.h"
 
 enum { SERVE_MOST_MODELS = 8, SERVE_MOST_ORIGINS = 8, SERVE_MOST_WAITING = 64 };
 
 typedef struct served_model {
   char *id, *path;
   sotto_model *model;
-  sotto_session *session; /* of a language model: one conversation, whose beginning others may share */
-  bool speech;            /* a Whisper model */
+  held conversations; /* of a language model */
+  bool speech;        /* a Whisper model */
 } served_model;
 
 typedef struct serve serve;
@@ -39,6 +40,7 @@ struct serve {
   int n_origins, port;
   int32_t threads, n_ctx, kv_type;
   int n_queue_most; /* requests that may wait beside the one in work */
+  int n_held;       /* conversations held by each language model */
   bool quiet, loopback;
   /* what there is */
   sotto_engine *engine;

@@ -76,7 +76,7 @@ static bool read_messages(fields *f, conversation *c) {
 typedef sotto_status tokenize_fn(void *context, sotto_model *m, int32_t *ids, size_t capacity, size_t *n);
 
 static bool take_ids(fields *f, writing *w, const char *param, tokenize_fn *tokenize, void *context) {
-  const size_t most = (size_t)sotto_session_capacity(w->m->session);
+  const size_t most = w->m->conversations.capacity;
   size_t n = 0;
   if (tokenize(context, w->m->model, NULL, 0, &n) < 0)
     return fields_wrong(f, param, "cannot be read: %s", sotto_engine_error(w->base.s->engine));
@@ -120,7 +120,7 @@ static bool read_chat(fields *f, writing *w) {
 static bool read_prompt_ids(fields *f, writing *w, uint32_t prompt) {
   sotto_model_info info;
   sotto_model_describe(w->m->model, &info);
-  const size_t n = json_count(f->j, prompt), most = (size_t)sotto_session_capacity(w->m->session);
+  const size_t n = json_count(f->j, prompt), most = w->m->conversations.capacity;
   if (n == 0 || n > most) return fields_wrong(f, "prompt", "has %zu tokens, and the context takes 1 to %zu", n, most);
   w->ids = malloc((most + 2) * sizeof *w->ids);
   if (w->ids == NULL) return fields_wrong(f, "prompt", "cannot be read: out of memory");

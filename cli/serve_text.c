@@ -176,8 +176,9 @@ static void score_for_completion(writing *w, int32_t id, double logprob, const s
 
 static bool begin(writing *w) {
   for (size_t i = 0; i < w->n_prompt; i++) sotto_sampler_accept(w->sampler, w->ids[i]);
-  if (sotto_session_sync(w->m->session, w->ids, w->n_ids) < 0) return engine_failed(w);
-  w->n_cached = sotto_session_length(w->m->session);
+  w->held = held_for(&w->m->conversations, w->ids, w->n_ids);
+  if (sotto_session_sync(w->held->session, w->ids, w->n_ids) < 0) return engine_failed(w);
+  w->n_cached = sotto_session_length(w->held->session);
   w->begun = w->reading = true;
   if (w->stream) {
     serve_begin(w->base.s, w->base.x, "text/event-stream; charset=utf-8");
@@ -188,7 +189,7 @@ static bool begin(writing *w) {
 
 /* The next token: OK with *id, AGAIN, or an error. */
 static sotto_status choose(writing *w, int32_t *id) {
-  sotto_session *session = w->m->session;
+  sotto_session *session = w->held->session;
   if (w->n_top < 0) return sotto_session_next(session, w->sampler, id, NULL);
   if (w->reading) {
     const sotto_status status = sotto_session_step(session);
@@ -221,7 +222,7 @@ static bool take(writing *w, int32_t id) {
   text_bytes(&w->written, shown, n);
   if (text_stream_stopped(w->words) >= 0)
     w->finish = "stop";
-  else if ((int64_t)(w->n_ids - w->n_prompt) >= w->most || w->n_ids > (size_t)sotto_session_capacity(w->m->session))
+  else if ((int64_t)(w->n_ids - w->n_prompt) >= w->most || w->n_ids > w->m->conversations.capacity)
     w->finish = "length";
   return !w->written.failed;
 }
@@ -249,7 +250,7 @@ bool writing_step(work *base) {
   if (!take(w, id)) return give_up(w, "out of memory");
   if (w->finish != NULL) return end(w);
   if (w->n_top >= 0) {
-    if (sotto_session_sync(w->m->session, w->ids, w->n_ids) < 0) return engine_failed(w);
+    if (sotto_session_sync(w->held->session, w->ids, w->n_ids) < 0) return engine_failed(w);
     w->reading = true;
   }
   if (w->stream && (w->written.size > 0 || w->scores[0].size > 0)) send_chunk(w, false, NULL);
@@ -258,6 +259,7 @@ bool writing_step(work *base) {
 
 void writing_close(work *base) {
   writing *w = (writing *)base;
+  if (w->held != NULL) held_note(w->held, w->ids, w->n_ids);
   sotto_sampler_close(w->sampler);
   text_stream_close(w->words);
   free(w->ids);

@@ -20,9 +20,10 @@ typedef struct writing {
   sotto_sampler *sampler;
   text_stream *words;
   /* where it is */
-  bool begun, reading; /* reading: the logits of the last token are not there yet */
-  int32_t n_cached;    /* tokens of the prompt that the session held already */
-  const char *finish;  /* why it ended; NULL: it has not */
+  held_conversation *held; /* what holds it, once it has begun */
+  bool begun, reading;     /* reading: the logits of the last token are not there yet */
+  int32_t n_cached;        /* tokens of the prompt that the session held already */
+  const char *finish;      /* why it ended; NULL: it has not */
   char id[48];
   int64_t created_s;
   text written;   /* not sent yet: all of it, where it is not streamed */

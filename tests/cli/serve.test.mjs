@@ -377,6 +377,24 @@ test('other hosts and other origins are refused; an allowed origin is told so', 
   assert.deepEqual([no.status, no.headers.get('access-control-allow-origin')], [403, null]);
 });
 
+test('several conversations are held side by side', { skip: noCommand }, async (t) => {
+  const s = await own(t, ['-m', model, '-q', '--ctx', '256', '--conversations', '2']);
+  const talk = async (messages) => {
+    const body = JSON.stringify({ messages, temperature: 0, max_tokens: 8 });
+    const { choices, usage } = await (await fetch(`${s.url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).json();
+    return { messages: [...messages, choices[0].message], cached: usage.prompt_tokens_details.cached_tokens, prompt: usage.prompt_tokens };
+  };
+  const more = { role: 'user', content: 'And then?' };
+  const cat = [{ role: 'user', content: 'Why does a cat like to sleep in the warm sun all day long?' }];
+  const [one, two] = [await talk(STORY), await talk(cat)];
+  const [again, too] = [await talk([...one.messages, more]), await talk([...two.messages, more])];
+  assert.ok(again.cached >= one.prompt, `${again.cached} of ${one.prompt}`);
+  assert.ok(too.cached >= two.prompt, `${too.cached} of ${two.prompt}`);
+  const third = await talk([{ role: 'user', content: 'Sing me a song about the rain and the sea.' }]);
+  assert.ok(third.cached < third.prompt / 2);
+  assert.ok((await talk([...too.messages, more])).cached >= too.prompt, 'the one used longest ago made room');
+});
+
 test('a key', { skip: noCommand }, async (t) => {
   const s = await own(t, ['-m', model, '-q'], { env: { SOTTO_API_KEY: 'right' } });
   const get = async (headers, at = '/v1/models') => (await fetch(s.url + at, { headers })).status;
