@@ -62,7 +62,7 @@ export interface QuantizeEstimate {
   freeBytes: number | undefined;
 }
 
-/** The engine with the heads of files, reads ahead, and pieces on their way: measured on the largest vocabularies. */
+/** The engine with the heads of files, reads ahead, and pieces on their way; a model with 262144 tokens took 280 MB, with Node itself. */
 const WORK_BYTES = 384 << 20;
 
 /** Quantization under way: `await` it for the model. */
