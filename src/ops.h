@@ -64,6 +64,12 @@ typedef struct product {
 
 enum { MAX_PRODUCTS = 3 };
 
+/* The product that follows attention: out.y = rows · wᵀ + bias + residual, as of linear. */
+typedef struct attended {
+  product out;
+  const tensor *residual; /* [n, out], or NULL; may be out.y */
+} attended;
+
 /* Queries and keys before attention: each head an RMS norm with its gain [1, head_dim] (NULL: none), then rotary positions: the pair of elements
  * (i, i + head_dim / 2) turns by the angle of table [n, head_dim], which rope_table made. */
 typedef struct rotation {
@@ -199,13 +205,13 @@ typedef struct ops {
   void (*kv_copy)(backend *be, kv *to, const kv *from, const int32_t *slots, int32_t n);
 
   /* y[n, n_q_head * head_dim] = softmax(softcap(q kᵀ * scale)) v, by heads; q [n, n_q_head * head_dim]; n_q_head is a multiple of the n_head of c,
-   * and query heads share a key head with their neighbours. y may be neither q, k nor v.
+   * and query heads share a key head with their neighbours. y may be neither q, k nor v. then: NULL, or what follows at once; y is undefined then.
    * KV_WHOLE: every query sees every place of c. */
-  void (*cross_attention)(backend *be, tensor y, tensor q, const kv *c, float scale);
+  void (*cross_attention)(backend *be, tensor y, tensor q, const kv *c, float scale, const attended *then);
   /* KV_SLOTS: first q and k are rotated (NULL: stay as they are), and row i of k and v [n, n_head * head_dim] goes to place slots[i]; then each query
    * sees what the view says. q, k and v are undefined afterwards. */
   void (*self_attention)(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
-                         const rotation *turn, float scale, const kv_view *view);
+                         const rotation *turn, float scale, const kv_view *view, const attended *then);
 
   /* -- choosing tokens where the logits are (NULL: not here; read them) -- */
 

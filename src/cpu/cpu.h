@@ -76,8 +76,8 @@ size_t cpu_kv_place_bytes(const kv *c);
 bool cpu_kv_get(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
 void cpu_kv_put(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
 void cpu_kv_copy(backend *be, kv *to, const kv *from, const int32_t *slots, int32_t n);
-void cpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale);
+void cpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const attended *then);
 void cpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
-                        const rotation *turn, float scale, const kv_view *view);
+                        const rotation *turn, float scale, const kv_view *view, const attended *then);
 
 #endif

@@ -303,14 +303,20 @@ void cpu_place(backend *be, tensor q, tensor k, tensor v, kv *a, const int32_t *
 
 /* -- operations -- */
 
-void cpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *a, const int32_t *slots,
-                        const rotation *turn, float scale, const kv_view *view) {
-  cpu_place(be, q, k, v, a, slots, turn);
-  cpu_attend(be, y, q, a, scale, view);
+static void follow(backend *be, tensor y, const attended *then) {
+  if (then != NULL) cpu_linear(be, then->out.y, y, then->out.w, then->out.bias, ACT_NONE, then->residual);
 }
 
-void cpu_cross_attention(backend *be, tensor y, tensor q, const kv *a, float scale) {
+void cpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *a, const int32_t *slots,
+                        const rotation *turn, float scale, const kv_view *view, const attended *then) {
+  cpu_place(be, q, k, v, a, slots, turn);
+  cpu_attend(be, y, q, a, scale, view);
+  follow(be, y, then);
+}
+
+void cpu_cross_attention(backend *be, tensor y, tensor q, const kv *a, float scale, const attended *then) {
   attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .n_head = q.cols / a->head_dim};
   j.blocks = divide_up(q.rows, KV_BLOCK_PANELS * j.c->k->mr);
   cpu_run(j.c, whole_item, &j, j.n_head * j.blocks, 2.0 * j.n_head * a->head_dim * a->n_slots * q.rows);
+  follow(be, y, then);
 }

@@ -173,15 +173,22 @@ static void kv_copy(backend *be, kv *to, const kv *from, const int32_t *slots, i
   }
 }
 
-static void cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale) {
+/* What follows attention; returns its work. */
+static double changes_after(gpu *g, const attended *then) {
+  if (then == NULL) return 0;
+  changes(g, then->out.y);
+  return product_work(then->out.y, then->out.w);
+}
+
+static void cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const attended *then) {
   gpu *g = (gpu *)be;
   changes(g, y);
-  work(g, y.rows, 2.0 * y.rows * y.cols * c->n_slots);
-  gpu_cross_attention(be, y, q, c, scale);
+  work(g, y.rows, 2.0 * y.rows * y.cols * c->n_slots + changes_after(g, then));
+  gpu_cross_attention(be, y, q, c, scale, then);
 }
 
 static void self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
-                           const rotation *turn, float scale, const kv_view *view) {
+                           const rotation *turn, float scale, const kv_view *view, const attended *then) {
   gpu *g = (gpu *)be;
   changes(g, y);
   changes(g, q);
@@ -190,8 +197,8 @@ static void self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, 
   changes_kv(g, c);
   double places = 0;
   for (int32_t i = 0; i < y.rows; i++) places += view->length[i];
-  work(g, y.rows, 2 * places * y.cols);
-  gpu_self_attention(be, y, q, k, v, c, slots, turn, scale, view);
+  work(g, y.rows, 2 * places * y.cols + changes_after(g, then));
+  gpu_self_attention(be, y, q, k, v, c, slots, turn, scale, view, then);
 }
 
 /* What is kept in a place of chosen tokens. */

@@ -123,7 +123,18 @@ void gpu_weight_close(backend *be, weight *w);
 size_t gpu_weight_bytes(const weight *w);
 const char *gpu_weight_type_name(const weight *w); /* the `type` of kernels: "q4_0" ... */
 
+/* What attention left in the scratch of x [n, n_head * dim], which is the sum of `stretches` parts: attend_few.wgsl. */
+typedef struct stretched {
+  tensor x;
+  int32_t n_head, dim, stretches;
+  uint32_t stats; /* in scratch: pairs of largest score and sum */
+} stretched;
+
+enum { MOST_JOINED = 32 }; /* rows times stretches that a product joins, rather than attend_combine */
+
 /* gpu_linear.c: products of few rows, and embed; gpu_linear_many.c: of many */
+/* A product of rows that are not joined yet; they are few, and the weight has one part. */
+void gpu_linear_stretched(gpu *g, const stretched *x, const attended *then);
 void gpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,
                 const tensor *residual);
 void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t n_out, activation act);
@@ -152,9 +163,9 @@ void gpu_kv_fill(backend *be, kv *c, tensor k, tensor v);
 size_t gpu_kv_place_bytes(const kv *c);
 bool gpu_kv_get(backend *be, const kv *c, const int32_t *slots, int32_t n, void *bytes);
 void gpu_kv_put(backend *be, kv *c, const int32_t *slots, int32_t n, const void *bytes);
-void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale);
+void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const attended *then);
 void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
-                        const rotation *turn, float scale, const kv_view *view);
+                        const rotation *turn, float scale, const kv_view *view, const attended *then);
 
 /* gpu_choose.c */
 bool gpu_choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,

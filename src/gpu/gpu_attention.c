@@ -1,7 +1,8 @@
 /* Keys, values and attention on the GPU.
  *
  *     queries of a call        dispatches
- *     one, or beams            attend_few, which rotates and stores, too      (+ attend_combine, when the places are shared out)
+ *     one, or beams            attend_few, which rotates and stores, too      (+ attend_combine, when the places are shared out, or the product
+ *                                                                                that follows joins them itself)
  *     up to 8 of a sequence    rotate_store, attend_few                       (+ attend_combine)
  *     more                     rotate_store, attend_matrix or attend_tile
  *
@@ -85,6 +86,7 @@ typedef struct call {
   const rotation *turn;
   float scale;
   const kv_view *view;
+  const attended *then;
 } call;
 
 /* What query i sees: [first, end) of its row of the table. */
@@ -158,6 +160,7 @@ typedef struct few_plan {
   int32_t rows, chunks;   /* rows of a workgroup; workgroups for those of a sequence */
   int32_t lanes;          /* threads of a place */
   int32_t stretch, stretches;
+  bool join; /* stretches are left to the product that follows */
 } few_plan;
 
 static few_plan plan_few(const call *a, int32_t first, int32_t n) {
@@ -176,9 +179,13 @@ static few_plan plan_few(const call *a, int32_t first, int32_t n) {
   const int32_t block = THREADS / p.lanes, blocks = (widest + block - 1) / block;
   const int32_t room = SCRATCH_FLOATS / (n * group * c->n_head * (d + 2));
   const int32_t most = min_i32(FEW_WORKGROUPS / (p.seqs * c->n_head * p.chunks), room);
-  const int32_t wanted = blocks <= ONE_STRETCH ? 1 : max_i32(1, min_i32(blocks, most));
+  int32_t wanted = blocks <= ONE_STRETCH ? 1 : max_i32(1, min_i32(blocks, most));
+  /* Every workgroup of the product reads all stretches: with several rows fewer of them are better than a dispatch more. */
+  if (a->then != NULL && n == a->q.rows && n > 1) wanted = min_i32(wanted, MOST_JOINED / n);
   p.stretch = (blocks + wanted - 1) / wanted * block;
   p.stretches = (widest + p.stretch - 1) / p.stretch;
+  p.join = p.stretches > 1 && a->then != NULL && n == a->q.rows && n * p.stretches <= MOST_JOINED &&
+           a->then->out.w->n_parts == 1;
   return p;
 }
 
@@ -197,8 +204,9 @@ static void combine(const call *a, tensor y, int32_t stretches, uint32_t stats) 
   gpu_dispatch(g, (uint32_t)n_row * (uint32_t)((d + 31) / 32));
 }
 
-/* Queries [first, first + n), at most FEW. fresh: each sees its own new place as its last one, and attend_few rotates and stores. */
-static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
+/* Queries [first, first + n), at most FEW. fresh: each sees its own new place as its last one, and attend_few rotates and stores. Returns
+ * whether what follows is done, too. */
+static bool attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   gpu *g = a->g;
   const kv *c = a->c;
   const kv_view *view = a->view;
@@ -253,7 +261,20 @@ static void attend_few(const call *a, int32_t first, int32_t n, bool fresh) {
   if (part) gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   if (table == 2) gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
   gpu_dispatch_3d(g, (uint32_t)p.stretches, (uint32_t)(c->n_head * p.chunks), (uint32_t)p.seqs);
-  if (part) combine(a, y, p.stretches, stats);
+  if (p.join) {
+    const stretched x = {y, group * c->n_head, d, p.stretches, stats};
+    gpu_linear_stretched(g, &x, a->then);
+  } else if (part) {
+    combine(a, y, p.stretches, stats);
+  }
+  return p.join;
+}
+
+/* The product, where it is still to be done. */
+static void follow(const call *a, bool joined) {
+  const attended *then = a->then;
+  if (then != NULL && !joined)
+    gpu_linear(&a->g->base, then->out.y, a->y, then->out.w, then->out.bias, ACT_NONE, then->residual);
 }
 
 /* ---- many queries ---- */
@@ -319,15 +340,17 @@ static void attend_many(const call *a) {
 
 /* ---- operations ---- */
 
-void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale) {
+void gpu_cross_attention(backend *be, tensor y, tensor q, const kv *c, float scale, const attended *then) {
   int32_t length[FEW];
   for (int32_t i = 0; i < FEW; i++) length[i] = c->n_slots;
   const kv_view view = {.ring = c->n_slots, .length = length};
-  const call a = {.g = (gpu *)be, .c = c, .y = y, .q = q, .scale = scale, .view = &view};
+  const call a = {.g = (gpu *)be, .c = c, .y = y, .q = q, .scale = scale, .view = &view, .then = then};
+  bool joined = false;
   if (q.rows > FEW)
     attend_many(&a);
   else
-    attend_few(&a, 0, q.rows, false);
+    joined = attend_few(&a, 0, q.rows, false);
+  follow(&a, joined);
 }
 
 /* Whether each query sees its own new place as its last one, and, as tables of beams share only their past, no other new one. */
@@ -345,15 +368,16 @@ static bool own_places(const call *a) {
 }
 
 void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv *c, const int32_t *slots,
-                        const rotation *turn, float scale, const kv_view *view) {
-  const call a = {(gpu *)be, c, y, q, k, v, slots, turn, scale, view};
+                        const rotation *turn, float scale, const kv_view *view, const attended *then) {
+  const call a = {(gpu *)be, c, y, q, k, v, slots, turn, scale, view, then};
   const bool fresh = own_places(&a);
+  bool joined = false;
   if (!fresh) rotate_store(&a);
-  if (q.rows > FEW && one_row(view)) {
+  if (q.rows > FEW && one_row(view))
     attend_many(&a);
-    return;
-  }
-  for (int32_t i = 0; i < q.rows; i += FEW) attend_few(&a, i, min_i32(FEW, q.rows - i), fresh);
+  else
+    for (int32_t i = 0; i < q.rows; i += FEW) joined = attend_few(&a, i, min_i32(FEW, q.rows - i), fresh);
+  follow(&a, joined);
 }
 
 /* ---- places as bytes: of each head the key's scales and elements, then the value's, as the CPU keeps them (cpu_kv.h) ---- */

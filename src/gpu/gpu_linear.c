@@ -66,6 +66,7 @@ typedef struct job {
   activation act;
   const tensor *residual;
   int32_t part; /* of the weights */
+  const stretched *stretched; /* x is not joined yet; NULL: it is */
 } job;
 
 static int32_t add_kind(const job *j) { return j->norm ? normed_add(j->in) : 0; }
@@ -83,6 +84,7 @@ static int32_t bytes_besides(const gpu *g, const job *j, way w) {
   else if (j->norm)
     n += rows * (w.threads + SHARES);
   if (add_kind(j) == 2) n += rows * (w.threads + SHARES);
+  if (j->stretched != NULL) n += 2 * MOST_JOINED * j->stretched->n_head;
   return 4 * n + 64; /* and what alignment takes */
 }
 
@@ -146,10 +148,11 @@ static void dispatch(gpu *g, const job *j) {
   }
   gpu_kernel(g,
              "linear_few rows=%d n=%d%s norm=%s add=%d act=%s bias=%d res=%d geglu=%d threads=%d lanes=%d each=%d "
-             "deep=%d room=%d whole=%d sg=%u",
+             "deep=%d room=%d whole=%d sg=%u heads=%d",
              (int)rows, (int)j->n, types, norm_kind(j), (int)add, j->act == ACT_GELU_ERF ? "gelu" : "0", bias, res,
              j->geglu, (int)w.threads, (int)w.lanes, (int)w.each, (int)w.deep, (int)room,
-             piece == units ? (int)units : 0, (unsigned)(is_layer(j) ? g->traits.subgroup_min : 0));
+             piece == units ? (int)units : 0, (unsigned)(is_layer(j) ? g->traits.subgroup_min : 0),
+             j->stretched != NULL ? (int)j->stretched->n_head : 0);
   gpu_param(g, (uint32_t)in->x.cols);
   rows_param(g, &in->x);
   rows_param(g, add > 0 ? in->add : NULL);
@@ -178,6 +181,14 @@ static void dispatch(gpu *g, const job *j) {
     gpu_param(g, p->bias != NULL ? offset_of(p->bias) + (uint32_t)first : UINT32_MAX);
     gpu_param(g, (uint32_t)n);
     gpu_param(g, (uint32_t)groups);
+  }
+  if (j->stretched != NULL) {
+    for (int32_t i = j->n; i < MAX_PRODUCTS; i++)
+      for (int32_t k = 0; k < 5; k++) gpu_param(g, 0);
+    gpu_param(g, (uint32_t)j->stretched->dim);
+    gpu_param(g, (uint32_t)j->stretched->stretches);
+    gpu_param(g, j->stretched->stats);
+    gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   }
   gpu_bind(g, BIND_ACT, in->x.buf->id, 0, 0);
   if (vec != NULL) gpu_bind(g, BIND_VEC, vec->buf->id, 0, 0);
@@ -216,6 +227,11 @@ void gpu_linear(backend *be, tensor y, tensor x, const weight *w, const tensor *
   }
   const normed in = {.x = x};
   few(g, (job){.in = &in, .out = &out, .n = 1, .act = act, .residual = residual});
+}
+
+void gpu_linear_stretched(gpu *g, const stretched *x, const attended *then) {
+  const normed in = {.x = x->x};
+  dispatch(g, &(job){.in = &in, .out = &then->out, .n = 1, .residual = then->residual, .stretched = x});
 }
 
 void gpu_norm_linear(backend *be, const normed *in, const product *out, int32_t n_out, activation act) {

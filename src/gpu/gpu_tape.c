@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_PARAMS = 64, MAX_BINDINGS = 12, BINDING_WORDS = 4, N_TABLES = 32, MAX_TEXT = 256, MAX_KEY = 28, MAX_GRID = 65535 };
+enum { MAX_PARAMS = 64, MAX_BINDINGS = 12, BINDING_WORDS = 4, N_TABLES = 32, MAX_TEXT = 256, MAX_KEY = 32, MAX_GRID = 65535 };
 
 /* Found by what its text is made from, as making it takes long. */
 typedef struct kernel {

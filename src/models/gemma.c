@@ -38,11 +38,15 @@ static void take_sum(stream *t) {
   t->gain = NULL;
 }
 
-/* x += y · wᵀ, through a norm with this gain where the family has one. */
-static void add_branch(gemma_state *s, stream *t, tensor y, const weight *w, const tensor *gain) {
+/* x += · wᵀ of some rows: the product of that. */
+static attended branch(const gemma_state *s, const stream *t, const weight *w) {
   const bool waits = s->g->c.post_norms;
-  s->be->ops->linear(s->be, waits ? t->branch : t->x, y, w, NULL, ACT_NONE, waits ? NULL : &t->x);
-  t->gain = waits ? gain : NULL;
+  return (attended){{waits ? t->branch : t->x, w, NULL}, waits ? NULL : &t->x};
+}
+
+/* The sum goes through a norm with this gain, where the family has one, and so waits for who reads the stream. */
+static void add_branch(const gemma_state *s, stream *t, const tensor *gain) {
+  t->gain = s->g->c.post_norms ? gain : NULL;
 }
 
 static void attention(gemma_state *s, int32_t layer, stream *t) {
@@ -67,8 +71,9 @@ static void attention(gemma_state *s, int32_t layer, stream *t) {
 
   o->norm_linear(s->be, &in, products, 3, ACT_NONE);
   take_sum(t);
-  o->self_attention(s->be, a, q, k, v, s->past[layer], view.slots + s->length, &turn, c->attention_scale, &view);
-  add_branch(s, t, a, l->out, &l->post_attention_norm);
+  const attended out = branch(s, t, l->out);
+  o->self_attention(s->be, a, q, k, v, s->past[layer], view.slots + s->length, &turn, c->attention_scale, &view, &out);
+  add_branch(s, t, &l->post_attention_norm);
 }
 
 static void mlp(gemma_state *s, int32_t layer, stream *t) {
@@ -77,7 +82,9 @@ static void mlp(gemma_state *s, int32_t layer, stream *t) {
   const normed in = read_stream(s, t, l->mlp_norm);                /* [n, d_model] */
   s->be->ops->norm_geglu(s->be, hidden, &in, l->gate, l->up, tensor_rows(s->work.scratch, 0, t->x.rows));
   take_sum(t);
-  add_branch(s, t, hidden, l->down, &l->post_mlp_norm);
+  const attended down = branch(s, t, l->down);
+  s->be->ops->linear(s->be, down.out.y, hidden, l->down, NULL, ACT_NONE, down.residual);
+  add_branch(s, t, &l->post_mlp_norm);
 }
 
 /* Shows the stream before a layer. A sum that waits is made for it, and once more by whoever reads the stream. */

@@ -104,8 +104,8 @@ static void encode_layer(whisper_state *s, const whisper_layer *l) {
                               product_of(s->v, &l->self.value)};
   o->norm_linear(s->be, &in, products, 3, ACT_NONE);
   o->kv_fill(s->be, s->self, s->k, s->v);
-  o->cross_attention(s->be, s->a, s->q, s->self, attention_scale(s->x.cols, s->w->h.n_audio_head));
-  linear(s->be, s->x, s->a, &l->self.out, ACT_NONE, &s->x);
+  const attended out = {product_of(s->x, &l->self.out), &s->x};
+  o->cross_attention(s->be, s->a, s->q, s->self, attention_scale(s->x.cols, s->w->h.n_audio_head), &out);
   mlp(s->be, s->x, s->rows, s->hidden, l);
 }
 
@@ -170,13 +170,12 @@ static void decode_layers(whisper_state *s, const int32_t *tokens, int32_t n, co
     const product products[] = {product_of(q, &l->self.query), product_of(k, &l->self.key),
                                 product_of(v, &l->self.value)};
     const product query = product_of(q, &l->cross.query);
+    const attended self_out = {product_of(x, &l->self.out), &x}, cross_out = {product_of(x, &l->cross.out), &x};
     o->norm_linear(s->be, &self, products, 3, ACT_NONE);
-    o->self_attention(s->be, a, q, k, v, s->past[i], s->slots, NULL, scale, view);
-    linear(s->be, x, a, &l->self.out, ACT_NONE, &x);
+    o->self_attention(s->be, a, q, k, v, s->past[i], s->slots, NULL, scale, view, &self_out);
 
     o->norm_linear(s->be, &cross, &query, 1, ACT_NONE);
-    o->cross_attention(s->be, a, q, s->cross[i], scale);
-    linear(s->be, x, a, &l->cross.out, ACT_NONE, &x);
+    o->cross_attention(s->be, a, q, s->cross[i], scale, &cross_out);
 
     mlp(s->be, x, rows, hidden, l);
   }

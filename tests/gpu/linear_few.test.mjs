@@ -78,22 +78,36 @@ async function check(gpu, random, options) {
     return [y[i], yStride, bias[i], o.outs[i], groups];
   });
   const resAt = o.inPlace ? y[0] : res;
-  const params = [cols, x, stride, add, stride, addGain, sum, stride, gain, normBias, f(1e-6), resAt, o.inPlace ? yStride : resStride, piece, tiles, ...products];
+  // What attention left: parts of rows, of heads, of stretches; then pairs of largest score and sum, of which one saw nothing.
+  const { heads = 0, stretches = 0 } = o;
+  const dim = heads ? cols / heads : 0;
+  const scratch = Float32Array.from({ length: rows * heads * stretches * (dim + 2) }, () => gaussian(random));
+  const stats = rows * heads * stretches * dim;
+  for (let i = stats; i < scratch.length; i += 2) scratch.set(i === stats + 2 ? [-3e38, 0] : [5 * gaussian(random), 1 + random()], i);
+  const joined = (r, c) => {
+    const first = (r * heads + Math.floor(c / dim)) * stretches;
+    const all = Array.from({ length: stretches }, (_, s) => scratch.subarray(stats + 2 * (first + s)));
+    const top = Math.max(...all.map(([score]) => score));
+    const sum = all.reduce((total, [score, n]) => total + Math.exp(score - top) * n, 0);
+    return all.reduce((total, [score], s) => total + Math.exp(score - top) * scratch[(first + s) * dim + (c % dim)], 0) / sum;
+  };
+  const params = [cols, x, stride, add, stride, addGain, sum, stride, gain, normBias, f(1e-6), resAt, o.inPlace ? yStride : resStride, piece, tiles, ...products, dim, stretches, stats];
   const variant = [
     `linear_few rows=${rows} n=${n}`,
     ...o.types.map((type, i) => `type${i}=${type}`),
     `norm=${o.norm} add=${o.add} act=${o.act} bias=${o.bias} res=${o.res} geglu=${o.geglu}`,
-    `threads=${threads} lanes=${lanes} each=${each} deep=${deep} room=${room} whole=${whole ? units : 0} sg=${o.norm === 'layer' ? gpu.subgroup : 0}`,
+    `threads=${threads} lanes=${lanes} each=${each} deep=${deep} room=${room} whole=${whole ? units : 0} sg=${o.norm === 'layer' ? gpu.subgroup : 0} heads=${heads}`,
   ].join(' ');
   const before = Float32Array.from(act);
   const bindings = { 1: { act: before }, 2: { vec: Float32Array.from(vec) } };
+  if (heads) bindings[12] = { scratch };
   weights.forEach((w, i) => Object.assign(bindings, { [4 + 2 * i]: { q: w.quants }, [5 + 2 * i]: { s: w.scales } }));
   const split = o.split ?? groups + 1; // a grid in two dimensions, larger than needed
   const got = (await gpu.run(variant, { params, bindings, grid: [split, Math.ceil((groups + 1) / split), 1] })).act;
 
   for (let r = 0; r < rows; r++) {
     const row = (list, at) => Array.from({ length: cols }, (_, c) => list[at + r * stride + c]);
-    let v = row(before, x);
+    let v = heads ? row(before, x).map((_, c) => joined(r, c)) : row(before, x);
     if (o.add) {
       const a = row(before, add);
       const scale = o.add === 2 ? 1 / Math.sqrt(meanSquare(a) + 1e-6) : 1;
@@ -191,6 +205,8 @@ for (const adapter of testAdapters()) {
     await check(gpu, random, { ...small, types: ['f16', 'bf16'], outs: [9, 20], cols: 90, bias: 1, res: 2, split: 2 });
     await check(gpu, random, { ...small, types: ['f16', 'bf16'], outs: [20, 9], cols: 90, bias: 1, res: 2, act: 'gelu', size: 1e4 });
     await check(gpu, random, { res: 1, inPlace: true, outs: [33], rows: 2 });
+    await check(gpu, random, { ...small, heads: 4, stretches: 6, rows: 3, res: 1, inPlace: true, types: ['q8_0'], outs: [21], cols: 128 });
+    await check(gpu, random, { ...small, heads: 2, stretches: 32, bias: 1, types: ['q5_0'], outs: [21], cols: 320 });
     await check(gpu, random, { ...small, geglu: 1, norm: 'rms', types: ['q4_0', 'q4_0'], outs: [41, 41], rows: 8, cols: 160 });
     await check(gpu, random, { geglu: 1, norm: 'rms', add: 2, types: ['q4_0', 'q4_0'], outs: [41, 41], cols: 1152, tiles: 2 });
     await check(gpu, random, { ...small, geglu: 1, types: ['f16', 'f16'], outs: [41, 41], size: 1e6 });

@@ -213,19 +213,38 @@ static void run_softcap(const test_case *c) {
   o->softcap(now->be, x, 30.0f);
 }
 
-/* a: heads, of which each b share keys */
-static void run_cross(const test_case *c) {
-  const int32_t n_kv = c->a / c->b;
-  tensor k = matrix(c->in, n_kv * c->out, 1), v = matrix(c->in, n_kv * c->out, 0);
-  tensor q = matrix(c->n, c->a * c->out, 2), y = matrix(c->n, c->a * c->out, 0);
-  kv *cache = o->kv_open(now->be, KV_WHOLE, KV_16, c->in, n_kv, c->out);
-  o->kv_fill(now->be, cache, k, v);
-  writes(y, 4e-3);
-  o->cross_attention(now->be, y, q, cache, 1 / sqrtf((float)c->out));
-  o->kv_close(now->be, cache);
+enum { ROTATE = 256, HEAD_NORM = 512, SOFTCAP = 1024, WINDOW = 2048, RING = 4096, TABLES = 8192, Q8 = 16384, THEN = 32768 };
+
+/* The product that follows attention y, with a residual. */
+typedef struct follower {
+  weight *w;
+  tensor z;
+  attended then;
+} follower;
+
+static const attended *follow(follower *f, tensor y) {
+  f->w = random_weight(DTYPE_F32, 37, y.cols, 1);
+  f->z = matrix(y.rows, 37, 1);
+  f->then = (attended){{f->z, f->w, NULL}, &f->z};
+  spoils(y);
+  writes(f->z, 4e-3);
+  return f->w != NULL ? &f->then : NULL;
 }
 
-enum { ROTATE = 256, HEAD_NORM = 512, SOFTCAP = 1024, WINDOW = 2048, RING = 4096, TABLES = 8192, Q8 = 16384 };
+/* a: heads, of which each b share keys; THEN */
+static void run_cross(const test_case *c) {
+  const int32_t n_head = c->a & 255, n_kv = n_head / c->b;
+  follower f = {NULL};
+  tensor k = matrix(c->in, n_kv * c->out, 1), v = matrix(c->in, n_kv * c->out, 0);
+  tensor q = matrix(c->n, n_head * c->out, 2), y = matrix(c->n, n_head * c->out, 0);
+  kv *cache = o->kv_open(now->be, KV_WHOLE, KV_16, c->in, n_kv, c->out);
+  o->kv_fill(now->be, cache, k, v);
+  const attended *then = c->a & THEN ? follow(&f, y) : NULL;
+  if (then == NULL) writes(y, 4e-3);
+  o->cross_attention(now->be, y, q, cache, 1 / sqrtf((float)c->out), then);
+  o->kv_close(now->be, cache);
+  o->weight_close(now->be, f.w);
+}
 
 /* A prompt in batches of n up to `in` places, each seeing what came before; a: flags, and heads in the low bits; b: as in cross. The last
  * batch is compared. */
@@ -272,7 +291,7 @@ static void run_self(const test_case *c) {
                           .length = length,
                           .softcap = c->a & SOFTCAP ? 5.0f : 0};
     o->self_attention(now->be, tensor_rows(y, 0, n), parts[0], parts[1], parts[2], cache, slots,
-                      c->a & ROTATE ? &turn : NULL, 1 / sqrtf((float)d), &view);
+                      c->a & ROTATE ? &turn : NULL, 1 / sqrtf((float)d), &view, NULL);
     at += stride ? 1 : n;
   }
   mem_free(fresh);
@@ -301,7 +320,7 @@ static void run_put(const test_case *c) {
   spoils(k);
   spoils(v);
   writes(y, 4e-3);
-  o->self_attention(now->be, y, q, k, v, cache, own, NULL, 1, &view);
+  o->self_attention(now->be, y, q, k, v, cache, own, NULL, 1, &view, NULL);
   o->kv_close(now->be, cache);
   cpu->ops->kv_close(cpu, from);
 }
@@ -314,9 +333,9 @@ static void run_copy(const test_case *c) {
   tensor last = matrix(1, 2 * d, 1), z = matrix(1, 2 * d, 0), part = matrix(3, 10, 4), from = vector(3, 10);
   kv *cache = o->kv_open(now->be, KV_SLOTS, KV_16, 8, 2, d), *other = o->kv_open(now->be, KV_SLOTS, KV_16, 9, 2, d);
   const kv_view view = {.slots = slots, .length = length}, whole = {.slots = slots, .length = all};
-  o->self_attention(now->be, y, q, k, v, cache, slots, NULL, 0.2f, &view);
+  o->self_attention(now->be, y, q, k, v, cache, slots, NULL, 0.2f, &view, NULL);
   o->kv_copy(now->be, other, cache, copied, 6);
-  o->self_attention(now->be, z, last, last, tensor_rows(y, 1, 1), other, own, NULL, 0.2f, &whole);
+  o->self_attention(now->be, z, last, last, tensor_rows(y, 1, 1), other, own, NULL, 0.2f, &whole, NULL);
   o->copy(now->be, part, from);
   spoils(q);
   spoils(k);
@@ -404,6 +423,9 @@ static const test_case cases[] = {
     {"cross 5", run_cross, 0, 5, 333, 64, 4, 2, 0},
     {"cross one place", run_cross, 0, 2, 1, 16, 2, 1, 0},
     {"cross large", run_cross, 0, 3, 60, 32, 2, 1, 30},
+    {"cross 1 and a product", run_cross, 0, 1, 300, 32, 6 | THEN, 2, 0},
+    {"cross 5 and a product", run_cross, 0, 5, 1100, 64, 2 | THEN, 1, 0},
+    {"cross many and a product", run_cross, 0, 9, 40, 16, 2 | THEN, 1, 0},
     {"cross many", run_cross, 0, 70, 130, 64, 2, 1, 0},
     {"cross many odd", run_cross, 0, 33, 65, 80, 4, 2, 0},
 

@@ -276,7 +276,7 @@ static void test_self_attention(backend *be, const attention_case *t) {
                            .eps = 1e-6f};
     const kv_view view = {.slots = slots, .ring = RING, .first = first + i, .length = length + i, .softcap = t->cap};
     be->ops->self_attention(be, tensor_rows(y, i, n), tensor_rows(q, i, n), tensor_rows(k, i, n), tensor_rows(v, i, n),
-                            a, slots + i, t->turn ? &turn : NULL, 0.1f, &view);
+                            a, slots + i, t->turn ? &turn : NULL, 0.1f, &view, NULL);
   }
   worst = 0;
   for (int32_t i = POSITIONS - BATCH; i < POSITIONS; i++) {

@@ -388,7 +388,7 @@ static void test_attention(backend *be) {
         kv *c = be->ops->kv_open(be, KV_WHOLE, KV_16, places[p], n_head, d);
         if (!CHECK(c != NULL)) return;
         be->ops->kv_fill(be, c, k, v);
-        be->ops->cross_attention(be, y, q, c, 0.125f);
+        be->ops->cross_attention(be, y, q, c, 0.125f, NULL);
         CHECK_NEAR(attention_error(y, q, k, v, n_head, d, 0.125, NULL, 0, NULL), 0, 1.5e-3);
         be->ops->kv_close(be, c);
 

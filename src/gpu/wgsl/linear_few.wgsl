@@ -19,6 +19,7 @@
 //   threads, lanes, each; deep: units of a row that a thread holds at a time
 //   room           vectors of xs
 //   whole          units of a row, where all of x fits into xs; 0: it comes in pieces
+//   heads          not 0: x is what attend_few left of so many heads, to be joined as attend_combine does it
 //   sg             of layer norms: subgroups have at least this many threads; 0: no subgroups
 #if sg
 enable subgroups;
@@ -34,11 +35,16 @@ struct Params {
   y0: u32, y0_stride: u32, bias0: u32, out0: u32, groups0: u32, // groups: workgroups of this product and those before
   y1: u32, y1_stride: u32, bias1: u32, out1: u32, groups1: u32,
   y2: u32, y2_stride: u32, bias2: u32, out2: u32, groups2: u32,
+  dim: u32, stretches: u32, stats: u32, // of heads; stats: pairs of largest score and sum, in scratch
 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read_write> act: array<f32>;
 #if norm || add == 2 || bias || res == 2
 @group(0) @binding(2) var<storage, read> vec: array<f32>;
+#endif
+
+#if heads
+@group(0) @binding(12) var<storage, read> scratch: array<vec4<f32>>;
 #endif
 
 const THREADS = ${threads}u;

@@ -45,6 +45,45 @@ fn vec_quad(first: u32, col: u32) -> vec4<f32> {
 }
 #endif
 
+#if heads
+const MOST_JOINED = 32u; // rows times stretches
+var<workgroup> joints: array<vec2<f32>, $heads * MOST_JOINED>; // by row, head and stretch: largest score and sum; then a stretch's share
+
+fn find_shares(thread: u32) {
+  for (var i = thread; i < ROWS * $heads * p.stretches; i += THREADS) {
+    let at = p.stats + 2 * i;
+    let four = scratch[at / 4];
+    joints[i] = select(four.xy, four.zw, at % 4 == 2);
+  }
+  workgroupBarrier();
+  for (var i = thread * p.stretches; i < ROWS * $heads * p.stretches; i += THREADS * p.stretches) {
+    var most = -3e38;
+    for (var s = 0u; s < p.stretches; s++) { most = max(most, joints[i + s].x); }
+    var sum = 0.0;
+    for (var s = 0u; s < p.stretches; s++) { sum += exp(joints[i + s].x - most) * joints[i + s].y; }
+    for (var s = 0u; s < p.stretches; s++) { joints[i + s].x = exp(joints[i + s].x - most) / sum; }
+  }
+  workgroupBarrier();
+}
+
+// Of row r. A few stretches are asked for together.
+fn summed(r: u32, col: u32) -> vec4<f32> {
+  var v = vec4<f32>();
+  if (col >= p.cols) { return v; }
+  let first = (r * $heads + col / p.dim) * p.stretches;
+  let at = (first * p.dim + col % p.dim) / 4;
+  let last = p.stretches - 1;
+  for (var s = 0u; s < p.stretches; s += 4) {
+#for k 4
+    let part$k = scratch[at + min(s + $k, last) * (p.dim / 4)];
+#endfor
+#for k 4
+    v += select(0.0, joints[first + min(s + $k, last)].x, s + $k <= last) * part$k;
+#endfor
+  }
+  return v;
+}
+#else
 // Of row r, before the norm.
 fn summed(r: u32, col: u32) -> vec4<f32> {
   let x = act_quad(p.x + r * p.x_stride, col);
@@ -56,6 +95,7 @@ fn summed(r: u32, col: u32) -> vec4<f32> {
   return x;
 #endif
 }
+#endif
 
 #if add
 fn store_sum(r: u32, col: u32, v: vec4<f32>) {
@@ -127,6 +167,9 @@ fn quads_of_row() -> u32 { return (p.cols + 3) / 4; }
 fn prepare(thread: u32, stores_sum: bool) {
   let quads = quads_of_row();
   let inverse_cols = 1.0 / f32(p.cols);
+#if heads
+  find_shares(thread);
+#endif
 #if add == 2
   for (var r = 0u; r < ROWS; r++) {
     var part = 0.0;
