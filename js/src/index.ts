@@ -4,7 +4,7 @@ export { LiveTranscription } from './live-transcription.js';
 export type { FinalEvent } from './live-transcription.js';
 export type { LiveSource, MediaStreamLike, MediaTrackLike } from './live-source.js';
 export type { LiveEvent } from './protocol.js';
-export type { VadOptions } from './vad.js';
+export type { VadOptions } from './vad-options.js';
 export { ContextOverflowEvent, LanguageModel } from './language-model.js';
 export type {
   LanguageModelCreateOptions,

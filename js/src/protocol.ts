@@ -31,7 +31,7 @@ import type { ErrorData } from './errors.js';
 import type { Profile } from './gpu/profile.js';
 import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
-import type { VadOptions } from './vad.js';
+import type { VadOptions } from './vad-options.js';
 import type { QuantizeMessage, QuantizeOutcome, QuantizePlan, QuantizeProgress } from './quantize/types.js';
 
 /** A model: one file, or several that belong together, in the order in which the engine wants them. */

@@ -11,7 +11,7 @@ import { defaultModel } from './models.js';
 import { engineOptions, type DecodeOptions } from './options.js';
 import type { EngineInfo, LiveEvent, Progress, TensorInfo } from './protocol.js';
 import { Transcription } from './transcription.js';
-import type { VadOptions } from './vad.js';
+import type { VadOptions } from './vad-options.js';
 
 export interface CreateOptions extends EngineOptions {
   /** Default: the manifest's default, a small multilingual one. */

@@ -1,6 +1,9 @@
 // The voice activity network in the engine's worker: samples in, a frame of 32 ms at a time out.
 import { SottoError } from './errors.js';
+import type { VadOptions } from './vad-options.js';
 import type { Pointer, Wasm } from './wasm.js';
+
+export type { VadOptions };
 
 /** Samples of 16 kHz that a probability is for. */
 export const FRAME = 512;
@@ -19,18 +22,6 @@ export interface Frame {
   over: Speech[];
   /** The stretch that is on: to where speech was heard last. */
   now: Speech | undefined;
-}
-
-/** What tells speech from silence; see sotto_vad_options in sotto.h. */
-export interface VadOptions {
-  /** Probability from which on sound is speech, above 0 and below 1. Default 0.5. */
-  threshold?: number | undefined;
-  /** Shorter speech is dropped. */
-  minSpeechMs?: number | undefined;
-  /** Shorter silence is part of the speech. */
-  minSilenceMs?: number | undefined;
-  /** Added before and after. */
-  padMs?: number | undefined;
 }
 
 /** Where silence is skipped: what lasts two seconds; speech keeps some at both ends, by which models know the ends of sentences. */

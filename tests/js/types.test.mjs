@@ -9,7 +9,7 @@ const TSC = 'node_modules/typescript/bin/tsc';
 const ready = needs('js/dist/types/index.d.ts', 'node_modules/sotto/package.json', TSC);
 
 const caller = `
-import { ContextOverflowEvent, detect, LanguageModel, models, QuotaExceededError, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
+import { ContextOverflowEvent, detect, estimateQuantization, LanguageModel, models, quantize, quantizedModels, QuotaExceededError, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
 import { format } from 'sotto/format';
 const transcriber = await Transcriber.create({
   model: models[0]!.id,
@@ -41,6 +41,13 @@ console.log(LanguageModel.models().map((m) => [m.id, m.size_bytes, m.license, m.
 await LanguageModel.create({ model: ['config.json', new URL('http://x/model.safetensors'), { name: 'tokenizer.model', source: new Uint8Array(1) }] });
 const tooLarge = (error: unknown): number => (error instanceof QuotaExceededError ? error.requested - error.quota : 0);
 console.log(tooLarge(0));
+const { plans } = await estimateQuantization({ 'config.json': new Blob([]) }, { types: ['q4_0'] });
+const job = quantize([new File([], 'model.gguf')], { type: 'q4_K_M', tensors: { '*': 'q6_K' }, onProgress: (p) => console.log(p.tensor, p.secondsLeft ?? 0, plans[0]!.outBytes) });
+job.pause();
+await LanguageModel.create({ model: await job });
+console.log(job.outcome?.device.backend, (await quantizedModels()).map((m) => m.bytes));
+// @ts-expect-error no such output
+quantize('model.gguf', { output: 'somewhere' });
 // @ts-expect-error no such type
 await LanguageModel.create({ kvType: 'f32' });
 // @ts-expect-error no such role
