@@ -14,6 +14,7 @@ OS := $(shell uname -s)
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Werror
 ifeq ($(shell $(CC) --version 2>/dev/null | grep -c clang),0)
 WARNINGS += -Wno-format-truncation # text cut to its buffer is meant
+WARNINGS += -Wno-psabi             # wide vectors are handed to inlined functions alone
 endif
 WARNINGS_WASM := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Werror
 CFLAGS_ALL := -std=c11 -fno-math-errno $(WARNINGS) -MMD -MP
@@ -37,7 +38,7 @@ VENDOR := $(wildcard cli/vendor/*.c)
 
 ISA_avx2 := -mavx2 -mfma -mf16c
 ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1)))))
+isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $1))))) $(if $(findstring src/quant/,$1),-ffp-contract=off)
 
 # ---- native ----
 
@@ -158,7 +159,7 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 
 # The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Those that compute run in all
 # variants, what handles sizes in one of them, the pool where there are threads.
-WASM_TESTS := attention audio gemma gemma_ops golden kernels linear_types quant rules sampler session teller text
+WASM_TESTS := attention audio gemma gemma_ops golden kernels linear_types quant quant_kernels quantize rules sampler session teller text
 WASM_TESTS_simd-single := vad base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
 WASM_TESTS_simd-threads := pool
 WASM_TESTS_relaxed-threads := pool model_types attention_model
@@ -334,17 +335,17 @@ OUR_C = $(shell git ls-files '*.c' '*.h' 2>/dev/null | grep -v '^cli/vendor/')
 format: ## formats the C files
 	clang-format -i $(OUR_C)
 
-lint: ## what a reader would complain about: format, types, hosts in the lock file
 .PHONY: api-reference
 api-reference: js/dist/index.js ## docs/api.md, made from the package's types
 	node tools/api-reference.mjs
 
+lint: ## what a reader would complain about: format, types, hosts in the lock file
 	clang-format --dry-run -Werror $(OUR_C)
 	@! grep -n '"resolved": "http' package-lock.json || { echo 'package-lock.json names a registry: run npm install with the .npmrc of this repository.'; exit 1; }
 	npm run --silent check -w js
 	npx --no-install tsc --noEmit -p app
-
 	[ ! -e js/dist/types/index.d.ts ] || node tools/api-reference.mjs --check
+
 compile_commands.json: ## for editors: how every C file is compiled
 	@{ echo '['; for f in $(NATIVE) $(CLI) $(wildcard tests/native/*.c bench/*.c tests/fuzz/*.c); do \
 	  case $$f in *_avx2.c) isa="$(ISA_avx2)";; *_avx512.c) isa="$(ISA_avx512)";; *) isa=;; esac; \

@@ -16,7 +16,11 @@ typedef struct fit {
 
 enum { TRIES = 9, REFINEMENTS = 2, REACH = 1 };
 
-INLINE float sum8(v8f v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+INLINE float sum8(const v8f *p) {
+  float v[8];
+  STORE(v, *p);
+  return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
 
 /* v rounded to an integer of [low, high]. |v| beyond 2^22 and NaN give some of them. */
 INLINE v8f round_in(v8f v, int low, int high) {
@@ -38,7 +42,7 @@ INLINE bool try_with_min(const v8f *x, const v8f *w, int nv, int levels, float i
     b += wll;
     c += wxl;
   }
-  const float A = sum8(a), B = sum8(b), C = sum8(c), WB = sum_w * B, AA = A * A, D = WB - AA;
+  const float A = sum8(&a), B = sum8(&b), C = sum8(&c), WB = sum_w * B, AA = A * A, D = WB - AA;
   if (!(D > 0)) return false;
   const float WC = sum_w * C, XA = sum_x * A, BX = B * sum_x, CA = C * A;
   float s = (WC - XA) / D, m = (BX - CA) / D;
@@ -68,7 +72,7 @@ static fit fit_with_min(const float *values, const float *weights, int nv, int l
     lo = low[l] < lo ? low[l] : lo;
     hi = high[l] > hi ? high[l] : hi;
   }
-  const float range = hi - lo, sum_w = sum8(sw), sum_x = sum8(sx);
+  const float range = hi - lo, sum_w = sum8(&sw), sum_x = sum8(&sx);
   fit best = {range > 0 ? range / (float)levels : 0, -lo, 0};
   if (!(range > 0) || !(sum_w > 0)) return best;
   best.gain = -3.4e38f;
@@ -105,7 +109,7 @@ static fit fit_signed(const float *values, const float *weights, int nv, int hal
       b += wll;
       c += wxl;
     }
-    const float B = sum8(b), C = sum8(c);
+    const float B = sum8(&b), C = sum8(&c);
     if (!(B > 0)) continue;
     const float s = C / B, gain = s * C;
     if (gain > best.gain) best = (fit){s, 0, gain};
@@ -123,7 +127,7 @@ static void weigh(const float *x, const float *importance, size_t n, size_t of, 
       const v8f vv = v * v;
       squares += vv;
     }
-    const float mean = sum8(squares) / (float)of, root = sqrtf(mean);
+    const float mean = sum8(&squares) / (float)of, root = sqrtf(mean);
     for (size_t j = i; j < i + of; j++) {
       const float square = x[j] * x[j];
       w[j] = importance != NULL ? importance[j] * sqrtf(2 * mean + square) : root + fabsf(x[j]);
@@ -161,7 +165,7 @@ INLINE float error_with(const float *x, const float *w, size_t n, float step, fl
               squares = off * off, weighted = squares * weight;
     sum += weighted;
   }
-  return sum8(sum);
+  return sum8(&sum);
 }
 
 /* Scale and minimum are integers of few bits: of those near by the best pair is taken. */
