@@ -18,9 +18,8 @@ const BREATH_MS = 8;
 /** More than anyone says: a text that repeats itself ends there. */
 const TOKENS_PER_S = 10;
 const MOST_TOKENS = 224;
-/** Beyond these a text is not trusted, as in openai/whisper. */
+/** A text that zlib makes smaller than this is taken for a loop, as in openai/whisper. */
 const MOST_COMPRESSION = 2.4;
-const LEAST_LOGPROB = -1;
 
 export type Options = [string, OptionValue][];
 
@@ -29,7 +28,8 @@ export interface Heard {
   /** Code of the language, and its probability where it was detected. */
   language: string;
   languageProbability: number;
-  trusted: boolean;
+  /** It repeats itself: the model lost its place. */
+  loops: boolean;
 }
 
 export interface DecodeContext {
@@ -62,7 +62,7 @@ export async function decodeSpeech(
     wasm.floats(p, samples.length).set(samples);
     let at = 0;
     let text = '';
-    let trusted = true;
+    let loops = false;
     let breathed = performance.now();
     for (;;) {
       if (cancelled()) throw abortError();
@@ -74,7 +74,7 @@ export async function decodeSpeech(
         const { values, result } = wasm.row(10, (out) => x.sotto_wasm_segment(t, out));
         if (result === 0) break;
         text += wasm.text(values[2]);
-        trusted &&= values[8] >= LEAST_LOGPROB && values[9] <= MOST_COMPRESSION;
+        loops ||= values[9] > MOST_COMPRESSION;
       }
       if (status === DONE) break;
       if (status === AGAIN) await settled(wasm);
@@ -84,8 +84,8 @@ export async function decodeSpeech(
       }
     }
     const { values, result } = wasm.row(1, (out) => x.sotto_wasm_transcription_language(t, out));
-    trusted &&= !repeatsItself(text);
-    return { text: text.trim(), language: wasm.text(result), languageProbability: values[0], trusted };
+    loops ||= repeatsItself(text);
+    return { text: text.trim(), language: wasm.text(result), languageProbability: values[0], loops };
   } finally {
     wasm.free(p);
     x.sotto_wasm_transcription_close(t);

@@ -17,8 +17,12 @@ const essence = (unit: string): string => unit.toLowerCase().replace(/[^\p{L}\p{
 /** Words in a row that people do not say twice at once, but models do that lost their place. */
 const LEAST_TURN = 4;
 
-/** Whether some words come twice in a row. */
+/** Letters, the same few of them many times. */
+const STUTTER = /([\p{L}\p{N}][^\s]{0,7}?)\1{5}/u;
+
+/** Whether some words come twice in a row, or some letters again and again. */
 export function repeatsItself(text: string): boolean {
+  if (STUTTER.test(text)) return true;
   const words = unitsOf(text).map(essence);
   for (let turn = LEAST_TURN; 2 * turn <= words.length; turn++)
     for (let at = 0, same = 0; at + turn < words.length; at++) {

@@ -161,8 +161,8 @@ export class Live {
   async #hypothesis(u: Utterance, end: number): Promise<void> {
     const heard = await this.#decode(u, end, false);
     u.end = end;
-    u.heard = heard.trusted ? heard : undefined;
-    if (!heard.trusted || heard.text === '') return;
+    u.heard = heard.loops ? undefined : heard;
+    if (heard.loops || heard.text === '') return;
     u.text.add(heard.text);
     this.#tell('partial', u, u.text.text, end, heard);
   }
@@ -173,8 +173,8 @@ export class Live {
     // What was heard in the pause before the end heard all of the speech.
     let heard = u.end >= end - this.#padding ? u.heard : undefined;
     heard ??= await this.#decode(u, end, false);
-    if (!heard.trusted) heard = await this.#decode(u, end, true);
-    const text = u.text.finish(heard.text);
+    if (heard.loops) heard = await this.#decode(u, end, true);
+    const text = u.text.finish(heard.loops ? '' : heard.text);
     this.#done = end;
     if (heard.languageProbability >= SURE && end - u.start >= ENOUGH_SPEECH) this.#language ??= heard.language;
     if (text === '') return;

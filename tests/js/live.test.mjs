@@ -63,6 +63,7 @@ test('two hypotheses in a row settle what they agree on', () => {
   assert.equal(text.finish('Ask not. What your land can do for you!'), 'ask not what your land can do for you!');
   assert.deepEqual(unitsOf('昨日は良い day'), ['昨', '日', 'は', '良', 'い', ' day']);
   assert.ok(repeatsItself('What your country can do! What your country can do for you'));
+  assert.ok(repeatsItself('A-A-A-A-A-A-A-A-'));
   assert.ok(!repeatsItself('no no no, and on and on and on'));
 });
 

@@ -2,8 +2,9 @@
 
 import { useRef } from 'preact/hooks';
 import { intakeError, openPrevious, previous, startRecording, takeFile, takeSample } from './state.ts';
+import { startLive } from './live.ts';
 import { clock } from '../ui/words.ts';
-import { BackIcon, FolderIcon, MicIcon, SparkIcon, WarnIcon } from '../ui/icons.tsx';
+import { BackIcon, FolderIcon, LiveIcon, MicIcon, SparkIcon, WarnIcon } from '../ui/icons.tsx';
 
 export function Intake() {
   const input = useRef<HTMLInputElement>(null);
@@ -31,10 +32,18 @@ export function Intake() {
           <button type="button" class="button" onClick={() => void startRecording()}>
             <MicIcon /> Record
           </button>
+          <button type="button" class="button" onClick={() => void startLive('microphone')}>
+            <LiveIcon /> Live
+          </button>
           <button type="button" class="button" onClick={() => void takeSample()}>
             <SparkIcon /> Try the sample
           </button>
         </div>
+        {'getDisplayMedia' in (navigator.mediaDevices ?? {}) && (
+          <button type="button" class="link small" onClick={() => void startLive('tab')}>
+            Live captions of a tab
+          </button>
+        )}
         <input
           ref={input}
           type="file"

@@ -11,14 +11,37 @@ const BAR_MS = 80;
 const QUIET = 0.12; // level under which nobody speaks
 const QUIET_BARS = 48; // how many of them before the page asks
 
-export function Recording({ recorder }: { recorder: Recorder }) {
+/** The last levels, the newest at the end. */
+export function useLevels(recorder: Recorder): number[] {
   const [levels, setLevels] = useState<number[]>(() => new Array<number>(N_BARS).fill(0));
-  const stop = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    stop.current!.focus();
     const timer = setInterval(() => setLevels((old) => [...old.slice(1), recorder.level()]), BAR_MS);
     return () => clearInterval(timer);
   }, [recorder]);
+  return levels;
+}
+
+export function Levels({ levels }: { levels: number[] }) {
+  return (
+    <div
+      class="levels"
+      role="meter"
+      aria-label="Level of the sound"
+      aria-valuemin={0}
+      aria-valuemax={100}
+      aria-valuenow={Math.round(levels.at(-1)! * 100)}
+    >
+      {levels.map((level, i) => (
+        <i key={i} style={{ transform: `scaleY(${Math.max(0.04, level)})` }} />
+      ))}
+    </div>
+  );
+}
+
+export function Recording({ recorder }: { recorder: Recorder }) {
+  const levels = useLevels(recorder);
+  const stop = useRef<HTMLButtonElement>(null);
+  useEffect(() => stop.current!.focus(), [recorder]);
 
   const seconds = recorder.seconds();
   const now = levels.at(-1)!;
@@ -31,18 +54,7 @@ export function Recording({ recorder }: { recorder: Recorder }) {
       <p class="timer" role="timer" aria-label={`Recorded: ${spoken(seconds)}`}>
         {clock(seconds)}
       </p>
-      <div
-        class="levels"
-        role="meter"
-        aria-label="Microphone level"
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={Math.round(now * 100)}
-      >
-        {levels.map((level, i) => (
-          <i key={i} style={{ transform: `scaleY(${Math.max(0.04, level)})` }} />
-        ))}
-      </div>
+      <Levels levels={levels} />
       <p class="hint" role="status">
         {quiet ? 'Nothing is heard. Is the right microphone chosen, and not muted?' : 'Speak; stop when you are done.'}
       </p>

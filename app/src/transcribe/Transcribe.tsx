@@ -3,6 +3,8 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { useDrop } from '../ui/drop.ts';
 import { Hero, Intake } from './Intake.tsx';
+import { live } from './live.ts';
+import { Live } from './Live.tsx';
 import { Options } from './Options.tsx';
 import { Player } from './Player.tsx';
 import { Progress } from './Progress.tsx';
@@ -11,12 +13,12 @@ import { facts, player, recorder, restored, source, takeFile, type EngineFacts }
 import { Transcript } from './Transcript.tsx';
 
 const takeDropped = (files: File[]) => {
-  if (!recorder.value) void takeFile(files[0]!);
+  if (!recorder.value && !live.value) void takeFile(files[0]!);
 };
 
 export function Transcribe({ active }: { active: boolean }) {
   const dropping = useDrop(active, takeDropped, true);
-  const atStart = restored.value && !source.value && !recorder.value;
+  const atStart = restored.value && !source.value && !recorder.value && !live.value;
   useSpaceKey(active);
   return (
     <>
@@ -36,7 +38,8 @@ export function Transcribe({ active }: { active: boolean }) {
 }
 
 function Stage({ active }: { active: boolean }) {
-  useFocusOnChange(recorder.value ? 'recording' : source.value ? 'transcript' : 'start', active);
+  useFocusOnChange(live.value ? 'live' : recorder.value ? 'recording' : source.value ? 'transcript' : 'start', active);
+  if (live.value) return <Live now={live.value} />;
   if (recorder.value) return <Recording recorder={recorder.value} />;
   if (!source.value) return <Intake />;
   return (

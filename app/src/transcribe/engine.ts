@@ -1,11 +1,11 @@
 /* The one place where the page meets the package: models to choose from, an engine with one of them, files to save. */
 
-import { models, SottoError, Transcriber, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
+import { models, SottoError, Transcriber, type LiveEvent, type LiveTranscription, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
 import { format, type Format, type FormatTranscript } from 'sotto/format';
 import { placeOf, type BackendChoice, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
-export type { Segment };
+export type { LiveEvent, LiveTranscription, Segment };
 
 /* ---- models ---- */
 
@@ -124,6 +124,19 @@ export class Engine {
     } catch (error) {
       throw signal.aborted ? error : new Told(sentenceOf(error));
     }
+  }
+
+  /** Hears a stream until it is stopped. */
+  live(
+    sound: MediaStream,
+    request: Pick<Request, 'language' | 'translate' | 'prompt'> & {
+      onEvent: (event: LiveEvent) => void;
+      onLevel: () => void; // about ten times a second, once sound comes
+    },
+  ): LiveTranscription {
+    const { language, translate, prompt, onEvent, onLevel } = request;
+    const task = translate ? 'translate' : 'transcribe';
+    return this.#transcriber.live(sound, { language, task, initialPrompt: prompt.trim() || undefined, onEvent, onLevel });
   }
 
   close(): void {

@@ -5,8 +5,38 @@
 
 import { Told } from '../ui/told.ts';
 
+async function askForMicrophone(): Promise<MediaStream> {
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
+  } catch (error) {
+    const name = error instanceof DOMException ? error.name : '';
+    if (name === 'NotAllowedError') {
+      throw new Told('The microphone is blocked for this page. Allow it beside the address bar, then record again.');
+    }
+    if (name === 'NotFoundError') throw new Told('No microphone was found. Connect one, then record again.');
+    throw new Told('The microphone could not be opened. Another program may be using it; close that and try again.');
+  }
+}
+
+async function askForTab(): Promise<MediaStream> {
+  let stream: MediaStream;
+  try {
+    stream = await navigator.mediaDevices.getDisplayMedia({ audio: true, video: true });
+  } catch {
+    throw new Told('No tab was shared. Choose one, with its sound, to hear it.');
+  }
+  if (stream.getAudioTracks().length > 0) return stream;
+  for (const track of stream.getTracks()) track.stop();
+  throw new Told('What was shared has no sound. Choose a tab, and tick the box that shares its sound.');
+}
+
+/** What is recorded: the microphone, or the sound of a tab or window. */
+export type Heard = 'microphone' | 'tab';
+
 export class Recorder {
   #stream: MediaStream;
+  /** What is heard, without pictures. */
+  readonly sound: MediaStream;
   #context = new AudioContext();
   #analyser: AnalyserNode;
   #window: Float32Array<ArrayBuffer>;
@@ -18,11 +48,12 @@ export class Recorder {
 
   private constructor(stream: MediaStream) {
     this.#stream = stream;
+    this.sound = new MediaStream(stream.getAudioTracks());
     this.#analyser = this.#context.createAnalyser();
     this.#analyser.fftSize = 1024;
     this.#window = new Float32Array(this.#analyser.fftSize);
-    this.#context.createMediaStreamSource(stream).connect(this.#analyser);
-    this.#recorder = new MediaRecorder(stream, { audioBitsPerSecond: 128_000 });
+    this.#context.createMediaStreamSource(this.sound).connect(this.#analyser);
+    this.#recorder = new MediaRecorder(this.sound, { audioBitsPerSecond: 128_000 });
     this.#recorder.ondataavailable = (event) => {
       if (event.data.size > 0) this.#pieces.push(event.data);
     };
@@ -30,23 +61,12 @@ export class Recorder {
     this.#recorder.start(1000);
   }
 
-  /** Asks for the microphone and starts. Throws Told with a sentence where there is none. */
-  static async start(): Promise<Recorder> {
+  /** Asks for the sound and starts. Throws Told with a sentence where there is none. */
+  static async start(what: Heard = 'microphone'): Promise<Recorder> {
     if (!navigator.mediaDevices?.getUserMedia || typeof MediaRecorder === 'undefined') {
       throw new Told('This browser records only on pages served over https or from this computer (localhost).');
     }
-    let stream: MediaStream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
-    } catch (error) {
-      const name = error instanceof DOMException ? error.name : '';
-      if (name === 'NotAllowedError') {
-        throw new Told('The microphone is blocked for this page. Allow it beside the address bar, then record again.');
-      }
-      if (name === 'NotFoundError') throw new Told('No microphone was found. Connect one, then record again.');
-      throw new Told('The microphone could not be opened. Another program may be using it; close that and try again.');
-    }
-    return new Recorder(stream);
+    return new Recorder(what === 'tab' ? await askForTab() : await askForMicrophone());
   }
 
   /** Loudness now: 0 (silence, below -60 dB) to 1 (full scale). */

@@ -79,7 +79,7 @@ const PAUSE_MS = 1000; // between announcements of new text
 let unsaid: string[] = [];
 
 /** Announces new text; what comes within a second is said together. */
-function announceText(text: string): void {
+export function announceText(text: string): void {
   if (unsaid.push(text) > 1) return;
   setTimeout(() => {
     announcement.value = unsaid.join(' ');
@@ -158,13 +158,14 @@ export async function stopRecording(): Promise<void> {
   if (!running) return;
   recorder.value = null;
   const recording = await running.stop();
-  const when = new Date().toLocaleString('sv').slice(0, 16).replace(':', '.');
-  const name = `Recording ${when}`;
+  const name = `Recording ${now()}`;
   // As WAV the player can seek in it, and other programs read it. What cannot be decoded can still be saved.
   const decoded = await decode(recording, name).catch(() => null);
   if (decoded) await take(wav(decoded.samples), `${name}.wav`, true);
   else await take(recording, `${name}.${/mp4/.test(recording.type) ? 'm4a' : 'webm'}`, true);
 }
+
+const now = (): string => new Date().toLocaleString('sv').slice(0, 16).replace(':', '.');
 
 export function discardRecording(): void {
   recorder.value?.discard();
@@ -287,6 +288,44 @@ async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<voi
 export function cancel(): void {
   abort.abort(new DOMException('Cancelled.', 'AbortError'));
   announcement.value = 'Cancelled.';
+}
+
+/* ---- what was heard live ---- */
+
+/** Opens the model for something else than the source, which makes room; null: that was cancelled, or could not be. */
+export async function openForLive(): Promise<Engine | null> {
+  abort.abort();
+  abort = new AbortController();
+  const { signal } = abort;
+  intakeError.value = '';
+  try {
+    const opened = await openModel(signal);
+    work.value = { at: 'rest' };
+    return opened;
+  } catch (error) {
+    if (abort.signal === signal) work.value = { at: 'rest' };
+    if (!signal.aborted) intakeError.value = sentence(error);
+    return null;
+  }
+}
+
+/** Shows what was heard as any other transcript, with its sound where that could be decoded. */
+export async function showLive(all: Segment[], code: string, recording: Blob): Promise<void> {
+  const name = `Live ${now()}`;
+  const decoded = await decode(recording, name).catch(() => null);
+  const file = decoded && wav(decoded.samples);
+  const duration = decoded?.duration ?? all.at(-1)?.end ?? 0;
+  await setAside();
+  show({
+    ...{ name: file ? `${name}.wav` : name, file, video: false, recorded: true, duration },
+    peaks: decoded?.peaks ?? new Float32Array(),
+    segments: all,
+    language: { code, probability: 1 },
+    summary: `${clock(duration)} of sound, heard live`,
+    edited: false,
+  });
+  sound = decoded;
+  await keep();
 }
 
 /* ---- the transcript ---- */

@@ -30,6 +30,12 @@ export const MicIcon = () => (
     <path d="M5.5 11.5a6.5 6.5 0 0 0 13 0M12 18v3" />
   </Icon>
 );
+export const LiveIcon = () => (
+  <Icon>
+    <path d="M3.5 6h9M3.5 11h6M3.5 16h4" />
+    <path d="M13 15v-2M16.5 18v-8M20 15v-2" />
+  </Icon>
+);
 export const SparkIcon = () => (
   <Icon>
     <path d="M4 10.5v3M8 7.5v9M12 4.5v15M16 8.5v7M20 10.5v3" />
