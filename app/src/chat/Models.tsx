@@ -18,7 +18,7 @@ import {
   unload,
   work,
 } from './model-state.ts';
-import { madeError, madeModels, saveMade, type MadeModel } from './made.ts';
+import { madeError, madeModels, saveMade, transcribeWith, type MadeModel } from './made.ts';
 import { MODELS, type ChatModel } from './models.ts';
 import { Quantize } from './Quantize.tsx';
 import { answering } from './state.ts';
@@ -99,7 +99,7 @@ function ModelRow({ model, busy }: { model: ChatModel | MadeModel; busy: boolean
   const mine = 'model' in now && now.model === model ? now : null;
   const made = 'made' in model ? model : null;
   const here = made !== null || stored.value.has(model.id);
-  const talks = made?.made.kind !== 'speech';
+  const talks = made === null || made.made.kind === 'language';
   const own = model.id === 'own';
   const current = chosen.value === model;
   const ready = mine?.at === 'ready';
@@ -175,7 +175,11 @@ function ModelRow({ model, busy }: { model: ChatModel | MadeModel; busy: boolean
               <BinIcon />
             </button>
           )}
-          {!talks ? null : ready ? (
+          {!talks ? (
+            <button type="button" class="button small" aria-describedby={id} onClick={() => void transcribeWith(made)}>
+              Transcribe with it
+            </button>
+          ) : ready ? (
             <button type="button" class="button small" disabled={busy} aria-describedby={id} onClick={unload}>
               Unload
             </button>

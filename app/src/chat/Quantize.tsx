@@ -5,7 +5,7 @@ import type { QuantizeDevice, QuantizeProgress, UnfinishedQuantization } from 's
 import { Bar } from '../ui/Bar.tsx';
 import { AgainIcon, BinIcon, CheckIcon, FolderIcon, ModelIcon, PauseIcon, PlayIcon, SaveIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
 import { grouped, megabytes, spoken } from '../ui/words.ts';
-import { saveMade } from './made.ts';
+import { saveMade, transcribeWith } from './made.ts';
 import { choose, chooseFiles } from './model-state.ts';
 import {
   chooseType,
@@ -276,7 +276,7 @@ function Work({ now }: { now: Extract<QuantizeState, { at: 'work' }> }) {
           {!paused && p.secondsLeft !== undefined && p.fraction < 1 && ` · about ${spoken(Math.max(1, p.secondsLeft))} left`}
         </p>
       )}
-      {p && (
+      {p && p.phase === 'converting' && (
         <p class="hint" data-testid="bring-device">
           {deviceInWords(p.device)}
           {p.resumedTensors > 0 && ` ${grouped(p.resumedTensors)} tensors were done before.`}
@@ -312,6 +312,7 @@ function deviceInWords({ gpu, whyCpu, threads }: QuantizeDevice): string {
 /* ---- done ---- */
 
 function Done({ now: { model } }: { now: Extract<QuantizeState, { at: 'done' }> }) {
+  const speech = model.made.kind === 'speech';
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => button.current?.focus(), []);
   return (
@@ -320,23 +321,20 @@ function Done({ now: { model } }: { now: Extract<QuantizeState, { at: 'done' }> 
         <CheckIcon />
         <span>
           {model.name} is on this device: {megabytes(model.bytes)}.
-          {model.made.kind === 'speech' && ' It is a Whisper model: save it, and open it where you transcribe.'}
         </span>
       </p>
       <p class="own-actions">
-        {model.made.kind === 'language' && (
-          <button
-            ref={button}
-            type="button"
-            class="button primary"
-            onClick={() => {
-              leave();
-              void choose(model);
-            }}
-          >
-            Talk with it
-          </button>
-        )}
+        <button
+          ref={button}
+          type="button"
+          class="button primary"
+          onClick={() => {
+            leave();
+            void (speech ? transcribeWith(model) : choose(model));
+          }}
+        >
+          {speech ? 'Transcribe with it' : 'Talk with it'}
+        </button>
         <button type="button" class="button" onClick={() => void saveMade(model)}>
           <SaveIcon /> Save the file
         </button>

@@ -2,6 +2,8 @@
 
 import { signal } from '@preact/signals';
 import { quantizedModels, type QuantizedModel } from 'sotto';
+import { go } from '../route.ts';
+import { change, ownModel } from '../transcribe/state.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { typeInWords } from './quantize-types.ts';
@@ -64,6 +66,18 @@ export async function saveMade({ made, name }: MadeModel): Promise<void> {
   } catch (error) {
     if (error instanceof DOMException && error.name === 'AbortError') return; // no file was chosen
     madeError.value = `${name} could not be saved. ${sentenceOf(error)}`;
+  }
+}
+
+/** Takes a Whisper model to where one transcribes. */
+export async function transcribeWith({ made, name }: MadeModel): Promise<void> {
+  madeError.value = '';
+  try {
+    ownModel.value = new File([(await made.open()) as Blob], made.file);
+    change({ model: 'own' });
+    go('transcribe');
+  } catch (error) {
+    madeError.value = `${name} cannot be used. ${sentenceOf(error)}`;
   }
 }
 
