@@ -44,7 +44,6 @@ export function Recording({ recorder }: { recorder: Recorder }) {
   useEffect(() => stop.current!.focus(), [recorder]);
 
   const seconds = recorder.seconds();
-  const now = levels.at(-1)!;
   const quiet = seconds * 1000 > QUIET_BARS * BAR_MS && levels.slice(-QUIET_BARS).every((level) => level < QUIET);
   return (
     <section class="card recording" aria-labelledby="recording-title">
