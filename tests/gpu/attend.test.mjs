@@ -16,7 +16,7 @@ function taken(dim, lanes) {
 
 /**
  * One call as gpu_attention.c records it. dim, n_head (of keys), group, n (queries), places of the cache.
- * sees: by query [first, end). table: by set, the slots; or ring. fresh, turn, gain, cap, stretches, sg: as in the kernel.
+ * sees: by query [first, end). table: by set, the slots, in chosen where it is so; or ring. fresh, turn, gain, cap, stretches, sg: as in the kernel.
  */
 async function few(gpu, c, seed = 7) {
   const next = random(seed);
@@ -82,8 +82,8 @@ async function few(gpu, c, seed = 7) {
   const scratch = gpu.buffer(new Float32Array(stats + 2 * n * n_head * group * stretches));
   const variant =
     `attend_few d8=${dim / 8} rows=${rows} pairs=${Math.ceil(rows / 2)} lanes=${lanes} ${taken(dim, lanes)} shared=${together > 1 ? 1 : 0} ` +
-    `table=${table ? 1 : 0} fresh=${fresh} turn=${turn} part=${part} sg=${sg}`;
-  const bindings = { 1: actBuffer, 2: { gains }, 3: { ints }, 10: keyBuffer, 11: valueBuffer, 12: scratch };
+    `table=${table ? (c.chosen ? 2 : 1) : 0} fresh=${fresh} turn=${turn} part=${part} sg=${sg}`;
+  const bindings = { 1: actBuffer, 2: { gains }, 3: { ints }, 13: { chosen: new Uint32Array(ints.buffer) }, 10: keyBuffer, 11: valueBuffer, 12: scratch };
   await gpu.run(variant, { params, bindings, grid: [stretches, n_head * chunks, n / together] });
   if (part)
     await gpu.run(`attend_combine sg=${sg}`, {
@@ -138,6 +138,7 @@ for (const adapter of testAdapters())
     const beams = table.map((_, i) => [i, 7 + (i % 2)]);
     await few(gpu, { dim: 64, n_head: 2, n: 3, group: 1, n_slots: 40, sees: beams, table, fresh: 1 });
     await few(gpu, { dim: 8, n_head: 1, n: 3, group: 2, n_slots: 40, sees: beams, table, fresh: 1, turn: 1, stretches: 4 });
+    await few(gpu, { dim: 16, n_head: 2, n: 3, group: 1, n_slots: 40, sees: beams, table, chosen: true, fresh: 1, stretches: 2 });
     // Large scores, which would overflow without the largest subtracted.
     await one([0, 40], { dim: 16, n_head: 2, size: 1000 });
     gpu.close();
