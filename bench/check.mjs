@@ -74,13 +74,17 @@ async function main() {
       const before = baseline.cases[title];
       now.cases[title] = counted;
       rows.push([title, millions(counted.total), before ? millions(before.total) : '-', change(counted.total, before?.total)]);
-      for (const { name: what, from, to } of grown(before, counted)) notes.push(`grew: ${title}: ${what}: ${millions(from)} to ${millions(to)} million (${change(to, from)})`);
+      for (const { name: part, from, to } of grown(before, counted)) {
+        notes.push(`grew: ${title}: ${part}: ${millions(from)} to ${millions(to)} million (${change(to, from)})`);
+      }
     }
   }
   if (values.accept) writeFileSync(BASELINE, JSON.stringify({ compiler, cases: { ...baseline.cases, ...now.cases } }, null, 1) + '\n');
   if (values.json) return console.log(JSON.stringify(now, null, 1));
   console.log(table(['', 'million', 'baseline', 'change'], rows));
-  if (baseline.compiler && baseline.compiler !== compiler) console.log(`The baseline is of another compiler (${baseline.compiler}; here ${compiler}): small changes mean nothing.`);
+  if (baseline.compiler && baseline.compiler !== compiler) {
+    console.log(`The baseline is of another compiler (${baseline.compiler}; here ${compiler}): small changes mean nothing.`);
+  }
   console.log(notes.length > 0 ? notes.join('\n') : 'nothing grew by more than 3 %');
 }
 
