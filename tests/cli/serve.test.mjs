@@ -109,9 +109,9 @@ const raw = (bytes, { port = server.port, halfOpen = false, ms = 20_000 } = {}) 
 const status = (text) => Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1]);
 
 /** Waits until nothing is in work, which is soon where those who asked have left. */
-async function idle() {
+async function idle(by = server) {
   for (let i = 0; ; i++) {
-    const { working, waiting } = await (await fetch(`${server.url}/health`)).json();
+    const { working, waiting } = await (await fetch(`${by.url}/health`)).json();
     if (working + waiting === 0) return;
     assert.ok(i < 100, 'the work of those who left goes on');
     await wait(50);
@@ -504,6 +504,40 @@ test('connections that say nothing keep nobody out', { skip: noCommand }, async 
   await wait(200);
   assert.equal((await fetch(`${server.url}/health`)).status, 200);
   for (const socket of silent) socket.destroy();
+});
+
+test('requests put together, changed and cut at random, in random pieces, by clients that leave: the server goes on', { skip: noCommand }, async (t) => {
+  const s = await own(t, ['-m', model, '-q', '--ctx', '128', '--queue', '4', '--conversations', '2']);
+  let state = Date.now() >>> 0;
+  t.diagnostic(`seed ${state}`);
+  const below = (n) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0, Math.floor((state / 2 ** 32) * n));
+  const body = JSON.stringify({ messages: STORY, max_tokens: 20, stream: true });
+  const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n';
+  const seeds = [
+    ...fs.readdirSync('tests/fuzz/seeds/http').map((name) => fs.readFileSync(`tests/fuzz/seeds/http/${name}`).subarray(1)),
+    Buffer.from(`${head}Content-Length: ${body.length}\r\n\r\n${body}`),
+    Buffer.from(`${head}Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`),
+    Buffer.from('GET /models/teller-q8_0.gguf HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+  ];
+  const visit = () =>
+    new Promise((resolve) => {
+      const socket = net.connect({ port: s.port, host: '127.0.0.1', allowHalfOpen: below(2) === 0 }).on('error', () => {}).resume();
+      setTimeout(() => resolve(socket.destroy()), 20 + below(300));
+      let bytes = Buffer.concat(Array.from({ length: 1 + below(4) }, () => seeds[below(seeds.length)]));
+      if (below(3) === 0) for (let i = below(3); i >= 0; i--) bytes[below(bytes.length)] = below(256);
+      if (below(5) === 0) bytes = bytes.subarray(0, below(bytes.length));
+      for (let at = 0, n; at < bytes.length; at += n) socket.write(bytes.subarray(at, at + (n = 1 + below(below(2) ? 20 : 2000))));
+      if (below(4) === 0) socket.end();
+      if (below(4) === 0) socket.destroy();
+    });
+  const end = Date.now() + 4000;
+  await Promise.all(Array.from({ length: 12 }, async () => {
+    while (Date.now() < end) await visit();
+  }));
+  await idle(s);
+  const { code, log } = await s.stop();
+  assert.equal(code, 0, log);
+  assert.doesNotMatch(log, /Sanitizer|runtime error/);
 });
 
 // ---- the openai package ----
