@@ -5,6 +5,7 @@ import { bench } from './cli-bench.js';
 import { chat } from './cli-chat.js';
 import { EXIT_USAGE } from './cli-common.js';
 import { generate } from './cli-generate.js';
+import { imatrix } from './cli-imatrix.js';
 import { info } from './cli-info.js';
 import { logits, perplexity } from './cli-measure.js';
 import { models } from './cli-models.js';
@@ -31,6 +32,7 @@ Speech recognition with Whisper models and text with Gemma models, on this machi
   bench         how fast a language model is here
 
   quantize      a model's files to one file with smaller weights
+  imatrix       which columns of a model's matrices matter, for quantize
 
   -h, --help    this help; for a command: sotto COMMAND --help
   -V, --version
@@ -51,6 +53,7 @@ const COMMANDS: Record<string, (argv: readonly string[]) => Promise<number>> = {
   perplexity,
   bench,
   quantize,
+  imatrix,
 };
 
 async function main([command, ...argv]: readonly string[]): Promise<number> {

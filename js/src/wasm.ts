@@ -123,6 +123,9 @@ interface Exports {
   sotto_wasm_vad_next(v: Pointer, out: Pointer): number;
   sotto_wasm_vad_now(v: Pointer, out: Pointer): number;
   sotto_wasm_transcription_skip_silence(t: Pointer, v: Pointer): number;
+  sotto_wasm_imatrix_open(model: Pointer): Pointer;
+  sotto_wasm_imatrix_close(x: Pointer): void;
+  sotto_wasm_imatrix_write(x: Pointer, bytes: Pointer, capacity: number, out: Pointer): number;
   sotto_wasm_resampler_open(rate: number, channels: number): Pointer;
   sotto_wasm_resampler_close(r: Pointer): void;
   sotto_wasm_resampler_run(

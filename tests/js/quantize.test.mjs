@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { fails, json, native, ready, run, TELLER, withNative } from './cli.mjs';
+import { done, fails, json, native, ready, run, TELLER, withNative } from './cli.mjs';
 import { needs, root, serve, sotto, temporaryFolder } from './support.mjs';
 
 const FOLDER = 'tests/fixtures/golden/gemma3-1b-shape';
@@ -91,6 +91,36 @@ test('the command says what is wrong, and leaves nothing behind', usable, async 
   const { stdout } = await run(['quantize', '--help']);
   assert.match(stdout, /^Usage: sotto quantize IN OUT/);
   assert.deepEqual(readdirSync(out), []);
+});
+
+test('importances are those of the native command, and so is what comes of them', { ...usable, ...withNative, timeout: 60_000 }, async (t) => {
+  const out = temporaryFolder(t);
+  const ids = path.join(out, 'ids.json');
+  const { vectors } = JSON.parse(readFileSync('tests/fixtures/teller/vectors.json', 'utf8'));
+  writeFileSync(ids, JSON.stringify(vectors.slice(0, 2).map((v) => [...v.prompt_ids, ...v.greedy].slice(0, 60))));
+  const of = async (name, program) => {
+    const file = path.join(out, name);
+    await done(['imatrix', '-m', TELLER, '--ids', ids, '-o', file], undefined, program);
+    return readFileSync(file);
+  };
+  const [ours, theirs] = [await of('ours', run), await of('theirs', native)];
+  assert.equal(ours.length, theirs.length);
+  for (let at = 0; at < ours.length - 3; at += 4) {
+    const [a, b] = [ours.readFloatLE(at), theirs.readFloatLE(at)];
+    assert.ok(Object.is(a, b) || Math.abs(a - b) <= 0.1 * Math.abs(b), `${a} and ${b} at ${at}`);
+  }
+  const made = async (name, program) => {
+    const file = path.join(out, name);
+    await done(['quantize', TELLER, file, '--type', 'q4_K_M', '--imatrix', path.join(out, 'theirs')], undefined, program);
+    return readFileSync(file);
+  };
+  const plain = await bytesOf(TELLER, { type: 'q4_K_M' });
+  const weighed = await made('a', run);
+  assert.ok(weighed.equals(await made('b', native)));
+  assert.ok(!weighed.equals(plain));
+  await fails(2, ['imatrix', '-m', TELLER, '-o', ids], /give a text with --file, or ids with --ids/);
+  await fails(1, ['imatrix', '-m', TELLER, '-f', path.join(out, 'none'), '-o', path.join(out, 'x')], /none/);
+  await assert.rejects(bytesOf(TELLER, { type: 'q4_K_M', imatrix: new Uint8Array([1, 2, 3]) }), sotto.SottoError);
 });
 
 // ---- from where it comes, to where it goes ----
