@@ -9,8 +9,10 @@
 #include "gpu_host.h"
 #include "gpu_tape.h"
 
-/* Multiplications of one piece: a fifth of a second on a slow device. A step of a decoder stays whole. */
-#define MOST_WORK 2e10
+/* Multiplications of one piece: a fifth of a second on a slow device. A step of a decoder stays whole. After a wait the first pieces are smaller, so that
+ * the device begins while the rest is being recorded. */
+#define FIRST_WORK 2e9
+#define MOST_WORK  2e10
 enum { FEW_ROWS = 8 };
 
 bool gpu_grow_scratch(gpu *g, size_t bytes) {
@@ -27,9 +29,12 @@ bool gpu_grow_scratch(gpu *g, size_t bytes) {
 /* An operation of so many multiplications on n rows comes. */
 static void work(gpu *g, int32_t n, double multiplications) {
   if (n <= FEW_ROWS) return;
-  if (g->work > 0 && g->work + multiplications > MOST_WORK) {
+  if (g->waited) g->piece = FIRST_WORK, g->work = 0;
+  g->waited = false;
+  if (g->work > 0 && g->work + multiplications > g->piece) {
     gpu_flush(g);
     g->work = 0;
+    g->piece = g->piece < MOST_WORK / 2 ? 2 * g->piece : MOST_WORK;
   }
   g->work += multiplications;
 }
@@ -281,6 +286,7 @@ static bool take_all(gpu *g) {
   g->tape = gpu_tape_open();
   g->reads = gpu_reads_open();
   if (g->tape == NULL || g->reads == NULL) return false;
+  g->waited = true;
   g->chosen = gpu_buffer_new(g, CHOSEN_WORDS * sizeof(uint32_t));
   return g->chosen != 0 && gpu_grow_scratch(g, GPU_ALIGNMENT);
 }

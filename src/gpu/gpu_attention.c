@@ -284,10 +284,12 @@ typedef struct matrix_plan {
   int32_t blocks, places, across, subgroup;
 } matrix_plan;
 
-/* A workgroup has 16 * blocks rows and takes so many places at a time. */
+/* A workgroup has 16 * blocks rows and takes so many places at a time. Few of these rows, as of a tiny encoder, are shared out over more workgroups. */
 static matrix_plan plan_matrix(const call *a) {
   const gpu_traits *t = &a->g->traits;
-  const int32_t d = a->c->head_dim, across = d > 128 ? 2 : 1, places = d > 64 ? 32 : 64, blocks = 4;
+  const int32_t d = a->c->head_dim, across = d > 128 ? 2 : 1, places = d > 64 ? 32 : 64;
+  const int32_t n_tiles = divide_up(a->q.rows * group_of(a), 64) * a->c->n_head,
+                blocks = d <= 64 && n_tiles < FEW_WORKGROUPS ? 2 : 4;
   const int32_t subgroup = (int32_t)t->subgroup_min, rows = 16 * blocks;
   if (t->matrix == 0 || t->subgroup_min != t->subgroup_max || subgroup < 16 || d % (16 * across) != 0 ||
       places % (across * subgroup / 2) != 0 || blocks * across * subgroup > (int32_t)t->max_invocations)
@@ -318,8 +320,8 @@ static void attend_many(const call *a) {
         (int)(m.places / 16 / m.across), (int)(m.places / 16), (int)(d / 16 / m.across),
         (int)divide_up(m.places * d / 8, threads), (int)(m.places / 8 / team));
   } else {
-    gpu_kernel(g, "attend_tile dim=%d r=%d parts=%d table=%d whole=%d", (int)d, (int)r, (int)divide_up(d, 64), table,
-               whole);
+    gpu_kernel(g, "attend_tile dim=%d r=%d parts=%d table=%d whole=%d rolled=%d", (int)d, (int)r, (int)divide_up(d, 64),
+               table, whole, g->traits.software != 0);
   }
   gpu_param(g, (uint32_t)n);
   gpu_param(g, (uint32_t)c->n_head);

@@ -69,9 +69,13 @@ static bool fits(const gpu *g, many_way way, const tile *t) {
          (operands > results ? operands : results) * 16 + rows * 4 <= g->traits.max_workgroup_bytes;
 }
 
+/* For few columns of x, so that the first and the last step are little of the whole. */
+enum { FEW_COLUMNS = 512 };
+static const tile short_tiles[] = {{128, 64, 4, 2, 32}, {64, 64, 2, 2, 32}, {64, 32, 2, 2, 64}, {0}};
+
 /* The largest one that makes enough workgroups, else the smallest. */
-static const tile *choose_tile(const gpu *g, many_way way, int32_t n, int32_t out) {
-  const tile *t = tiles[way];
+static const tile *choose_tile(const gpu *g, many_way way, int32_t n, int32_t in, int32_t out) {
+  const tile *t = way == WAY_MATRIX && in <= FEW_COLUMNS ? short_tiles : tiles[way];
   while (t[1].rows > 0 && !(fits(g, way, t) && n_tiles(t, n, out) >= ENOUGH)) t++;
   return t;
 }
@@ -114,7 +118,7 @@ static void record_part(gpu *g, many_way way, tensor x, const product *out, int3
                         const tensor *residual) {
   const tensor y = out->y, *bias = out->bias;
   const weight_part *p = &out->w->parts[part];
-  const tile *t = choose_tile(g, way, x.rows, p->n);
+  const tile *t = choose_tile(g, way, x.rows, x.cols, p->n);
   const uint32_t first = (uint32_t)p->first;
   const int res = residual == NULL ? 0 : residual->buf == y.buf ? 1 : 2;
   const char *type = gpu_weight_type_name(out->w), *act_name = act == ACT_NONE ? "none" : "gelu";
@@ -123,8 +127,9 @@ static void record_part(gpu *g, many_way way, tensor x, const product *out, int3
                t->rows, t->cols, t->down, t->across, t->step, g->traits.subgroup_max, type, bias != NULL, act_name,
                res);
   else
-    gpu_kernel(g, "linear_many path=%s bm=%d bn=%d tm=%d tn=%d type0=%s bias=%d act=%s res=%d",
-               way == WAY_F16 ? "f16" : "f32", t->rows, t->cols, t->down, t->across, type, bias != NULL, act_name, res);
+    gpu_kernel(g, "linear_many path=%s bm=%d bn=%d tm=%d tn=%d rolled=%d type0=%s bias=%d act=%s res=%d",
+               way == WAY_F16 ? "f16" : "f32", t->rows, t->cols, t->down, t->across, g->traits.software != 0, type,
+               bias != NULL, act_name, res);
   gpu_param(g, (uint32_t)x.rows);
   gpu_param(g, (uint32_t)p->n);
   gpu_param(g, (uint32_t)x.cols);

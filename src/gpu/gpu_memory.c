@@ -110,6 +110,7 @@ static read *find(gpu *g, uint32_t id, size_t offset, int32_t rows, int32_t cols
     if (unused->data == NULL) return NULL;
   }
   gpu_flush(g);
+  g->waited = true;
   const uint32_t ticket = gpu_host_now->read_open(id, (double)offset, bytes);
   if (ticket == 0) return NULL;
   unused->id = id;

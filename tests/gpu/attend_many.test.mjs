@@ -72,7 +72,7 @@ async function tile(gpu, { n, dim, n_head, group, n_slots, sees, table, ring = n
   const lengths = Array.from({ length: n }, (_, i) => (sees ? sees(i)[1] - sees(i)[0] : 0));
   const ints = Int32Array.from([0, ...firsts, ...lengths, ...(table ?? [])]);
   const n_tiles = Math.ceil((n * group) / (16 * (matrix ? matrix[0] : r)));
-  const kernel = matrix ? attendMatrix(dim, ...matrix) : `attend_tile dim=${dim} r=${r} parts=${Math.ceil(dim / 64)}`;
+  const kernel = matrix ? attendMatrix(dim, ...matrix) : `attend_tile dim=${dim} r=${r} parts=${Math.ceil(dim / 64)} rolled=${gpu.software}`;
   const got = await gpu.run(`${kernel} table=${table ? 1 : 0} whole=${sees ? 0 : 1}`, {
     params: [n, n_head, group, q, d_q + 1, y, d_q + 2, f(scale), f(cap), ring, 1 + 2 * n, firsts.some((x) => x) ? 1 : NONE, 1 + n, n_tiles],
     bindings: { 1: { act }, 3: { ints }, 10: { keys: packHalves(keys) }, 11: { values: packHalves(values) } },
@@ -126,6 +126,7 @@ test('many queries by subgroup matrices', async () => {
       ran++;
       const near = 3e-3;
       await tile(gpu, { n: 70, dim: 64, n_head: 2, group: 1, n_slots: 200, matrix: [4, 64, 1], near });
+      await tile(gpu, { n: 70, dim: 64, n_head: 2, group: 1, n_slots: 200, matrix: [2, 64, 1], near });
       await tile(gpu, { n: 33, dim: 16, n_head: 1, group: 2, n_slots: 130, size: 20, matrix: [2, 32, 1], near: 2e-2 });
       const window = (i) => [Math.max(0, i + 1 - 20), i + 1];
       await tile(gpu, { n: 90, dim: 80, n_head: 1, group: 3, n_slots: 128, ring: 127, sees: (i) => window(i + 100), cap: 3, matrix: [4, 32, 1], near });

@@ -4,9 +4,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Engine, hasEngine, readNpy, readWav, relativeError, root } from './engine.mjs';
-import { testAdapters, useAdapter } from './harness.mjs';
+import { useAdapter, wholeModelAdapters } from './harness.mjs';
 
-const adapters = testAdapters();
+const adapters = wholeModelAdapters();
 /** In software kernels take long to compile, and an encoder's half minute of audio to run: less of it. */
 const software = (adapter) => adapter !== 'gpu' && !process.env.SOTTO_SLOW_TESTS;
 const familiesOf = (adapter) =>

@@ -28,6 +28,12 @@ export const testAdapters = () =>
     ? [process.env.SOTTO_GPU_ADAPTER]
     : Object.keys(drivers).filter((name) => existsSync(drivers[name]));
 
+/**
+ * For tests of whole models, whose kernels have tests of their own: the GPU, or the software that compiles fastest; with SOTTO_SLOW_TESTS
+ * all of it.
+ */
+export const wholeModelAdapters = () => testAdapters().slice(0, process.env.SOTTO_SLOW_TESTS ? undefined : 1);
+
 /** What is opened from here on is on this adapter. */
 export function useAdapter(name) {
   if (drivers[name]) process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = drivers[name];
@@ -77,7 +83,9 @@ export async function open({ adapter = process.env.SOTTO_GPU_ADAPTER ?? 'lavapip
 
 class Runner {
   constructor(gpu, adapter, device) {
-    Object.assign(this, { gpu, adapter, device, sources: readSources(), pipelines: new Map() });
+    /** 1: it computes on the CPU; kernels are then told to be short (rolled=1). */
+    const software = Number(/swiftshader|llvmpipe|lavapipe/i.test(`${adapter.info.device} ${adapter.info.description}`));
+    Object.assign(this, { gpu, adapter, device, software, sources: readSources(), pipelines: new Map() });
     device.addEventListener?.('uncapturederror', ({ error }) => console.error(error.message));
   }
 

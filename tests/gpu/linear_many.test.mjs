@@ -83,6 +83,7 @@ const paths = [
       'path=matrix bm=128 bn=128 fm=4 fn=2 step=64 subgroup=32',
       'path=matrix bm=128 bn=128 fm=4 fn=4 step=32 subgroup=32',
       'path=matrix bm=128 bn=64 fm=4 fn=2 step=64 subgroup=32',
+      'path=matrix bm=128 bn=64 fm=4 fn=2 step=32 subgroup=32',
       'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 subgroup=32',
     ],
     types: TYPES.filter((type) => type !== 'f32'),

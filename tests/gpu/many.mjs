@@ -22,7 +22,7 @@ export async function manyLinear(gpu, variant, o) {
   const tiles = Math.ceil(o.n / bm);
   const half = /path=(f16|matrix)/.test(variant);
   const stride = halfStride(o.in);
-  const name = /path=matrix/.test(variant) ? 'linear_many_matrix' : 'linear_many';
+  const name = /path=matrix/.test(variant) ? 'linear_many_matrix' : `linear_many rolled=${gpu.software}`;
   const bindings = {
     1: o.memory instanceof Float32Array ? { act: o.memory } : o.memory,
     2: o.vec instanceof Float32Array ? { vec: o.vec } : o.vec,

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Engine, hasEngine, root } from './engine.mjs';
-import { testAdapters, useAdapter } from './harness.mjs';
+import { useAdapter, wholeModelAdapters } from './harness.mjs';
 
 const N_CTX = 6;
 const N_PROMPT = 1; // kernels for many rows take software long to compile, and are tested elsewhere
@@ -73,7 +73,7 @@ async function checkSampling(engine, model, ids, sampling, nVocab, reads) {
 }
 
 if (!hasEngine) test('tokens chosen ahead', { skip: 'js/dist/sotto-relaxed-single.wasm is not made' }, () => {});
-for (const adapter of hasEngine ? testAdapters() : [])
+for (const adapter of hasEngine ? wholeModelAdapters() : [])
   test(`tokens chosen ahead on ${adapter}`, async () => {
     useAdapter(adapter);
     const engine = await Engine.open({});

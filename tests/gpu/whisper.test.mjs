@@ -5,11 +5,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { openDevice } from '../../js/src/gpu/device.ts';
 import { Player } from '../../js/src/gpu/player.ts';
-import { readSources, testAdapters, useAdapter } from './harness.mjs';
+import { readSources, useAdapter, wholeModelAdapters } from './harness.mjs';
 
 const file = path.join(import.meta.dirname, '../../build/wasm-tests/relaxed-single/gpu_whisper.wasm');
-/** The first one in software: kernels take long to compile. */
-const adapters = testAdapters().slice(0, 1);
+const adapters = wholeModelAdapters();
 
 const N_MEL = 80;
 const D = 64;

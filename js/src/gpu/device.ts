@@ -54,6 +54,7 @@ export const TRAIT = {
   matrix: 7,
   packedDot: 8,
   manyPath: 9,
+  software: 10,
 } as const;
 const TRAIT_WORDS = 16;
 
@@ -133,6 +134,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenedDev
   [traits[TRAIT.subgroupMin], traits[TRAIT.subgroupMax]] = subgroups ?? [0, 0];
   traits[TRAIT.matrix] = Number(matrix && has('shader-f16'));
   traits[TRAIT.packedDot] = Number(packedDot);
+  traits[TRAIT.software] = Number(software);
   traits[TRAIT.manyPath] = MANY_F32; // until it is measured: tune.ts
 
   const { vendor, architecture, device: deviceName, description } = info;

@@ -13,6 +13,7 @@
 //   r       rows of a thread, 4 or 2: TILE is 16 times that
 //   parts   ceil(dim / 64)
 //   table   1: place i is ints[p.slots + i]; 0: i % p.ring
+//   rolled  1: loops stay loops, for drivers of CPUs, which take long to compile what they unroll
 //   whole   1: every query sees all the p.ring places, whatever p.first and p.length
 struct Params {
   n: u32,                       // queries
@@ -65,6 +66,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let kv_head = item / p.n_tiles;
   if (kv_head >= p.n_head) { return; }
   let n_row = p.n * p.group;
+#if rolled
+  let SIXTEEN = 16 * min(p.n, 1); // 16, which compilers do not know
+#else
+  const SIXTEEN = 16u;
+#endif
   let across = tid % 16; // places, then dims
   let down = tid / 16;   // rows
 
@@ -126,7 +132,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
       left[across * STRIDE + down] = l;
       right[across * STRIDE + down] = k;
       workgroupBarrier();
-      for (var j = 0u; j < 16; j++) {
+      for (var j = 0u; j < SIXTEEN; j++) {
         let a = left[j * STRIDE + down];
         let b = right[j * STRIDE + across];
 #for i $r
@@ -148,7 +154,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
     workgroupBarrier();
     left[across * STRIDE + down] = most;
     workgroupBarrier();
-    for (var j = 0u; j < 16; j++) { most = max(most, left[j * STRIDE + down]); }
+    for (var j = 0u; j < SIXTEEN; j++) { most = max(most, left[j * STRIDE + down]); }
     most = max(most, top);
     let shrink = exp(top - most);
     top = most;
@@ -187,7 +193,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
 #endif
       right[down * STRIDE + across] = v$part;
       workgroupBarrier();
-      for (var j = 0u; j < 16; j++) {
+      for (var j = 0u; j < SIXTEEN; j++) {
         let a = left[j * STRIDE + down];
         let b = right[j * STRIDE + across];
 #for i $r
@@ -202,7 +208,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   left[across * STRIDE + down] = sum;
   workgroupBarrier();
   sum = vec$r<f32>();
-  for (var j = 0u; j < 16; j++) { sum += left[j * STRIDE + down]; }
+  for (var j = 0u; j < SIXTEEN; j++) { sum += left[j * STRIDE + down]; }
 #for i $r
   if (row$i < n_row) {
     let to = p.y + query$i * p.y_stride + (kv_head * p.group + row$i % p.group) * DIM + across * 4;

@@ -3,6 +3,7 @@
 //   type0            of the weight
 //   bm bn tm tn      (bm / tm) * (bn / tn) invocations, each factor a multiple of 8 (f16: 16), the product a divisor of 4 * bm and 4 * bn
 //   path=f32|f16     operands are f32, in steps of 16 columns; or f16, in steps of 32, and x was prepared by linear_many_half
+//   rolled           1: the loop over quads stays one, for drivers of CPUs, which take long to compile what they unroll
 //   bias, act, res   linear_many_rows.wgsl
 //
 // A step's operands lie in workgroup memory, rows of 64 bytes. Those of the next step are on their way while they are multiplied.
@@ -62,6 +63,11 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
   let first_row = tile % p.tiles * BM;
   let first_col = tile / p.tiles * BN;
   if (first_col >= p.out) { return; }
+#if rolled
+  let quads = QUADS * min(p.n, 1); // QUADS, which compilers do not know
+#else
+  const quads = QUADS;
+#endif
   let across = id % ACROSS;
   let down = id / ACROSS;
 
@@ -105,7 +111,7 @@ fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) grid: ve
     // Chains of eight products in f16, then f32. (Without its value, part was not zeroed a second time by lavapipe.)
     var part = array<Quad, TM * TN>();
 #endif
-    for (var quad = 0u; quad < QUADS; quad++) {
+    for (var quad = 0u; quad < quads; quad++) {
       let x_at = down * QUADS + (quad ^ ((down >> 1u) & (QUADS - 1u)));
       let w_at = across * QUADS + (quad ^ ((across >> 1u) & (QUADS - 1u)));
 #for j $tn
