@@ -7,10 +7,9 @@ import { abortError, toErrorData } from './errors.js';
 import { Language as LanguageSide } from './language.js';
 import { Live } from './live.js';
 import { tensorsOf } from './model-info.js';
-import type { OptionValue } from './options.js';
 import type { Platform } from './platform.js';
 import { QuantizeServer } from './quantize/serve.js';
-import type { AudioSpec, LanguageMessage, LoadMessage, Outcome, TensorInfo, ToWorker } from './protocol.js';
+import type { LanguageMessage, LoadMessage, Outcome, TensorInfo, ToWorker } from './protocol.js';
 import { Running } from './running.js';
 import { Transcribing } from './transcribe.js';
 
