@@ -54,13 +54,19 @@ async function measure(gpu, { from, to, data, piece, rounds, weights }) {
   return { kernel_gb_per_s: rate(best.kernel), whole_gb_per_s: rate(best.whole) };
 }
 
+/** GB/s of bf16 with two threads, by type: the second number of a line. */
+async function ratesOfCpu() {
+  const lines = (await output(path.join(root, 'build/bench/quantize'), [])).trim().split('\n').slice(1);
+  return Object.fromEntries(lines.map((line) => line.trim().split(/\s+/)).map(([type, , two]) => [type, Number(two)]));
+}
+
 async function main() {
   const { values } = parseArgs({ options: OPTIONS });
   const { from = 'bf16', types = TYPES } = values;
   const [[mb], [piece], [rounds]] = [numbers(values.mb ?? '256', 'mb'), numbers(values.piece ?? '8', 'piece'), numbers(values.rounds ?? '5', 'rounds')];
   const place = values.module && path.resolve(values.module);
   const gpuModule = place && createRequire(path.join(place, 'package.json')).resolve(place);
-  const cpu = values.cpu ? JSON.parse(await output(path.join(root, 'build/bench/quantize'), ['--json'])) : {};
+  const cpu = values.cpu ? await ratesOfCpu() : {};
   const data = weightsOf(from, mb << 20);
   const importance = new Float32Array(COLS).fill(1);
   const report = { ...machine(), from, mb, piece, rows: [] };
@@ -70,7 +76,7 @@ async function main() {
       const gpu = new GpuQuantizer(await openDevice({ module: gpuModule }), { sources: readSources(), profile: true });
       report.adapter = nameOf(gpu.about);
       const row = await measure(gpu, { from, to, data, piece: piece << 20, rounds, weights });
-      report.rows.push({ to: weights ? `${to} by importance` : to, ...row, cpu_gb_per_s: weights ? undefined : cpu[to]?.gb_per_s });
+      report.rows.push({ to: weights ? `${to} by importance` : to, ...row, cpu_gb_per_s: weights ? undefined : cpu[to] });
       await gpu.close();
     }
   if (values.json) return console.log(JSON.stringify(report, null, 2));
