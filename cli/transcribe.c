@@ -41,7 +41,7 @@ typedef struct job {
   audio_in *audio;
   sotto_transcription *t;
   sotto_vad *vad; /* NULL: silence is transcribed too */
-  int n_outputs; /* opened so far */
+  int n_outputs;  /* opened so far */
   writer writers[FORMAT_COUNT];
   output outputs[FORMAT_COUNT];
   text pending; /* written by a writer, not yet sent */

@@ -143,7 +143,7 @@ typedef struct sotto_transcribe_options {
   int32_t best_of;      /* samples drawn at temperatures above 0 */
   float length_penalty; /* alpha of Google's NMT ranking; negative: rank by mean log-probability */
   int32_t max_tokens;   /* of a window; 0: half the text context */
-  int32_t audio_ctx;    /* positions of the encoder, of 20 ms each: the window of short audio, which then costs less; 0: all, 30 s */
+  int32_t audio_ctx;    /* the window in steps of 20 ms: short audio then costs less; 0: all, 30 s */
   uint64_t seed;        /* of the sampling */
   /* fallback */
   float temperature;                 /* the first one tried */

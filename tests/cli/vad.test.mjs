@@ -47,6 +47,14 @@ test('vad: wrong usage and files', { skip: noCommand }, () => {
   fails(1, ['vad', 'package.json'], /package\.json: /);
 });
 
+test('transcribe --audio-ctx: a window of all positions is the default one; a shorter one has the words too', { skip: noModel }, () => {
+  const args = ['transcribe', '-m', MODEL, '-l', 'en', '-q', '-f', 'txt', JFK];
+  const whole = done(args);
+  assert.equal(done([...args, '--audio-ctx', '1500']), whole);
+  assert.match(done([...args, '--audio-ctx=950', '--temperature-increment', '0']), /what your country can do/i);
+  fails(2, [...args, '--audio-ctx', '1501'], /--audio-ctx/);
+});
+
 test('transcribe --vad: the same words, with the times of the whole recording', { skip: noModel }, () => {
   const args = ['transcribe', '-m', MODEL, '-l', 'en', '--json', '--vad', '-q'];
   const plain = JSON.parse(done([...args, JFK]));

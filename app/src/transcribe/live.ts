@@ -2,10 +2,10 @@
  *
  *   microphone or tab ──> recorder (keeps the sound) ──> engine ──> phrases, the one being spoken ──> a transcript, at the end */
 
-import { signal } from '@preact/signals';
+import { effect, signal } from '@preact/signals';
 import type { LiveEvent, LiveTranscription, Segment } from './engine.ts';
 import { Recorder, type Heard } from './recorder.ts';
-import { announceText, intakeError, modelEntry, openForLive, settings, showLive, work } from './state.ts';
+import { announceText, hearing, intakeError, modelEntry, openForLive, settings, showLive, work } from './state.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 
@@ -19,6 +19,10 @@ export interface LiveNow {
 }
 
 export const live = signal<LiveNow | null>(null);
+
+effect(() => {
+  hearing.value = live.value !== null;
+});
 
 let running: LiveTranscription | null = null;
 let offset = 0; // s from the start of the recording to that of what the engine hears

@@ -65,6 +65,7 @@ export const restored = signal(false); // what was kept has been read
 export const work = signal<Work>({ at: 'rest' });
 export const busy = computed(() => ['reading', 'download', 'transcribing'].includes(work.value.at));
 export const recorder = signal<Recorder | null>(null);
+export const hearing = signal(false); // live
 export const intakeError = signal(''); // why no recording or file was taken
 export const facts = signal<EngineFacts | null>(null);
 
@@ -439,7 +440,7 @@ export async function begin(): Promise<void> {
   addEventListener('pagehide', () => void keep());
   addEventListener('visibilitychange', () => document.hidden && void keep());
   addEventListener('beforeunload', (event) => {
-    if (recorder.value) event.preventDefault();
+    if (recorder.value || hearing.value) event.preventDefault();
   });
 }
 
