@@ -409,3 +409,39 @@ test('two that make the same model do not spoil it', { ...usable, timeout: 60_00
   assert.ok(first.bytes !== second.bytes);
 });
 
+
+// ---- on a GPU ----
+
+const DRIVERS = ['/usr/share/vulkan/icd.d/lvp_icd.json', '/usr/lib/chromium/vk_swiftshader_icd.json']; // the quicker one for these kernels first
+const driver = DRIVERS.find((file) => existsSync(file));
+const noGpu = usable.skip ?? (existsSync(path.join(root, 'node_modules/webgpu')) ? undefined : 'the npm package webgpu is not installed');
+const withGpu = { skip: noGpu ?? (driver ? undefined : 'there is no Vulkan driver that plays a GPU'), timeout: 60_000 };
+if (driver) process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = driver;
+
+/** Variables of the failing package; see there. */
+function failing(t, fates, adapter) {
+  const variables = { SOTTO_WEBGPU_MODULE: path.join(root, 'tests/js/failing-webgpu.mjs'), SOTTO_TEST_GPU: fates, SOTTO_TEST_ADAPTER: adapter };
+  Object.assign(process.env, variables);
+  t.after(() => Object.keys(variables).forEach((name) => delete process.env[name]));
+}
+
+test('a GPU makes the same bytes, and says that it was one', withGpu, async () => {
+  const job = quantize(FOLDER, { type: 'q4_0', name: 'golden', output: 'blob', backend: 'webgpu' });
+  const made = await job;
+  assert.ok(Buffer.from(await (await made.open()).arrayBuffer()).equals(await golden('q4_0')));
+  const { device, gpuTensors } = job.outcome;
+  assert.equal(device.backend, 'webgpu');
+  assert.ok(device.gpu.adapter.length > 0 && gpuTensors > 10, `${gpuTensors} tensors`);
+});
+
+test('where a GPU is lost, the processor goes on, unless the GPU was asked for', withGpu, async (t) => {
+  failing(t, 'lose@5', 'hardware of a test');
+  const options = { type: 'q4_0', name: 'golden', output: 'blob' };
+  const job = quantize(FOLDER, { ...options, backend: 'auto' });
+  const made = await job;
+  assert.ok(Buffer.from(await (await made.open()).arrayBuffer()).equals(await golden('q4_0')));
+  const { device } = job.outcome;
+  assert.equal(device.backend, 'cpu');
+  assert.match(device.whyCpu, /GPU/);
+  await assert.rejects(quantize(FOLDER, { ...options, backend: 'webgpu' }).then(), { code: 'gpu' });
+});
