@@ -5,13 +5,14 @@ import { useEffect } from 'preact/hooks';
 import { addressOf, place, type View } from './route.ts';
 import { busy } from './transcribe/state.ts';
 import { Transcribe } from './transcribe/Transcribe.tsx';
-import { ChatIcon, LockIcon, Logo, SparkIcon, WarnIcon } from './ui/icons.tsx';
+import { ChatIcon, LockIcon, Logo, MicIcon, SparkIcon, WarnIcon } from './ui/icons.tsx';
 import { announcement } from './ui/say.ts';
 import { chatTitle } from './ui/title.ts';
 
 const SECTIONS: { view: View; name: string; icon: () => preact.JSX.Element; title: string }[] = [
   { view: 'transcribe', name: 'Transcribe', icon: SparkIcon, title: 'sotto · speech to text on this device' },
   { view: 'chat', name: 'Chat', icon: ChatIcon, title: 'Chat · sotto' },
+  { view: 'voice', name: 'Voice', icon: MicIcon, title: 'Voice · sotto' },
 ];
 
 export function App() {
@@ -49,6 +50,7 @@ export function App() {
           <Transcribe active={view === 'transcribe'} />
         </div>
         <ChatSection active={view === 'chat'} />
+        <VoiceSection active={view === 'voice'} />
       </main>
       <Live />
     </div>
@@ -98,6 +100,32 @@ function ChatSection({ active }: { active: boolean }) {
         <p class="hint">Opening…</p>
       ) : (
         <now.Chat active={active} />
+      )}
+    </div>
+  );
+}
+
+/* ---- the voice: its code comes when it is opened first, too ---- */
+
+const voice = signal<typeof import('./voice/Voice.tsx') | 'failed' | null>(null);
+
+function VoiceSection({ active }: { active: boolean }) {
+  const now = voice.value;
+  useEffect(() => {
+    if (!active || now !== null) return;
+    import('./voice/Voice.tsx').then(
+      (module) => (voice.value = module),
+      () => (voice.value = 'failed'),
+    );
+  }, [active, now]);
+  return (
+    <div id="voice" class="section" hidden={!active}>
+      {now === 'failed' ? (
+        <p class="notice bad" role="alert">
+          <WarnIcon /> <span>This section could not be fetched. Check the connection, then reload the page.</span>
+        </p>
+      ) : (
+        now && <now.Voice />
       )}
     </div>
   );

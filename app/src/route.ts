@@ -1,8 +1,8 @@
-/* Where the page is: #/ transcribes, #/chat and #/chat/ID talk. Other sections get a name here and a part in App. */
+/* Where the page is: #/ transcribes, #/chat and #/chat/ID talk, #/voice talks aloud. Other sections get a name here and a part in App. */
 
 import { signal } from '@preact/signals';
 
-export type View = 'transcribe' | 'chat';
+export type View = 'transcribe' | 'chat' | 'voice';
 
 export interface Place {
   view: View;
@@ -11,12 +11,14 @@ export interface Place {
 
 function placeOf(hash: string): Place {
   const [, name, id = ''] = /^#\/([a-z]*)(?:\/([\w-]+))?$/.exec(hash) ?? [];
+  if (name === 'voice') return { view: 'voice', id: '' };
   return name === 'chat' ? { view: 'chat', id } : { view: 'transcribe', id: '' };
 }
 
 export const place = signal<Place>(placeOf(location.hash));
 
 export function addressOf(view: View, id = ''): string {
+  if (view === 'voice') return '#/voice';
   return view === 'transcribe' ? '#/' : id ? `#/chat/${id}` : '#/chat';
 }
 

@@ -34,6 +34,10 @@ function update(part: Partial<LiveNow>): void {
 
 export async function startLive(what: Heard): Promise<void> {
   if (live.value) return;
+  if (hearing.value) {
+    intakeError.value = 'The voice conversation is listening: end it first.';
+    return;
+  }
   let recorder: Recorder;
   intakeError.value = '';
   try {
