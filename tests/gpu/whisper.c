@@ -61,6 +61,13 @@ int32_t EXPORT(whisper_run)(int32_t stage, const float *frames) {
   return SOTTO_OK;
 }
 
+/* On the GPU alone: records a window's encoder; then, until it is 1, whether it is done. */
+void EXPORT(whisper_encode_there)(const float *frames) {
+  whisper_encode_begin(state[1], frames);
+  while (whisper_encode(state[1], NULL) == SOTTO_AGAIN) continue;
+}
+int32_t EXPORT(whisper_encoded_there)(void) { return whisper_encoded(state[1]); }
+
 static void compare(const float *is, const float *should, size_t n) {
   double difference = 0, norm = 0;
   for (size_t i = 0; i < n; i++) {

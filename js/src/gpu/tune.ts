@@ -35,10 +35,12 @@ const MOST_REPEATS = 64;
 
 /** Ways that a device has, the plainest first, with tiles that gpu_linear_many.c chooses for such a product. */
 function waysOf({ traits }: OpenedDevice): Way[] {
-  const plain = 'linear_many path=f32 bm=64 bn=64 tm=8 tn=4';
+  const rolled = `rolled=${traits[TRAIT.software]}`;
+  const plain = `linear_many path=f32 bm=64 bn=64 tm=8 tn=4 ${rolled}`;
   const ways: Way[] = [{ path: MANY_F32, kernel: plain, tile: [64, 64], half: false }];
   if (!traits[TRAIT.f16]) return ways;
-  ways.push({ path: MANY_F16, kernel: 'linear_many path=f16 bm=128 bn=64 tm=8 tn=4', tile: [128, 64], half: true });
+  const halves = `linear_many path=f16 bm=128 bn=64 tm=8 tn=4 ${rolled}`;
+  ways.push({ path: MANY_F16, kernel: halves, tile: [128, 64], half: true });
   const lanes = traits[TRAIT.subgroupMax];
   if (traits[TRAIT.matrix] && traits[TRAIT.subgroupMin] === lanes && 4 * lanes <= traits[TRAIT.maxInvocations]) {
     const large = traits[TRAIT.maxWorkgroupBytes] >= 28 << 10;
