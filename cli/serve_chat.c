@@ -25,49 +25,49 @@ static bool read_content(fields *f, uint32_t content, text *out) {
   return true;
 }
 
-/* Neighbours of one role are one turn: templates know no other. */
-static bool add_turn(fields *f, conversation *c, int32_t role, text *content) {
-  text whole = {0};
-  const bool joins = c->n_turns > 0 && c->turns[c->n_turns - 1].role == role;
-  if (c->n_turns == 0 && role != SOTTO_USER) return fields_wrong(f, "messages", "has to begin with a user's message");
-  if (joins) {
-    text_bytes(&whole, c->turns[c->n_turns - 1].text, c->turns[c->n_turns - 1].bytes);
-    text_string(&whole, "\n\n");
-    conversation_drop(c);
-  }
-  text_bytes(&whole, content->data, content->size);
-  const bool ok = !whole.failed && !content->failed && conversation_add(c, whole.data, whole.size);
-  text_free(&whole);
+/* The messages read so far. Neighbours of one role are one turn: templates know no other. */
+typedef struct talk {
+  conversation turns;
+  text turn; /* the last one, as long as the next message may belong to it */
+  bool open; /* there is one */
+  int32_t role;
+} talk;
+
+/* What was joined becomes a turn. */
+static bool end_turn(fields *f, talk *t) {
+  const bool ok = !t->open || (!t->turn.failed && conversation_add(&t->turns, t->turn.data, t->turn.size));
+  t->turn.size = 0;
+  t->open = false;
   return ok || fields_wrong(f, "messages", "is too large for this machine's memory");
 }
 
-static bool read_message(fields *f, uint32_t message, conversation *c) {
+static bool read_message(fields *f, uint32_t message, talk *t) {
   const uint32_t role = json_get(f->j, message, "role");
   const bool system = json_is(f->j, role, "system") || json_is(f->j, role, "developer");
   const bool user = json_is(f->j, role, "user");
   if (!system && !user && !json_is(f->j, role, "assistant"))
     return fields_wrong(f, "messages", "has a role that is none of system, developer, user and assistant");
-  if (system && c->n_turns > 0)
-    return fields_wrong(f, "messages", "has a system message behind others: it comes first");
-  text content = {0};
-  bool ok = read_content(f, json_get(f->j, message, "content"), &content);
-  if (ok && system) {
-    if (c->system.size > 0) text_string(&c->system, "\n\n");
-    text_bytes(&c->system, content.data, content.size);
-  } else if (ok) {
-    ok = add_turn(f, c, user ? SOTTO_USER : SOTTO_MODEL, &content);
+  if (system && t->open) return fields_wrong(f, "messages", "has a system message behind others: it comes first");
+  if (!system && !user && !t->open) return fields_wrong(f, "messages", "has to begin with a user's message");
+  const int32_t speaker = user ? SOTTO_USER : SOTTO_MODEL;
+  if (!system && t->open && t->role != speaker && !end_turn(f, t)) return false;
+  text *to = system ? &t->turns.system : &t->turn;
+  if (to->size > 0 || t->open) text_string(to, "\n\n");
+  if (!system) {
+    t->open = true;
+    t->role = speaker;
   }
-  text_free(&content);
-  return ok;
+  return read_content(f, json_get(f->j, message, "content"), to);
 }
 
-static bool read_messages(fields *f, conversation *c) {
+static bool read_messages(fields *f, talk *t) {
   const uint32_t messages = fields_get(f, "messages");
   if (json_kind_of(f->j, messages) != JSON_ARRAY) return fields_wrong(f, "messages", "has to be an array of messages");
   for (json_walk w = json_children(f->j, messages); json_next(&w);) {
-    if (!read_message(f, w.value, c)) return false;
+    if (!read_message(f, w.value, t)) return false;
   }
-  return conversation_awaits_answer(c) || fields_wrong(f, "messages", "has to end with a user's message");
+  return end_turn(f, t) &&
+         (conversation_awaits_answer(&t->turns) || fields_wrong(f, "messages", "has to end with a user's message"));
 }
 
 /* ---- ids ---- */
@@ -110,9 +110,10 @@ static sotto_status tokenize_text(void *context, sotto_model *m, int32_t *ids, s
 }
 
 static bool read_chat(fields *f, writing *w) {
-  conversation c = {.n_turns = 0};
-  const bool ok = read_messages(f, &c) && take_ids(f, w, "messages", tokenize_chat, &c);
-  conversation_free(&c);
+  talk t = {.open = false};
+  const bool ok = read_messages(f, &t) && take_ids(f, w, "messages", tokenize_chat, &t.turns);
+  conversation_free(&t.turns);
+  text_free(&t.turn);
   return ok;
 }
 

@@ -210,6 +210,15 @@ test('what is wrong with a request is said, with its field', { skip: noCommand }
   await wrong({ messages: [{ role: 'tool', content: 'x' }] }, 'messages');
   await wrong({ messages: [{ role: 'assistant', content: 'x' }] }, 'messages');
   await wrong({ messages: [...STORY, { role: 'assistant', content: 'x' }] }, 'messages');
+  const many = Array(100_000).fill({ role: 'user', content: 'a' });
+  const begin_ms = performance.now();
+  await wrong({ messages: many }, 'messages', /context takes 512/);
+  assert.ok(performance.now() - begin_ms < 10_000, 'many messages take the time of few');
+  const joined = async (messages) => (await answer({ messages, max_tokens: 1 })).usage.prompt_tokens;
+  const parts = ['A dog.', 'A ball.'].map((content) => ({ role: 'user', content }));
+  assert.equal(await joined(parts), await joined([{ role: 'user', content: 'A dog.\n\nA ball.' }]));
+  assert.equal(await joined([{ role: 'user', content: '' }, ...parts]), await joined([{ role: 'user', content: '\n\nA dog.\n\nA ball.' }]));
+  await wrong({ messages: [...STORY, { role: 'system', content: 'x' }] }, 'messages', /comes first/);
   await wrong({ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'x' } }] }] }, 'messages');
   await wrong({ temperature: 3 }, 'temperature', /from 0 to 2/);
   await wrong({ temperature: '1' }, 'temperature');
