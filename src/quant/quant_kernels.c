@@ -6,7 +6,7 @@
 const quant_kernels *quant_kernels_available(int32_t index) {
   if (index == 0) return &quant_kernels_base;
 #if defined(__x86_64__)
-  if (index == 1 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")) return &quant_kernels_avx2;
+  if (index == 1 && __builtin_cpu_supports("avx2")) return &quant_kernels_avx2; /* these processors convert f16 too */
 #endif
   return NULL;
 }
