@@ -93,6 +93,9 @@ async function measure(values) {
   const browser = await openBrowser();
   if (!browser) return;
   const report = { about: { ...machine(), browser: browser.version, ...what }, versions, runs: [] };
+  const folder = path.resolve(root, values.out ?? 'build/bench-peers');
+  mkdirSync(folder, { recursive: true });
+  const name = path.join(folder, new Date().toISOString().slice(0, 19).replace(/:/g, ''));
   const given_up = new Set();
   for (const step of plan(what)) {
     const mark = `${step.peer} ${step.model} ${step.threads}`;
@@ -101,15 +104,12 @@ async function measure(values) {
     const size = statSync(path.join(root, MODELS[step.model].address)).size;
     const run = { ...step, kind: MODELS[step.model].kind, model_bytes: size, ...(await browser.run({ ...what, ...step }, what.limit_s)) };
     report.runs.push(run);
+    writeFileSync(`${name}.json`, JSON.stringify(report, null, 2) + '\n'); // after each run: an interrupted bench has what came until then
+    writeFileSync(`${name}.md`, markdown(report));
     const told = [...run.measures.map((m) => lineOf({ measure: m })), ...(run.error ? [`failed: ${run.error}`] : [])];
     console.error(`${label}: ${told.join('; ')}`);
     if (run.error && step.peer !== 'sotto') given_up.add(mark);
   }
-  const folder = path.resolve(root, values.out ?? 'build/bench-peers');
-  mkdirSync(folder, { recursive: true });
-  const name = path.join(folder, new Date().toISOString().slice(0, 19).replace(/:/g, ''));
-  writeFileSync(`${name}.json`, JSON.stringify(report, null, 2) + '\n');
-  writeFileSync(`${name}.md`, markdown(report));
   console.log(markdown(report));
   console.error(`written: ${path.relative(process.cwd(), name)}.json and .md`);
 }

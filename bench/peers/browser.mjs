@@ -48,6 +48,8 @@ export async function openBrowser() {
       const served = new Set();
       const server = await serve({ folder: root, port: 0, onFile: (file) => served.add(path.relative(root, file)) });
       const profile = mkdtempSync(path.join(tmpdir(), 'sotto-peers-'));
+      const tidy = () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+      process.once('exit', tidy); // interrupted, too
       const result = { measures: [] };
       let context;
       let timer;
@@ -73,7 +75,8 @@ export async function openBrowser() {
         result.renderer_bytes = peakResident(profile);
         await context?.close().catch(() => {}); // it has crashed
         await server.close();
-        rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+        tidy();
+        process.off('exit', tidy);
       }
       return { ...result, download: downloadOf(served) };
     },
