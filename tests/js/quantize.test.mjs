@@ -237,6 +237,26 @@ test('a file that changes on its server ends it, and the error says so', usable,
   await assert.rejects(bytesOf(`${url}/x.gguf`, { type: 'q4_0' }), /HTTP status 404/);
 });
 
+test('a model on huggingface.co is looked up by its list of files; what it says is told', usable, async (t) => {
+  const real = globalThis.fetch;
+  t.after(() => (globalThis.fetch = real));
+  const asked = [];
+  const answer = (make) => (globalThis.fetch = async (url) => (asked.push(String(url)), make()));
+  const page = 'https://huggingface.co/some-one/a.model';
+  answer(() => new Response('', { status: 401 }));
+  await assert.rejects(bytesOf(page), /some-one\/a\.model could not be looked up .* licence must be accepted/);
+  answer(() => new Response('', { status: 500 }));
+  await assert.rejects(bytesOf(`${page}/tree/v2`), /HTTP status 500/);
+  answer(() => new Response('{}'));
+  await assert.rejects(bytesOf(page), /its answer is no list of files/);
+  answer(() => Response.json([{ type: 'file', path: 'README.md' }, { type: 'file', path: 'a.png' }, { type: 'directory', path: 'model.safetensors' }, { path: 7 }]));
+  await assert.rejects(bytesOf(page), /There is no model among these files/);
+  assert.deepEqual(asked.slice(0, 2), [
+    'https://huggingface.co/api/models/some-one/a.model/tree/main',
+    'https://huggingface.co/api/models/some-one/a.model/tree/v2',
+  ]);
+});
+
 // ---- what was cut is taken up again ----
 
 /** Serves a GGUF file and holds back what lies behind `open.to`. */

@@ -14,7 +14,8 @@ import { openSink, type QuantizeOutput, type Sink } from './sinks.js';
 import { resolveSource, type QuantizeSource, type ResolvedSource } from './source.js';
 import { QUANTIZE_TYPES, type QuantizeMessage, type QuantizeOutcome, type QuantizePlan, type QuantizeProgress, type Recipe } from './types.js';
 
-interface Common {
+/** What quantize() and estimateQuantization() share. */
+export interface QuantizeRecipe {
   /** Types of tensors by patterns of their names ("*" any characters, "?" one); the last that matches counts. */
   tensors?: Readonly<Record<string, string>> | undefined;
   /** Importances as `sotto imatrix` writes them: bytes, or an address or path. */
@@ -30,7 +31,7 @@ interface Common {
   signal?: AbortSignal | undefined;
 }
 
-export interface QuantizeOptions extends Common {
+export interface QuantizeOptions extends QuantizeRecipe {
   /** A type of all matrices, or the name of a mix. Default: "q4_K_M". */
   type?: string | undefined;
   /** What converts. "auto": the GPU where there is a real one, and the processor what the GPU does not. Default: as for create(). */
@@ -46,7 +47,7 @@ export interface QuantizeOptions extends Common {
   onProgress?: ((progress: QuantizeProgress) => void) | undefined;
 }
 
-export interface EstimateOptions extends Common {
+export interface EstimateOptions extends QuantizeRecipe {
   /** Default: all. */
   types?: readonly string[] | undefined;
 }
@@ -205,7 +206,7 @@ function normal(type: string): string {
   return known;
 }
 
-async function recipeOf(options: Common, type: string): Promise<Recipe> {
+async function recipeOf(options: QuantizeRecipe, type: string): Promise<Recipe> {
   const { tensors = {}, imatrix, name, fast } = options;
   const entries = Object.entries(tensors);
   if (!entries.every(([, to]) => typeof to === 'string')) throw new SottoError('argument', 'tensors must map patterns to names of types.');
@@ -221,7 +222,7 @@ async function bytesOf(data: Blob | ArrayBuffer | Uint8Array | string | URL): Pr
   return new Uint8Array(await new Response(source).arrayBuffer());
 }
 
-function messageOf({ parts }: ResolvedSource, recipe: Recipe, options: Common & Pick<QuantizeOptions, 'backend' | 'dawn'>): QuantizeMessage {
+function messageOf({ parts }: ResolvedSource, recipe: Recipe, options: QuantizeRecipe & Pick<QuantizeOptions, 'backend' | 'dawn'>): QuantizeMessage {
   const { threads, variant, backend = host.defaultBackend, dawn } = options;
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1))
     throw new SottoError('argument', 'threads must be a whole number, 1 or more.');

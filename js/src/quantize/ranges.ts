@@ -40,7 +40,7 @@ export async function openRanges(part: ModelPart, c: OpenContext): Promise<Range
       return checked({ file: part.file, size, stamp, read, close });
     }
     case 'download':
-      return openUrl(part.file, part.urls[0], c);
+      return openUrl(part.file, part.urls[0], c).catch((error) => Promise.reject(named(part.file, error)));
     case 'pulled':
       throw new SottoError('argument', `${part.file} comes as a stream, which cannot be read by ranges: give a File, a Blob or an address.`);
   }
@@ -110,7 +110,7 @@ async function downloadWhole(file: string, url: string, c: OpenContext): Promise
     return checked({ file, size: at, stamp: '', read: (offset, n) => scratch.read(offset, n), close: () => scratch.close() });
   } catch (error) {
     await scratch.close();
-    throw named(file, error);
+    throw error;
   }
 }
 
