@@ -18,7 +18,7 @@ WARNINGS += -Wno-psabi             # wide vectors are handed to inlined function
 endif
 WARNINGS_WASM := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Werror
 CFLAGS_ALL := -std=c11 -fno-math-errno $(WARNINGS) -MMD -MP
-CFLAGS_RELEASE := -O3 -g1 -DNDEBUG
+CFLAGS_RELEASE := -O3 -g1 -DNDEBUG -ffile-prefix-map=$(CURDIR)=. # the same bytes wherever the sources lie
 CFLAGS_ASAN := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LIBS := -lm -lpthread
 
