@@ -2,16 +2,13 @@
  * the alignment. The counts stand first, so values and entries wait in memory. */
 #include "gguf_write.h"
 
-enum { ALIGNMENT = 32 }; /* what files have that do not say otherwise */
+#include "../base/byte_list.h"
 
-typedef struct bytes {
-  uint8_t *at; /* [size] of [capacity] */
-  size_t size, capacity;
-} bytes;
+enum { ALIGNMENT = 32 }; /* what files have that do not say otherwise */
 
 struct gguf_writer {
   gguf_output out;
-  bytes values, entries, sizes; /* sizes: u64 of each tensor's data */
+  byte_list values, entries, sizes; /* sizes: u64 of each tensor's data */
   uint64_t n_values, n_tensors, data_bytes;
   uint64_t items_left; /* of an array of strings */
   bool began;          /* the header is out */
@@ -36,22 +33,15 @@ void gguf_write_close(gguf_writer *w) {
 
 /* ---- into memory ---- */
 
-static void append(gguf_writer *w, bytes *b, const void *from, size_t size) {
-  if (w->status < 0 || size == 0) return;
-  uint8_t *at = size <= SIZE_MAX / 2 - b->size ? mem_grow(b->at, 1, b->size, &b->capacity, b->size + size) : NULL;
-  if (at == NULL) {
-    w->status = fail(&w->err, SOTTO_ERR_MEMORY, "out of memory for the metadata of the GGUF file");
-    return;
-  }
-  b->at = at;
-  memcpy(b->at + b->size, from, size);
-  b->size += size;
+static void append(gguf_writer *w, byte_list *b, const void *from, size_t size) {
+  if (w->status < 0 || size == 0 || byte_list_add(b, from, size)) return;
+  w->status = fail(&w->err, SOTTO_ERR_MEMORY, "out of memory for the metadata of the GGUF file");
 }
 
-static void append_u32(gguf_writer *w, bytes *b, uint32_t v) { append(w, b, &v, sizeof v); }
-static void append_u64(gguf_writer *w, bytes *b, uint64_t v) { append(w, b, &v, sizeof v); }
+static void append_u32(gguf_writer *w, byte_list *b, uint32_t v) { append(w, b, &v, sizeof v); }
+static void append_u64(gguf_writer *w, byte_list *b, uint64_t v) { append(w, b, &v, sizeof v); }
 
-static void append_string(gguf_writer *w, bytes *b, const char *text, size_t size) {
+static void append_string(gguf_writer *w, byte_list *b, const char *text, size_t size) {
   append_u64(w, b, size);
   append(w, b, text, size);
 }

@@ -89,29 +89,26 @@ static int32_t decode_token(const char *text, size_t n, uint8_t *to) {
   return size;
 }
 
-typedef struct token {
-  uint32_t key; /* a JSON string; 0: none */
-} token;
-
-static sotto_status list_tokens(const json *j, uint32_t object, token *tokens, int32_t n, error *err) {
+/* tokens [n]: the JSON string of each, 0: none. */
+static sotto_status list_tokens(const json *j, uint32_t object, uint32_t *tokens, int32_t n, error *err) {
   for (json_walk w = json_children(j, object); w.object && json_next(&w);) {
     int64_t id;
     if (!json_read_integer(j, w.value, &id) || id < 0 || id >= n) continue; /* special ones are not stored */
-    tokens[id].key = w.key;
+    tokens[id] = w.key;
   }
   for (int32_t i = 0; i + 1 < n; i++) /* of some models the last one is missing, which is empty */
-    if (tokens[i].key == 0)
+    if (tokens[i] == 0)
       return fail(err, SOTTO_ERR_FORMAT, "the vocabulary has no token %d: get the model's files again", (int)i);
   return SOTTO_OK;
 }
 
-static sotto_status add_tokens(quantizer *q, const json *j, const token *tokens, int32_t n, error *err) {
+static sotto_status add_tokens(quantizer *q, const json *j, const uint32_t *tokens, int32_t n, error *err) {
   byte_list *b = &q->bin_head.vocabulary;
   bool ok = byte_list_add_u32(b, (uint32_t)n);
   for (int32_t i = 0; i < n && ok; i++) {
     char text[2 * MAX_TOKEN];
     uint8_t bytes[2 * MAX_TOKEN];
-    const size_t size = tokens[i].key != 0 ? json_read_string(j, tokens[i].key, text, sizeof text) : 0;
+    const size_t size = tokens[i] != 0 ? json_read_string(j, tokens[i], text, sizeof text) : 0;
     const int32_t decoded = size <= sizeof text ? decode_token(text, size, bytes) : -1;
     if (decoded < 0 || decoded > MAX_TOKEN)
       return fail(err, SOTTO_ERR_FORMAT, "token %d of the vocabulary is no text of bytes: get the model's files again",
@@ -130,7 +127,7 @@ static sotto_status make_vocabulary(quantizer *q, error *err) {
   const source_file *from = f != NULL ? f : whole;
   TRY(json_parse(&j, (const char *)from->text.at, from->text.size, from->name, err));
   const uint32_t object = f != NULL ? json_root(j) : json_get(j, json_get(j, json_root(j), "model"), "vocab");
-  token *tokens = mem_alloc((size_t)n, sizeof *tokens);
+  uint32_t *tokens = mem_alloc((size_t)n, sizeof *tokens);
   sotto_status status = tokens != NULL ? list_tokens(j, object, tokens, n, err) : plan_no_memory(err);
   if (status >= 0) status = add_tokens(q, j, tokens, n, err);
   mem_free(tokens);
