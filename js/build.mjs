@@ -69,12 +69,12 @@ const entries = (names, suffix = '') => names.map((name) => ({ in: `src/${name}.
 await build({
   ...options('browser', 'es2022'),
   platform: 'browser',
-  entryPoints: entries(['index', 'worker', 'thread', 'live-worklet', 'gpu', 'format']),
+  entryPoints: entries(['index', 'worker', 'thread', 'live-worklet', 'gpu', 'quantizer', 'format']),
 });
 await build({
   ...options('node', 'node20'),
   platform: 'node',
-  entryPoints: entries(['index', 'worker', 'thread', 'gpu'], '.node'),
+  entryPoints: entries(['index', 'worker', 'thread', 'gpu', 'quantizer'], '.node'),
 });
 await build({
   ...options('node', 'node20'),

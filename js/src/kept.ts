@@ -64,8 +64,10 @@ export interface Scratch {
   close(): Promise<void>;
 }
 
-/** The disk, or what a page may have of it, is full. */
-export class OutOfRoom extends Error {}
+/** The disk, or what a page may have of it, is full. Told by its name, as modules have classes of their own. */
+export class OutOfRoom extends Error {
+  override readonly name = 'OutOfRoom';
+}
 
 /** A name that is fit for a folder. */
 export const folderName = (name: string): string =>

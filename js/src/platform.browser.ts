@@ -45,6 +45,8 @@ export const platform: Platform = {
 
   loadGpu: () => import(/* @vite-ignore */ new URL('./gpu.js', import.meta.url).href),
 
+  loadQuantizer: () => import(/* @vite-ignore */ new URL('./quantizer.js', import.meta.url).href),
+
   cores: () => navigator.hardwareConcurrency || 1,
 
   startThread(seat) {

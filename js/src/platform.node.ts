@@ -47,6 +47,8 @@ export const platform: Platform = {
     return import(/* @vite-ignore */ new URL('./gpu.node.js', import.meta.url).href);
   },
 
+  loadQuantizer: () => import(/* @vite-ignore */ new URL('./quantizer.node.js', import.meta.url).href),
+
   cores: availableParallelism,
 
   startThread(seat) {

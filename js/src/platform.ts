@@ -12,6 +12,8 @@ export interface Platform {
   compile(variant: Variant): Promise<WebAssembly.Module>;
   /** The module that drives GPUs, loaded only when one is wanted. */
   loadGpu(): Promise<typeof import('./gpu.js')>;
+  /** The same of the module that quantizes. */
+  loadQuantizer(): Promise<typeof import('./quantizer.js')>;
   /** Processors, at least 1. */
   cores(): number;
   /** Starts a worker on a seat. */

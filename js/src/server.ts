@@ -8,7 +8,8 @@ import { Language as LanguageSide } from './language.js';
 import { Live } from './live.js';
 import { tensorsOf } from './model-info.js';
 import type { Platform } from './platform.js';
-import { QuantizeServer } from './quantize/serve.js';
+import type { QuantizeServer } from './quantize/serve.js';
+import type { QuantizeMessage } from './quantize/types.js';
 import type { LanguageMessage, LoadMessage, Outcome, TensorInfo, ToWorker } from './protocol.js';
 import { Running } from './running.js';
 import { Transcribing } from './transcribe.js';
@@ -72,7 +73,7 @@ class Server {
   #loading: Promise<void> = Promise.resolve();
   #text: LanguageSide | undefined;
   #last: Promise<void> = Promise.resolve();
-  #quantizing: QuantizeServer | undefined;
+  #quantizing: Promise<QuantizeServer | undefined> | undefined;
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -86,10 +87,10 @@ class Server {
         );
         break;
       case 'quantize':
-        this.#quantizing = new QuantizeServer(this.#platform, message);
+        this.#quantizing = this.#quantize(message);
         break;
       case 'pause':
-        this.#quantizing?.pause(message.paused);
+        void this.#quantizing?.then((job) => job?.pause(message.paused));
         break;
       case 'transcribe': {
         const { id } = message;
@@ -127,7 +128,7 @@ class Server {
         else this.#jobs.get(message.id)?.pull.give(message.data);
         break;
       case 'cancel': {
-        if (message.id === 0) this.#quantizing?.cancel(message.keep);
+        if (message.id === 0) void this.#quantizing?.then((job) => job?.cancel(message.keep));
         const job = this.#jobs.get(message.id);
         if (!job) break;
         job.cancelled = true;
@@ -136,7 +137,7 @@ class Server {
         break;
       }
       case 'more': {
-        if (message.id === 0) this.#quantizing?.more();
+        if (message.id === 0) void this.#quantizing?.then((job) => job?.more());
         const job = this.#jobs.get(message.id);
         if (!job) break;
         job.credit++;
@@ -155,13 +156,24 @@ class Server {
     }
   }
 
+  /** undefined: it could not begin, and that was told. */
+  async #quantize(message: QuantizeMessage): Promise<QuantizeServer | undefined> {
+    try {
+      const { QuantizeServer } = await this.#platform.loadQuantizer();
+      return new QuantizeServer(this.#platform, message);
+    } catch (error) {
+      this.#platform.post({ type: 'failed', id: 0, error: toErrorData(error) });
+      return undefined;
+    }
+  }
+
   async #close(): Promise<void> {
     this.#closing.abort();
     for (const job of this.#jobs.values()) job.wake();
     this.#modelPull.give(abortError());
     await this.#loading; // a GPU that is being opened must be given back
     await this.#running?.stop();
-    await this.#quantizing?.stop();
+    await (await this.#quantizing)?.stop();
     this.#platform.post({ type: 'closed' });
   }
 

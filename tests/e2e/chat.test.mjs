@@ -52,7 +52,7 @@ describe('a conversation', { skip: missing, timeout: 290_000 }, () => {
 
   test('the page has at most 150 KB of JavaScript, compressed, beside the engine', async () => {
     const folder = join(root, 'app/dist/assets');
-    const scripts = (await readdir(folder)).filter((name) => name.endsWith('.js') && !/^(worker|thread|gpu)-/.test(name));
+    const scripts = (await readdir(folder)).filter((name) => name.endsWith('.js') && !/^(worker|thread|gpu|quantizer)-/.test(name));
     assert.ok(scripts.some((name) => name.startsWith('Chat-')), 'the chat comes on its own');
     let size = 0;
     for (const name of scripts) size += gzipSync(await readFile(join(folder, name))).length;

@@ -14,7 +14,7 @@ test('it has what is exported, and nothing of the sources', ready, () => {
   const files = new Set(stdout.split('\n').filter(Boolean));
   const targets = Object.values(manifest.exports).flatMap((e) => (typeof e === 'string' ? [e] : Object.values(e))).filter((e) => !e.includes('*'));
   for (const target of [...targets, manifest.bin.sotto]) assert.ok(files.has(`package/${target.replace('./', '')}`), target);
-  for (const name of ['worker.js', 'thread.js', 'gpu.js', 'teller-q8_0.gguf', ...['relaxed', 'simd'].flatMap((isa) => ['single', 'threads'].map((t) => `sotto-${isa}-${t}.wasm`))])
+  for (const name of ['worker.js', 'thread.js', 'gpu.js', 'quantizer.js', 'teller-q8_0.gguf', ...['relaxed', 'simd'].flatMap((isa) => ['single', 'threads'].map((t) => `sotto-${isa}-${t}.wasm`))])
     assert.ok(files.has(`package/dist/${name}`), name);
   for (const file of files) assert.match(file, /^package\/(dist\/|bin\/sotto\.js$|(package|models)\.json$|LICENSE$|README\.md$)/);
   for (const file of files) assert.ok(!/\.(ts)$/.test(file) || /\.d\.ts$/.test(file), file);

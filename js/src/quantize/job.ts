@@ -6,7 +6,6 @@
 // Memory: the reads ahead, some pieces on their way through the converter, and the heads. A model is never whole in it.
 import { abortError, SottoError } from '../errors.js';
 import { startEngine, type StartedEngine } from '../engine-start.js';
-import { OutOfRoom } from '../kept.js';
 import { VERSION } from '../models.gen.js';
 import type { Platform } from '../platform.js';
 import { stopEngine } from '../running.js';
@@ -265,7 +264,7 @@ export class QuantizeJob {
     try {
       await out.write(at, bytes);
     } catch (error) {
-      if (error instanceof OutOfRoom)
+      if (error instanceof Error && error.name === 'OutOfRoom')
         throw new SottoError('storage', `The disk, or what this page may have of it, was full while ${tensor} was written: make room, then go on; what is done is kept.`, { cause: error });
       if (error instanceof SottoError || this.#c.signal.aborted) throw error;
       const words = error instanceof Error ? error.message.replace(/\.$/, '') : String(error);
