@@ -1,7 +1,7 @@
 /* Products of few rows on the GPU (wgsl/linear_few.wgsl), and rows of tables.
  *
  *     x.rows <= FEW_ROWS   one dispatch: sum, norm, products of up to three weights, and what follows
- *     more                 norm into in->rows, then linear_many for each weight
+ *     more                 norm into in->rows, or as f16 into the scratch, then linear_many for each weight
  *
  * A weight of several parts, or weights whose units differ, take a dispatch each. */
 #include "gpu.h"

@@ -234,7 +234,7 @@ static const attended *follow(follower *f, tensor y) {
 /* a: heads, of which each b share keys; THEN */
 static void run_cross(const test_case *c) {
   const int32_t n_head = c->a & 255, n_kv = n_head / c->b;
-  follower f = {NULL};
+  follower f = {.w = NULL};
   tensor k = matrix(c->in, n_kv * c->out, 1), v = matrix(c->in, n_kv * c->out, 0);
   tensor q = matrix(c->n, n_head * c->out, 2), y = matrix(c->n, n_head * c->out, 0);
   kv *cache = o->kv_open(now->be, KV_WHOLE, KV_16, c->in, n_kv, c->out);
