@@ -34,7 +34,7 @@ test('an answer, and the same in chunks', ready, async () => {
   assert.equal(last.usage.prompt_tokens_details.cached_tokens, vectors[0].prompt_ids.length - 1);
   assert.deepEqual(chunks[0].choices[0].delta, { role: 'assistant', content: '' });
   assert.deepEqual([chunks.at(-1).choices[0].delta, chunks.at(-1).choices[0].finish_reason], [{}, 'length']);
-  assert.ok(chunks.length > 5);
+  assert.ok(chunks.length >= 3, String(chunks.length)); // short texts may come in one piece
   assert.equal(chunks.map(({ choices }) => choices[0].delta.content ?? '').join(''), choice.message.content);
   assert.equal(new Set(chunks.map(({ id }) => id)).size, 1);
 });
