@@ -405,6 +405,20 @@ static void test_beams(gpu *g, whisper_state *s, bool parts) {
   CHECK(g->base.places == 0);
 }
 
+/* A window of 3 s: what it dispatches fits its smaller buffers. */
+static void test_short_window(whisper *w, const float *frames) {
+  whisper_state *s = NULL;
+  error err = {""};
+  CHECK(whisper_state_open(&s, w, 1, 1501, &err) == SOTTO_ERR_ARGUMENT && err.text[0] != 0);
+  if (!CHECK(whisper_state_open(&s, w, 1, 150, &err) == SOTTO_OK)) return;
+  whisper_encode_begin(s, frames);
+  while (whisper_encode(s, NULL) == SOTTO_AGAIN) continue;
+  whisper_decode_reset(s);
+  CHECK(whisper_decode_prompt(s, (int32_t[]){50258, 50259}, 2, (int32_t[]){1}, 1) == SOTTO_OK);
+  await_logits(s, 1);
+  whisper_state_close(s);
+}
+
 /* max_binding_bytes: a small one, and weights lie in several parts. */
 static void test_whisper(uint32_t max_binding_bytes, uint32_t type) {
   static float frames[WHISPER_WINDOW_FRAMES * 80];
@@ -436,6 +450,7 @@ static void test_whisper(uint32_t max_binding_bytes, uint32_t type) {
     printf("%s\n", err.text);
   }
   whisper_state_close(s);
+  test_short_window(w, frames);
   whisper_close(w);
   g->base.ops->close(&g->base);
   byte_list_free(&file);
