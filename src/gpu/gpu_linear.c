@@ -11,7 +11,8 @@
 enum {
   FEW_ROWS = 8,
   SHARES = 16,             /* as in linear_few_x.wgsl */
-  MANY_ELEMENTS = 6000000, /* of weights, from which several rows of each pay for several rows of x, too */
+  MOST_EACH = 4,           /* rows of the weight that a thread takes, with several rows of x */
+  LEAST_GROUPS = 80,       /* then: workgroups for the cores of a large device */
   MOST_GROUPS = 2048,      /* workgroups that fill any device: from there on each takes more rows, for one norm */
   MOST_GROUPS_OF_ROWS = 256, /* with several rows of x, which each workgroup has to read */
 };
@@ -88,7 +89,15 @@ static int32_t bytes_besides(const gpu *g, const job *j, way w) {
   return 4 * n + 64; /* and what alignment takes */
 }
 
-static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
+/* Rows of the weights. */
+static int32_t weight_rows(const job *j) {
+  int32_t n = 0;
+  for (int32_t i = 0; i < (j->geglu ? 1 : j->n); i++) n += j->out[i].w->parts[j->part].n;
+  return n;
+}
+
+/* With `each` rows of the weight for a thread; 0: as aimed at. */
+static way share_with(const gpu *g, const job *j, int32_t each, int32_t *room, int32_t *piece) {
   const weight *first = j->out[0].w;
   const int32_t rows = j->in->x.rows, units = units_of(first), quads = quads_of(first->type);
   int64_t elements = 0;
@@ -96,7 +105,7 @@ static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) 
   const aim *a = aims;
   while (elements < a->least) a++;
 
-  way w = {.each = rows > 2 && elements < MANY_ELEMENTS ? 1 : a->each};
+  way w = {.each = each > 0 ? each : a->each};
   int32_t threads = min_i32(a->threads, (int32_t)g->traits.max_invocations);
   w.deep = min_i32(min_i32(a->elements / (4 * quads), MOST_HELD / w.each), units);
   w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * threads));
@@ -117,6 +126,17 @@ static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) 
       threads /= 2;
     w.lanes = min_i32(w.lanes, threads);
   }
+}
+
+/* Several rows of x are read again for each batch of rows of the weight: those are as large as leaves every core of a device something to do. */
+static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
+  int32_t each = j->in->x.rows > 2 ? MOST_EACH : 0;
+  way w = share_with(g, j, each, room, piece);
+  while (each > 1 && weight_rows(j) / (w.threads / w.lanes * each) < LEAST_GROUPS) {
+    each /= 2;
+    w = share_with(g, j, each, room, piece);
+  }
+  return w;
 }
 
 static void rows_param(gpu *g, const tensor *t) {
@@ -166,9 +186,7 @@ static void dispatch(gpu *g, const job *j) {
   gpu_param(g, j->residual != NULL ? (uint32_t)j->residual->stride : 0);
   gpu_param(g, (uint32_t)piece);
   const int32_t tile = w.threads / w.lanes * w.each;
-  int32_t weight_rows = 0;
-  for (int32_t i = 0; i < (j->geglu ? 1 : j->n); i++) weight_rows += j->out[i].w->parts[j->part].n;
-  const int32_t tiles = rows > 1 ? divide_up(weight_rows, tile * MOST_GROUPS_OF_ROWS)
+  const int32_t tiles = rows > 1 ? divide_up(weight_rows(j), tile * MOST_GROUPS_OF_ROWS)
                                  : max_i32(1, j->out[0].w->parts[j->part].n / tile / MOST_GROUPS);
   gpu_param(g, (uint32_t)tiles);
   int32_t groups = 0;

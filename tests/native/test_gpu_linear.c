@@ -63,16 +63,16 @@ static void check_shape(const gpu_traits *traits, uint32_t type, int32_t rows, i
   const int32_t whole = key(" whole=");
   bool ok = CHECK(threads >= 1 && threads <= (int32_t)traits->max_invocations && lanes >= 1 && threads % lanes == 0);
   ok = CHECK(each >= 1 && deep >= 1 && room >= 1) && ok;
-  /* xs, parts of products, of the norm (two floats of a layer norm, and shares), of the sum */
-  const int32_t floats = kind == 0 ? 0 : kind == 1 ? 2 : 1;
-  int32_t bytes = 16 * room + 4 * rows * each * threads * (kind == 2 ? 2 : 1) + 4 * rows * threads * floats;
-  bytes += rows * 16 * (floats == 2 ? 16 : 4 * floats) + (kind == 2 ? 4 * rows * (threads + 16) : 0);
+  /* xs, parts of products; of the norm: two sums of a layer norm, by subgroups where there are any; of the sum */
+  const int32_t sg = key(" sg=");
+  const int32_t sums = kind == 0 ? 0 : kind == 2 ? 2 * (threads + 16) : sg > 0 ? 2 * (threads / sg + 1) : threads + 32;
+  const int32_t bytes = 16 * room + 4 * rows * (each * threads * (kind == 2 ? 2 : 1) + sums);
   ok = CHECK(bytes <= (int32_t)traits->max_workgroup_bytes) && ok;
   /* The parameters after six words of the dispatch: units in xs, tiles; y, its stride, bias, rows, workgroups of the first product. */
   const uint32_t *params = tape + 6;
   const int32_t piece = (int32_t)params[13], tiles = (int32_t)params[14], groups = (int32_t)params[19];
-  ok = CHECK(whole == 0 || (whole == units && room >= rows * units * quads)) && ok;
-  ok = CHECK(whole > 0 || (piece > 0 && piece % (lanes * deep) == 0 && room >= rows * piece * quads)) && ok;
+  ok = CHECK(whole == 0 || (whole == units && room >= rows * (units | 1) * quads)) && ok;
+  ok = CHECK(whole > 0 || (piece > 0 && piece % (lanes * deep) == 0 && room >= rows * (piece | 1) * quads)) && ok;
   const int64_t tile = (int64_t)threads / lanes * each * tiles;
   ok = CHECK(groups * tile >= out && (groups - 1) * tile < out) && ok;
   if (!ok) fprintf(stderr, "%s [%d, %d] of %d rows, %d: %s\n", dtype_name(type), out, in, rows, kind, kernel);
@@ -91,7 +91,11 @@ int main(void) {
         for (size_t b = 0; b < 3; b++)
           for (int32_t rows = 1; rows <= 8; rows++)
             for (int kind = 0; kind < 3; kind++) {
-              const gpu_traits traits = {.max_workgroup_bytes = bytes[b], .max_invocations = 256};
+              const uint32_t subgroup = b == 2 ? 32 : 0;
+              const gpu_traits traits = {.max_workgroup_bytes = bytes[b],
+                                         .max_invocations = 256,
+                                         .subgroup_min = subgroup,
+                                         .subgroup_max = subgroup};
               const int32_t in = t < 2 ? sizes[i] : (sizes[i] + 31) / 32 * 32;
               check_shape(&traits, types[t], rows, in, outs[o], kind);
             }

@@ -21,6 +21,7 @@ struct Row { score: f32, log_sum: f32, model_log_sum: f32, first_tile: u32 }
 var<workgroup> keys: array<vec4<u32>, THREADS>; // of all, of text, of times
 var<workgroup> sums: array<vec4<f32>, THREADS>;
 var<workgroup> rows: array<Row, SEQUENCES>;
+var<workgroup> pasts: array<Past, SEQUENCES>;
 var<workgroup> parents: array<u32, SEQUENCES>;
 
 /// exp(logit - greatest) of keys, 0 where there is no logit.
@@ -70,9 +71,11 @@ fn sum_rows(thread: u32) {
     let only_times = p.timed != 0u && most.z >= LEAST && (most.y < LEAST || times > logit_of(most.y));
     let both = max(text, times) + log(1.0 + exp(max(min(text, times) - max(text, times), -88.0)));
     let own = select(both, times, only_times);
-    let score = past_of(row).score;
+    let past = past_of(row);
+    let score = past.score;
     var first_tile = select(0u, p.text_tiles, only_times);
     if (score <= NO_SCORE) { first_tile = p.tiles; }
+    pasts[row] = past;
     rows[row] = Row(score, own, log_sum(most.x, sum.x), first_tile);
   }
   workgroupBarrier();
@@ -144,7 +147,7 @@ fn main(@builtin(local_invocation_index) thread: u32) {
         chosen[at + 4u] = bitcast<u32>(rows[row].model_log_sum);
         if (!ends) {
           parents[kept] = row;
-          let past = past_of(row);
+          let past = pasts[row];
           let time = select(past.time, i32(best.z), best.z >= p.first_time);
           keep(kept, Past(best.z, past.last, time, logit_of(best.x) - top_score));
         }
@@ -166,11 +169,18 @@ fn main(@builtin(local_invocation_index) thread: u32) {
     keep(thread, Past(p.end, p.end, -1, NO_SCORE));
   }
   workgroupBarrier();
-  for (var i = thread; i < p.keep * (p.length + 1u); i += THREADS) {
-    let sequence = i / (p.length + 1u);
-    let at = i % (p.length + 1u);
-    var slot = p.next + sequence;
-    if (at < p.length) { slot = slot_of(parents[sequence], at); }
-    chosen[TABLES + (p.place * SEQUENCES + sequence) * MOST_LENGTH + at] = slot;
+  // Several are asked for together: after a store a read has to wait.
+  let size = p.keep * (p.length + 1u);
+  for (var i = thread; i < size; i += 4u * THREADS) {
+#for k 4
+    let i$k = min(i + $k * THREADS, size - 1u);
+    let sequence$k = i$k / (p.length + 1u);
+    let at$k = i$k % (p.length + 1u);
+    var slot$k = p.next + sequence$k;
+    if (at$k < p.length) { slot$k = slot_of(parents[sequence$k], at$k); }
+#endfor
+#for k 4
+    chosen[TABLES + (p.place * SEQUENCES + sequence$k) * MOST_LENGTH + at$k] = slot$k;
+#endfor
   }
 }
