@@ -22,7 +22,7 @@ export interface QuantizeRecipe {
   imatrix?: Blob | ArrayBuffer | Uint8Array | string | URL | undefined;
   /** Of the model, where its files do not say it. Default: that of the source. */
   name?: string | undefined;
-  /** k-quants by the range of their weights alone, without the search: much faster, a little worse. */
+  /** k-quants by the range of their weights alone, where the processor converts: without the search for scales. */
   fast?: boolean | undefined;
   /** Default: one a processor, at most 8. */
   threads?: number | undefined;
