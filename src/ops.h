@@ -95,11 +95,11 @@ enum { KV_WHOLE = 0, KV_SLOTS = 1 };
 
 enum {
   MAX_CHOSEN = 8,
-  MAX_SPEECH = 16,                                /* sequences of a transcript that are chosen together */
+  MAX_SPEECH = 16,                              /* sequences of a transcript that are chosen together */
   MAX_SPEECH_CHOICES = MAX_SPEECH + MAX_SPEECH, /* those that go on, and those that end */
 };
-#define CHOSEN(place)            (-1 - (place)) /* an id for embed: that which choose keeps in this place */
-#define CHOSEN_SPEECH(place, i) (-1 - (MAX_CHOSEN + (place) * MAX_SPEECH + (i))) /* of sequence i of choose_speech */
+#define CHOSEN(place)           (-1 - (place)) /* an id for embed: that which choose keeps in this place */
+#define CHOSEN_SPEECH(place, i) (-1 - (MAX_CHOSEN + (place)*MAX_SPEECH + (i))) /* of sequence i of choose_speech */
 
 /* What may follow in a transcript: tokens of text, then those of times, from first_time on. src/models/whisper_rules.c says how. */
 typedef struct speech_rules {
@@ -118,12 +118,12 @@ typedef struct speech_past {
 
 /* Sequences before a choice. */
 typedef struct speech_state {
-  int32_t from;             /* they are what was chosen in this place; -1: they are known, as follows */
-  const speech_past *past;  /* [n] */
-  const int32_t *slots;     /* their table of places (kv_view), a row for each */
+  int32_t from;            /* they are what was chosen in this place; -1: they are known, as follows */
+  const speech_past *past; /* [n] */
+  const int32_t *slots;    /* their table of places (kv_view), a row for each */
   int32_t slot_stride;
-  int32_t length;           /* tokens, and so places, of each */
-  int32_t next_slot;        /* the next token of sequence i will be in place next_slot + i */
+  int32_t length;    /* tokens, and so places, of each */
+  int32_t next_slot; /* the next token of sequence i will be in place next_slot + i */
 } speech_state;
 
 /* A sequence and a token after it. */
@@ -140,7 +140,7 @@ typedef enum kv_type {
 } kv_type;
 
 typedef struct ops {
-  const char *name; /* "cpu", "webgpu" */
+  const char *name;           /* "cpu", "webgpu" */
   void (*close)(backend *be); /* after all that was opened on it */
 
   /* -- memory: all of it is taken while opening; NULL when it runs out -- */

@@ -38,7 +38,7 @@ typedef struct gpu_traits {
   uint32_t matrix;                               /* subgroup matrices: f16 16x16x16 with f32 sums (0: none) */
   uint32_t packed_dot;                           /* dot4I8Packed is worth it */
   uint32_t many_path; /* what was measured best for linear_many: 0 f32, 1 f16, 2 subgroup matrices, 3 packed dot */
-  uint32_t software;                             /* it computes on the CPU: compiling is what takes long there */
+  uint32_t software;  /* it computes on the CPU: compiling is what takes long there */
   uint32_t reserved[5];
 } gpu_traits;
 
@@ -51,8 +51,9 @@ typedef struct gpu {
   uint32_t chosen;      /* buffer id */
   struct gpu_tape *tape;
   struct gpu_reads *reads;
-  double work, piece; /* multiplications recorded since the last flush for them, about, and at how many the next one is */
-  bool waited;        /* something was read since then */
+  double work,
+      piece;   /* multiplications recorded since the last flush for them, about, and at how many the next one is */
+  bool waited; /* something was read since then */
 } gpu;
 
 struct buffer {

@@ -10,10 +10,10 @@
 
 enum {
   FEW_ROWS = 8,
-  SHARES = 16,             /* as in linear_few_x.wgsl */
-  MOST_EACH = 4,           /* rows of the weight that a thread takes, with several rows of x */
-  LEAST_GROUPS = 80,       /* then: workgroups for the cores of a large device */
-  MOST_GROUPS = 2048,      /* workgroups that fill any device: from there on each takes more rows, for one norm */
+  SHARES = 16,               /* as in linear_few_x.wgsl */
+  MOST_EACH = 4,             /* rows of the weight that a thread takes, with several rows of x */
+  LEAST_GROUPS = 80,         /* then: workgroups for the cores of a large device */
+  MOST_GROUPS = 2048,        /* workgroups that fill any device: from there on each takes more rows, for one norm */
   MOST_GROUPS_OF_ROWS = 256, /* with several rows of x, which each workgroup has to read */
 };
 
@@ -66,7 +66,7 @@ typedef struct job {
   int32_t n;
   activation act;
   const tensor *residual;
-  int32_t part; /* of the weights */
+  int32_t part;               /* of the weights */
   const stretched *stretched; /* x is not joined yet; NULL: it is */
 } job;
 

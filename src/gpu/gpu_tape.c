@@ -10,7 +10,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MAX_PARAMS = 64, MAX_BINDINGS = 12, BINDING_WORDS = 4, N_TABLES = 32, MAX_TEXT = 256, MAX_KEY = 32, MAX_GRID = 65535 };
+enum {
+  MAX_PARAMS = 64,
+  MAX_BINDINGS = 12,
+  BINDING_WORDS = 4,
+  N_TABLES = 32,
+  MAX_TEXT = 256,
+  MAX_KEY = 32,
+  MAX_GRID = 65535
+};
 
 /* Found by what its text is made from, as making it takes long. */
 typedef struct kernel {
@@ -56,8 +64,8 @@ bool gpu_tape_empty(const gpu_tape *t) { return t->n_words == 0; }
 static kernel *find(kernel *all, size_t capacity, const kernel *wanted) {
   for (size_t i = wanted->hash;; i++) {
     kernel *k = &all[i & (capacity - 1)];
-    if (k->n == 0 || (k->hash == wanted->hash && k->n == wanted->n &&
-                      memcmp(k->key, wanted->key, k->n * sizeof *k->key) == 0))
+    if (k->n == 0 ||
+        (k->hash == wanted->hash && k->n == wanted->n && memcmp(k->key, wanted->key, k->n * sizeof *k->key) == 0))
       return k;
   }
 }

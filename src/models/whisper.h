@@ -9,7 +9,7 @@
 #include "../formats/ggml_bin.h"
 #include "../ops.h"
 
-#define WHISPER_WINDOW_FRAMES 3000 /* mel frames of 10 ms */
+#define WHISPER_WINDOW_FRAMES 3000       /* mel frames of 10 ms */
 #define WHISPER_MAX_SEQS      MAX_SPEECH /* sequences decoded as one batch: beams or samples */
 #define WHISPER_MAX_VOCAB     52000
 

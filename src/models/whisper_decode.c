@@ -25,7 +25,8 @@ struct whisper_search {
   int32_t n_finished;
   const whisper_hypothesis *result;
 
-  int32_t ahead[MOST_AHEAD]; /* places of what the network chooses by itself: the steps after those of the live sequences */
+  int32_t
+      ahead[MOST_AHEAD]; /* places of what the network chooses by itself: the steps after those of the live sequences */
   int32_t n_ahead;
 
   int32_t *text; /* [n_ctx + 1] scratch of the loop guard */
@@ -340,8 +341,8 @@ sotto_status whisper_search_step(whisper_search *s) {
   int32_t tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
   bool beams = s->temperature <= 0 && s->o.beam_size > 1;
   extension all[MAX_EXTENSIONS];
-  bool more = beams ? keep_best(s, all, extend_beams(s, rows, all), tokens, parents)
-                    : choose_single(s, rows, tokens, parents);
+  bool more =
+      beams ? keep_best(s, all, extend_beams(s, rows, all), tokens, parents) : choose_single(s, rows, tokens, parents);
   if (!more) return finish(s);
   TRY(s->net.next(s->net.context, tokens, parents, s->n_live));
   s->n_steps++;

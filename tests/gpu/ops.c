@@ -81,7 +81,8 @@ static weight *random_weight(uint32_t type, int32_t out, int32_t in, float size)
   for (int32_t i = 0; i < out && w != NULL; i++) {
     for (int32_t k = 0; k < in; k++) row[k] = random_float(size);
     if (!quantize_row(type, row, packed, (size_t)in))
-      for (size_t k = 0; k < bytes; k++) packed[k] = (uint8_t)(random_u32() & 0x37); /* any block is one, and none is large */
+      for (size_t k = 0; k < bytes; k++)
+        packed[k] = (uint8_t)(random_u32() & 0x37); /* any block is one, and none is large */
     dequantize_row(type, packed, row, (size_t)in);
     o->weight_rows(now->be, w, i, 1, on_gpu ? (const void *)packed : (const void *)row);
   }
@@ -213,7 +214,16 @@ static void run_softcap(const test_case *c) {
   o->softcap(now->be, x, 30.0f);
 }
 
-enum { ROTATE = 256, HEAD_NORM = 512, SOFTCAP = 1024, WINDOW = 2048, RING = 4096, TABLES = 8192, Q8 = 16384, THEN = 32768 };
+enum {
+  ROTATE = 256,
+  HEAD_NORM = 512,
+  SOFTCAP = 1024,
+  WINDOW = 2048,
+  RING = 4096,
+  TABLES = 8192,
+  Q8 = 16384,
+  THEN = 32768
+};
 
 /* The product that follows attention y, with a residual. */
 typedef struct follower {
@@ -269,7 +279,9 @@ static void run_self(const test_case *c) {
   for (int32_t at = 0; at < total;) {
     const int32_t n = min_i32(c->n, total - at), stride = c->a & TABLES ? total : 0;
     for (int32_t i = 0; i < (stride ? n : 1) * total; i++)
-      table[i] = ring ? i % ring : stride ? i % total * c->n + (i % total < at ? 0 : i / total) : i; /* one past, then their own */
+      table[i] = ring     ? i % ring
+                 : stride ? i % total * c->n + (i % total < at ? 0 : i / total)
+                          : i; /* one past, then their own */
     for (int32_t i = 0; i < n; i++) {
       const int32_t position = stride ? at : at + i; /* with tables the rows are sequences of one position */
       pos[i] = position;
@@ -327,7 +339,8 @@ static void run_put(const test_case *c) {
 
 /* Places that are copied give the same attention; and a tensor of another buffer. */
 static void run_copy(const test_case *c) {
-  static const int32_t slots[] = {0, 1, 2, 3, 4, 5, 6, 7}, copied[] = {5, 6, 7, 0, 1, 3}, length[] = {1, 2, 3, 4, 5, 6, 7, 8};
+  static const int32_t slots[] = {0, 1, 2, 3, 4, 5, 6, 7}, copied[] = {5, 6, 7, 0, 1, 3},
+                       length[] = {1, 2, 3, 4, 5, 6, 7, 8};
   const int32_t n = c->in, d = c->out, own[] = {2}, all[] = {8};
   tensor q = matrix(n, 2 * d, 0), k = matrix(n, 2 * d, 0), v = matrix(n, 2 * d, 0), y = matrix(n, 2 * d, 0);
   tensor last = matrix(1, 2 * d, 1), z = matrix(1, 2 * d, 0), part = matrix(3, 10, 4), from = vector(3, 10);

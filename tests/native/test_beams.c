@@ -60,7 +60,8 @@ static bool mock_choose(backend *be, tensor logits, const speech_rules *r, const
     memcpy(slots, from != NULL ? from->slots[c.parent] : state->slots + (size_t)c.parent * (size_t)state->slot_stride,
            (size_t)state->length * sizeof *slots);
     slots[state->length] = state->next_slot + to->n_next;
-    to->past[to->n_next++] = (speech_past){c.id, past.last, c.id >= r->first_time ? c.id : past.time, scores[i] - scores[0]};
+    to->past[to->n_next++] =
+        (speech_past){c.id, past.last, c.id >= r->first_time ? c.id : past.time, scores[i] - scores[0]};
   }
   mock.n_chosen++;
   mock.most_ahead = max_i32(mock.most_ahead, ++mock.n_ahead);

@@ -8,7 +8,14 @@
 
 /* ---- a host ---- */
 
-enum { MAX_BUFFERS = 4096, MAX_KERNELS = 512, MAX_TICKETS = 4096, MAX_STORAGE = 8, MAX_PARAM_WORDS = 64, MAX_GRID = 65535 };
+enum {
+  MAX_BUFFERS = 4096,
+  MAX_KERNELS = 512,
+  MAX_TICKETS = 4096,
+  MAX_STORAGE = 8,
+  MAX_PARAM_WORDS = 64,
+  MAX_GRID = 65535
+};
 
 typedef struct fake_buffer {
   uint8_t *data;
@@ -149,8 +156,8 @@ static int32_t fake_read_take(uint32_t ticket, void *to) {
   return 1;
 }
 
-static const gpu_host fake_host = {fake_traits,       fake_buffer_open, fake_buffer_close, fake_write,     fake_kernel_open,
-                                   fake_play,         fake_read_open,   fake_read_take,    fake_read_drop};
+static const gpu_host fake_host = {fake_traits, fake_buffer_open, fake_buffer_close, fake_write,    fake_kernel_open,
+                                   fake_play,   fake_read_open,   fake_read_take,    fake_read_drop};
 
 static void fake_open(uint32_t max_binding_bytes) {
   memset(&fake, 0, sizeof fake);
@@ -218,9 +225,9 @@ static void test_tape(void) {
   gpu_copy(g, a, 8, b, 4, 12);
   CHECK(fake.n_plays == 0);
   gpu_flush(g);
-  const uint32_t one_half = 0x3fc00000, tape[] = {1, 3, 1, 1, 2, 2, 7, one_half, 1, a, 0, 0, 2, b, 2, 1024,
-                                                  2, 3, 1, 1, 2, 2, 7, one_half, 1, a, 0, 0, 2, b, 2, 1024,
-                                                  1, 1, 2, 3, 0, 0, 0, a,        8, b, 4, 12};
+  const uint32_t one_half = 0x3fc00000,
+                 tape[] = {1, 3,        1, 1, 2, 2, 7, one_half, 1, a,    0, 0, 2, b, 2, 1024, 2, 3, 1, 1, 2, 2,
+                           7, one_half, 1, a, 0, 0, 2, b,        2, 1024, 1, 1, 2, 3, 0, 0,    0, a, 8, b, 4, 12};
   CHECK(fake.n_plays == 1 && fake.n_last == sizeof tape / sizeof *tape && memcmp(fake.last, tape, sizeof tape) == 0);
   CHECK(strcmp(fake.kernels[1], "norm kind=layer add=2") == 0 && fake.n_kernels == 2);
   gpu_flush(g);
@@ -288,7 +295,8 @@ static void test_memory(void) {
   columns.stride = 5; /* an upload by rows */
   columns.rows = 2;
   o->upload(be, columns, (float[]){1, 2, 3, 4, 5, 6, 7, 8});
-  CHECK(o->read(be, dense) == NULL && (d = o->read(be, dense)) != NULL && d[3] == 1 && d[6] == 4 && d[7] == 7 && d[8] == 5);
+  CHECK(o->read(be, dense) == NULL && (d = o->read(be, dense)) != NULL && d[3] == 1 && d[6] == 4 && d[7] == 7 &&
+        d[8] == 5);
 
   o->softcap(be, tensor_rows(dense, 0, 1), 2.0f); /* an operation changes what it writes */
   CHECK(o->read(be, dense) == NULL && o->read(be, tensor_rows(dense, 1, 1)) == NULL);
@@ -383,7 +391,8 @@ static void await_logits(whisper_state *s, int32_t n) {
 /* Three sequences become five, which are chosen four times over before the first answer is asked for. The device, which computes nothing, chooses none.
  * parts: of weights, which take more dispatches. */
 static void test_beams(gpu *g, whisper_state *s, bool parts) {
-  const speech_rules rules = {.end = 50257, .first_time = 50364, .timed = true, .suppressed = (int32_t[]){7}, .n_suppressed = 1};
+  const speech_rules rules = {
+      .end = 50257, .first_time = 50364, .timed = true, .suppressed = (int32_t[]){7}, .n_suppressed = 1};
   const speech_past past[3] = {{1, -1, -1, 0}, {50365, 2, 50365, -1}, {2, 50365, 50365, -2}};
   int32_t places[4], n = 9;
   speech_choice choices[MAX_SPEECH_CHOICES];
@@ -398,7 +407,8 @@ static void test_beams(gpu *g, whisper_state *s, bool parts) {
     printf("beams: %u dispatches of a layer\n", (unsigned)(n_dispatches - around));
     CHECK(n_dispatches - around <= 8 || parts);
   }
-  CHECK(whisper_decode_next(s, (int32_t[]){1}, (int32_t[]){0}, 1) == SOTTO_ERR_ARGUMENT); /* whose table is not known yet */
+  CHECK(whisper_decode_next(s, (int32_t[]){1}, (int32_t[]){0}, 1) ==
+        SOTTO_ERR_ARGUMENT); /* whose table is not known yet */
   CHECK(whisper_decode_chosen(s, places[0], choices, &n) == SOTTO_OK && n == 0);
   CHECK(whisper_decode_follow(s, places[0], 5) == SOTTO_ERR_ARGUMENT); /* it is free now */
   whisper_decode_reset(s);

@@ -36,7 +36,7 @@ typedef struct fake_net {
   float first_mel[MAX_CALLS];
   history rows[WHISPER_MAX_SEQS];
   int32_t n_rows; /* in use */
-  float *logits; /* [WHISPER_MAX_SEQS + 1, N] */
+  float *logits;  /* [WHISPER_MAX_SEQS + 1, N] */
 } fake_net;
 
 static void say_script(fake_net *net, int32_t call, const int32_t *tokens, int32_t n, int32_t n_prompt, float *logits) {
@@ -119,7 +119,8 @@ static void choose_step(const float *rows, const whisper_rules *rules, const spe
     step->list[step->n++] = *c;
     if (c->id == EOT) continue;
     step->parents[step->n_next] = c->parent;
-    step->past[step->n_next++] = (speech_past){c->id, from->last, c->id >= T0 ? c->id : from->time, scores[i] - scores[0]};
+    step->past[step->n_next++] =
+        (speech_past){c->id, from->last, c->id >= T0 ? c->id : from->time, scores[i] - scores[0]};
   }
 }
 
@@ -141,13 +142,15 @@ static int32_t fake_choose(void *context, const speech_rules *rules, const speec
   for (int32_t i = 0; from < 0 && i < net->n_rows; i++) { /* what the search tells of the past is so */
     const history *h = &net->rows[i];
     const int32_t n = h->n - net->n_prompt;
-    CHECK(past[i].last == h->tokens[h->n - 1] && (past[i].before == h->tokens[h->n - 2] || (n == 1 && past[i].before == -1)));
+    CHECK(past[i].last == h->tokens[h->n - 1] &&
+          (past[i].before == h->tokens[h->n - 2] || (n == 1 && past[i].before == -1)));
     CHECK(past[i].time < 0 || past[i].time >= T0);
   }
   chosen_step *step = &chooser.at[place];
   step->keep = keep;
   step->delay = chooser.n_chosen++ % 4;
-  choose_step(net->logits, &own, from < 0 ? past : chooser.at[from].past, from < 0 ? net->n_rows : chooser.at[from].n_next, step);
+  choose_step(net->logits, &own, from < 0 ? past : chooser.at[from].past,
+              from < 0 ? net->n_rows : chooser.at[from].n_next, step);
   for (int32_t i = 0; i < step->n; i++) chooser.n_ended += step->list[i].id == EOT;
   chooser.places |= 1u << place;
   return place;
