@@ -252,6 +252,7 @@ fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
 
 bench: native wasm benches build/wasm-tests/relaxed-single/bench_kernels.wasm build/wasm-tests/simd-single/bench_kernels.wasm ## speed of the engine, native and in WebAssembly: make bench ARGS=--json
 	@node bench/bench.mjs $(ARGS)
+	@$(if $(findstring --json,$(ARGS)),,build/bench/quantize)
 
 # Other packages, for the comparison alone, and only here.
 bench/peers/node_modules/.package-lock.json: bench/peers/package.json bench/peers/package-lock.json

@@ -221,15 +221,34 @@ static void round_q8_0(const float *x, uint8_t *block) {
   store_f16(block, d);
 }
 
-static void round_f16(const float *x, uint8_t *out, size_t n) {
 #if defined(__F16C__)
+
+static void round_f16(const float *x, uint8_t *out, size_t n) {
   for (size_t i = 0; i < n; i += 8)
     _mm_storeu_si128((__m128i *)(void *)(out + 2 * i),
                      _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-#else
-  for (size_t i = 0; i < n; i++) store_f16(out + 2 * i, x[i]);
-#endif
 }
+
+#else
+
+/* Numbers that f16 has as normal ones lose 13 bits; in the sum of a smaller one with 0.5 the last bit is its unit. */
+static void round_f16(const float *x, uint8_t *out, size_t n) {
+  for (size_t i = 0; i < n; i += 8) {
+    v8f v;
+    LOAD(v, x + i);
+    const v8i sign = BITS(v) >> 16 & 0x8000, magnitude = BITS(v) & 0x7fffffff, rest = magnitude - (112 << 23);
+    const v8i normal = (rest + 0xfff + (rest >> 13 & 1)) >> 13;
+    const v8i subnormal = BITS((v8f)magnitude + 0.5f) - 0x3f000000;
+    const v8i is_small =
+        magnitude<EACH_I(113 << 23), is_large = magnitude >= EACH_I(0x477ff000), is_nan = magnitude> EACH_I(0x7f800000);
+    const v8i finite = SELECT_I(is_small, subnormal, normal), number = SELECT_I(is_large, EACH_I(0x7c00), finite);
+    const v8i half = SELECT_I(is_nan, (magnitude >> 13 & 0x1ff) | 0x7e00, number) | sign;
+    const v8h h = __builtin_convertvector(half, v8h);
+    STORE(out + 2 * i, h);
+  }
+}
+
+#endif
 
 static void round_bf16(const float *x, uint8_t *out, size_t n) {
   for (size_t i = 0; i < n; i += 8) {
