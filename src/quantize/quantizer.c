@@ -25,6 +25,8 @@ static char *copy_string(const char *text) {
 }
 
 static sotto_status read_overrides(quantizer *q, const sotto_quantize_options *o, error *err) {
+  if (o->overrides == NULL && o->n_overrides > 0)
+    return fail(err, SOTTO_ERR_ARGUMENT, "patterns of tensors were announced, and none given");
   q->patterns = mem_alloc(max_size(o->n_overrides, 1), sizeof *q->patterns);
   q->types = mem_alloc(max_size(o->n_overrides, 1), sizeof *q->types);
   if (q->patterns == NULL || q->types == NULL) return plan_no_memory(err);

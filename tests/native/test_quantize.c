@@ -274,6 +274,8 @@ static void check_errors(void) {
   j.options.overrides = &(sotto_quantize_override){"*", "q4_K_M"};
   j.options.n_overrides = 1;
   check_refused("mix for a tensor", &j, SOTTO_ERR_ARGUMENT, "plain type");
+  j.options.overrides = NULL;
+  check_refused("no patterns", &j, SOTTO_ERR_ARGUMENT, "none given");
   j.options.n_overrides = 0;
   j.options.imatrix = "GGUF but no more";
   j.options.imatrix_bytes = 16;
