@@ -98,7 +98,7 @@ if (withNext.skip) console.log(`skip: ${withNext.skip}`);
 test('next: built and started', withNext, async (t) => {
   const folder = installed(path.join(root, 'examples/next'));
   /* As links, which it does not follow out of its folder. */
-  run('sh', ['-c', `cp -al '${next}/.' node_modules/ 2>/dev/null || cp -a '${next}/.' node_modules/`], folder);
+  run('sh', ['-c', `cp -alf '${next}/.' node_modules/ 2>/dev/null || cp -af '${next}/.' node_modules/ 2>/dev/null`], folder);
   const command = ['node_modules/next/dist/bin/next'];
   run(process.execPath, [...command, 'build'], folder, { NEXT_TELEMETRY_DISABLED: '1', NODE_ENV: 'production' });
   const server = spawn(process.execPath, [...command, 'start', '-p', '0', '-H', '127.0.0.1'], { cwd: folder, env: { ...process.env, NEXT_TELEMETRY_DISABLED: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
