@@ -4,6 +4,7 @@
 //
 // The dispatches of one measurement depend on each other and go round weights that together are larger than the caches.
 import { f, open } from '../../tests/gpu/harness.mjs';
+import { median } from '../measure.js';
 
 const quadsOf = { f32: 1, f16: 2, q8_0: 4, q4_0: 8, q5_0: 8, q5_1: 8, q4_K: 8 };
 const bytesOf = { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32, q5_0: 22 / 32, q5_1: 24 / 32, q4_K: 148 / 256 };
@@ -120,17 +121,17 @@ async function prepare(gpu, s, way, weights, act, vec) {
   return { run, close: () => uniform.destroy() };
 }
 
-/** Microseconds of each way, the best of some rounds through all of them, while the device stays busy, as its clock falls when it is not. */
+/** Microseconds of each way, the median of some rounds through all of them, while the device stays busy, as its clock falls when it is not. */
 async function measure(gpu, s, found) {
   const many = Number(process.env.DISPATCHES ?? (s.outs[0] > 20000 ? 60 : 300));
   const few = Math.ceil(many / 20);
-  const us = found.map(() => Infinity);
-  for (let round = 0; round < 4; round++)
+  const us = found.map(() => []);
+  for (let round = 0; round < 5; round++)
     for (const [i, { run }] of found.entries()) {
       const short = await run(few);
-      us[i] = Math.min(us[i], (1e3 * ((await run(many)) - short)) / (many - few));
+      us[i].push((1e3 * ((await run(many)) - short)) / (many - few));
     }
-  return us;
+  return us.map(median);
 }
 
 const gpu = await open({ adapter: process.env.SOTTO_GPU_ADAPTER ?? 'gpu' });

@@ -13,7 +13,7 @@ const adapters = testAdapters();
 const SMALL_BINDING = 2 << 20;
 /** In software each kernel takes long to compile: one case of each operation, where its own test (linear_few.test.mjs, ...) has the others. */
 const few =
-  /^(linear (odd|q4_0|many q5_1|parts)|norm_linear (3|many)|norm_geglu|embed q4_0|norm rms add norm|norm layer|rope_table|softcap|cross 5|self (1 rotated|many ring)|put|copy)$/;
+  /^(linear (odd|q4_0|many q5_1|parts)|norm_linear (3|many)|norm_geglu|embed q4_0|norm rms add norm|norm layer|rope_table|softcap|cross 5( and a product)?|self (1 rotated|many ring)|put|copy)$/;
 
 /** What a device is asked for, and how it is told to the engine. */
 const variants = [
