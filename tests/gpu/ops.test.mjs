@@ -22,7 +22,9 @@ const variants = [
   { name: 'small bindings', device: { features: [] }, maxBindingBytes: SMALL_BINDING, only: /parts/ },
 ];
 const whole = (adapter) => adapter === 'gpu' || Boolean(process.env.SOTTO_SLOW_TESTS);
-const casesOf = (adapter, { only }) => only ?? (whole(adapter) ? /./ : few);
+/** What half floats and subgroups make other kernels of. */
+const otherKernels = /^(linear many q5_1|norm_linear many|cross 5|self 1 rotated|softcap)$/;
+const casesOf = (adapter, { only }) => only ?? (whole(adapter) ? /./ : adapter === 'lavapipe' && adapters.length > 1 ? otherKernels : few);
 /** In software each variant on the one that has what it is about: lavapipe has half floats and subgroups, and compiles slowest. */
 const variantsOf = (adapter) =>
   whole(adapter) || adapters.length === 1 ? variants : variants.filter(({ device }) => (adapter === 'lavapipe') === (device.features === undefined));
