@@ -44,7 +44,7 @@ typedef enum sotto_status {
   SOTTO_ERR_MEMORY = -2,      /* memory ran out */
   SOTTO_ERR_FORMAT = -3,      /* bytes that are not what they should be: foreign, corrupt, truncated */
   SOTTO_ERR_UNSUPPORTED = -4, /* well-formed, but a kind that this build does not know */
-  SOTTO_ERR_DEVICE = -5,      /* the GPU is gone: close the engine and all that was opened on it, and open another one */
+  SOTTO_ERR_DEVICE = -5, /* the GPU is gone: close the engine and all that was opened on it, and open another one */
 } sotto_status;
 
 /* ---- engine: threads, and the last error ---- */
@@ -54,7 +54,8 @@ typedef struct sotto_engine sotto_engine;
 /* Where models lie and run. */
 typedef enum sotto_backend {
   SOTTO_BACKEND_CPU = 0,
-  SOTTO_BACKEND_WEBGPU = 1, /* in WebAssembly, on the device that the host opened. Steps, fork and save answer AGAIN until it has
+  SOTTO_BACKEND_WEBGPU =
+      1, /* in WebAssembly, on the device that the host opened. Steps, fork and save answer AGAIN until it has
                                delivered: let the host's events run before the next call. */
 } sotto_backend;
 

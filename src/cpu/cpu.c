@@ -63,8 +63,7 @@ static void upload(backend *be, tensor dst, const float *src) {
 
 static void copy(backend *be, tensor dst, tensor src) {
   (void)be;
-  for (int32_t i = 0; i < dst.rows; i++)
-    memcpy(tensor_at(dst, i), tensor_at(src, i), (size_t)dst.cols * sizeof(float));
+  for (int32_t i = 0; i < dst.rows; i++) memcpy(tensor_at(dst, i), tensor_at(src, i), (size_t)dst.cols * sizeof(float));
 }
 
 /* The memory itself where rows lie side by side; else a dense copy. */

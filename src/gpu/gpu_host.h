@@ -17,7 +17,8 @@ typedef struct gpu_host {
 
   /* What the buffer holds after all that was played before: a ticket, from 1 on. */
   uint32_t (*read_open)(uint32_t id, double offset, size_t bytes);
-  int32_t (*read_take)(uint32_t ticket, void *to); /* 1: they are in `to`, the ticket is closed; 0: pending; -1: the device is gone */
+  int32_t (*read_take)(uint32_t ticket,
+                       void *to); /* 1: they are in `to`, the ticket is closed; 0: pending; -1: the device is gone */
   void (*read_drop)(uint32_t ticket);
 } gpu_host;
 
