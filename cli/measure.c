@@ -200,7 +200,7 @@ static bool compare_models(const measure_request *r, const language *l, const id
   comparison c = {0};
   bool ok = language_open(&base, r->compare, r->language.threads, false);
   if (ok && base.info.n_vocab != l->info.n_vocab) {
-    fprintf(stderr, "sotto: %s and %s have different vocabularies: compare models of one kind\n", r->language.model,
+    fprintf(stderr, "sotto: %s: %s has another vocabulary: compare models of one kind\n", r->language.model,
             r->compare);
     ok = false;
   }

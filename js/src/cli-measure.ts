@@ -2,9 +2,11 @@
 //
 //   ids [n] ─> measure.ts ─┬─> rows [n_vocab] ─> logits: an array [n, n_vocab] in a .npy file
 //                          └─> log p of each next token ─> perplexity: means
+//   ids ─> two models ─> cli-compare.ts: how far one is from the other
 import { parse, UsageError, type OptionSpec } from './args.js';
 import { attempt, FileError, interruptSignal, millionths, Output, ProgressLine, write } from './cli-common.js';
 import { withLocalModel, type LocalModel } from './cli-engine.js';
+import { Comparison, sideBySide } from './cli-compare.js';
 import { GPU_SPECS } from './cli-gpu.js';
 import { readIds } from './cli-ids.js';
 import {
@@ -39,10 +41,14 @@ ${SHARED_HELP}`;
 const PERPLEXITY_HELP = `Usage: sotto perplexity -m MODEL --ids FILE [--json]
 Prints how badly the model predicts texts: the mean negative log-likelihood of a token given those
 before it in its text, averaged over the texts.
+With --compare both models are evaluated side by side: their perplexities over all tokens, the mean
+Kullback-Leibler divergence of the model's distributions from the base's, in nats, and the share of tokens
+that both find likeliest.
 
   -m, --model MODEL   GGUF file, folder as on Hugging Face, address, or name
       --ids FILE      token ids: a JSON array for each text in a JSON array, or one text as a JSON
                       array, or as ids between white space; - is standard input
+      --compare BASE  another model with the same vocabulary, usually the one before quantization
       --json          one line of JSON, with the mean over all tokens, and of each text
 ${SHARED_HELP}`;
 
@@ -51,6 +57,7 @@ interface Request {
   model: string;
   ids: string;
   output: string;
+  compare: string | undefined;
   json: boolean;
 }
 
@@ -70,7 +77,7 @@ function readRequest(argv: readonly string[], more: Record<string, OptionSpec>, 
   if (!('ids' in of)) throw new UsageError('no token ids: give a file with --ids');
   const to = of['output'] ?? output;
   if (to === undefined) throw new UsageError('no file to write: give one with --output');
-  return { language, model, ids: of['ids'], output: to, json: 'json' in of };
+  return { language, model, ids: of['ids'], output: to, compare: of['compare'], json: 'json' in of };
 }
 
 // ---- the work ----
@@ -178,8 +185,34 @@ async function printPerplexity(model: LocalModel, texts: number[][], run: Run): 
   await write(run.r.json ? JSON.stringify(object) + '\n' : mean(each).toFixed(6) + '\n');
 }
 
+/** Both models read the same tokens in the same parts. */
+async function printComparison(model: LocalModel, base: LocalModel, texts: number[][], run: Run): Promise<void> {
+  if (base.nVocab !== model.nVocab)
+    throw new FileError(run.r.model, `${run.r.compare} has another vocabulary: compare models of one kind`);
+  const line = new ProgressLine();
+  const comparison = new Comparison(model.nVocab);
+  try {
+    for (const ids of texts) {
+      const rows = (m: LocalModel, take: (data: Float32Array) => void, ready: () => Promise<void>) =>
+        evaluate(m, 'logits', ids, run, (message) => message.type === 'rows' && take(message.rows.data), ready);
+      await sideBySide(
+        (take, ready) => rows(model, take, ready),
+        (take, ready) => rows(base, take, ready),
+        (ofModel, ofBase, first) => {
+          comparison.add(ofModel, ofBase, ids.slice(first + 1));
+          line.percent('reading the text', first + ofModel.length / model.nVocab, ids.length);
+        },
+        model.nVocab,
+      );
+    }
+  } finally {
+    line.hide();
+  }
+  await write(run.r.json ? comparison.json() : comparison.text());
+}
+
 export async function perplexity(argv: readonly string[]): Promise<number> {
-  const r = readRequest(argv, { json: {} }, '-');
+  const r = readRequest(argv, { compare: { value: true }, json: {} }, '-');
   if (!r) {
     await write(PERPLEXITY_HELP);
     return 0;
@@ -191,6 +224,12 @@ export async function perplexity(argv: readonly string[]): Promise<number> {
     if (short >= 0 || texts.length === 0)
       throw new FileError(r.ids, `text ${short + 1} has fewer than two tokens: there is nothing to predict`);
     const { threads, gpu } = r.language;
-    await withLocalModel(r.model, { threads, ...gpu, signal }, (model) => printPerplexity(model, texts, { r, signal }));
+    const [options, run] = [{ threads, ...gpu, signal }, { r, signal }];
+    const { compare } = r;
+    await withLocalModel(r.model, options, (model) =>
+      compare === undefined
+        ? printPerplexity(model, texts, run)
+        : withLocalModel(compare, options, (base) => printComparison(model, base, texts, run)),
+    );
   });
 }

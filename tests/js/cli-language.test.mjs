@@ -170,6 +170,13 @@ test('logits and perplexity are near the native command’s', withNative, async 
   p.texts.forEach((x, i) => assert.ok(Math.abs(x - nll[i]) < 0.02, `text ${i}: ${x}, not ${nll[i]}`)); // q8_0
   assert.ok(Math.abs(p.perplexity / Math.exp(p.nll_by_token) - 1) < 1e-4);
   assert.match(await done(['perplexity', '-m', TELLER, '--ids', list]), /^\d+\.\d{6}\n$/);
+  const compare = (program) => json(['perplexity', '-m', TELLER, '--json', '--ids', all, '--compare', TELLER, '--kv', 'q8_0'], {}, program);
+  const [here, there] = [await compare(run), await compare(native)];
+  assert.deepEqual(Object.keys(here), Object.keys(there));
+  assert.ok(Math.abs(here.divergence) < 1e-6 && here.same_argmax === 1 && here.n_tokens === p.n_tokens);
+  for (const key of ['perplexity', 'base_perplexity', 'nll_by_token']) assert.ok(Math.abs(here[key] / there[key] - 1) < 1e-3, key);
+  const text = await done(['perplexity', '-m', TELLER, '--ids', list, '--compare', TELLER]);
+  assert.match(text, /^perplexity     \d+\.\d{4}\nof the base    \d+\.\d{4}\ndivergence     -?0\.000000\nsame argmax    100\.000 %\n$/);
 });
 
 test('bench: the keys of the native command, and the backend', withNative, async () => {
