@@ -4,7 +4,8 @@
 //   build/asan/test_*          native unit tests; their last line has the counts
 //   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS from its seeds; one count each
 //   build/wasm-tests/VARIANT/test_*.wasm   the same tests in WebAssembly, as counted
-//   tests/{js,cli,gpu,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
+//   tests/gpu/*.test.*         node --test; two at a time, as all of the above
+//   tests/{js,cli,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
 //
 // node tools/run-tests.mjs [WORD...] runs those whose name contains one of the words. Exits 1 when a test fails.
 import { spawn } from 'node:child_process';
@@ -13,7 +14,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-const FUZZ_SECONDS = 15;
+const FUZZ_SECONDS = 10;
 const LIMIT_MS = 300_000; // a test that takes longer hangs
 const words = process.argv.slice(2);
 
@@ -49,18 +50,18 @@ function fuzz(file) {
 }
 
 const selected = (test) => words.length === 0 || words.some((word) => test.name.includes(word));
+const node_tests = (suite) =>
+  list(`tests/${suite}`, /\.test\.(mjs|js|ts)$/).map((file) => ({ name: file, command: node, args: ['--test', '--test-reporter=tap', file], counts: countsOfTap }));
 const side_by_side = [
   ...list('build/asan', /^test_\w+$/).map((file) => ({ name: file, command: file, args: [], counts: countsOfLastLine })),
   ...list('build/wasm-tests', /-(single|threads)$/)
     .flatMap((folder) => list(folder, /^test_\w+\.wasm$/))
     .map((file) => ({ name: file, command: node, args: ['tests/wasm/run.mjs', file], counts: countsOfLastLine })),
   ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
+  ...node_tests('gpu'),
 ].filter(selected);
 if (words.includes('build/arm64')) side_by_side.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
-const alone = ['js', 'cli', 'gpu', 'e2e']
-  .flatMap((suite) => list(`tests/${suite}`, /\.test\.(mjs|js|ts)$/))
-  .map((file) => ({ name: file, command: node, args: ['--test', '--test-reporter=tap', file], counts: countsOfTap }))
-  .filter(selected);
+const alone = ['js', 'cli', 'e2e'].flatMap(node_tests).filter(selected);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 

@@ -143,7 +143,7 @@ describe('a transcript', { skip: missing, timeout: 290_000 }, () => {
     pages.onPage({}, async (page) => {
       await page.getByRole('button', { name: 'Record' }).click();
       await page.getByRole('heading', { name: 'Recording' }).waitFor();
-      const meter = page.getByRole('meter', { name: 'Microphone level' });
+      const meter = page.getByRole('meter', { name: 'Level of the sound' });
       await page.waitForFunction(() => Number(document.querySelector('[role=meter]').ariaValueNow) > 20);
       assert.equal(await meter.isVisible(), true);
       await page.waitForTimeout(12_500); // ms; the clip has 11 s
