@@ -1,7 +1,7 @@
 // One piece of speech to text, for live transcription: a window no longer than the speech needs, decoded greedily and once.
 import { abortError } from './errors.js';
 import { repeatsItself } from './live-text.js';
-import type { OptionValue } from './options.js';
+import type { Options } from './options.js';
 import type { Platform } from './platform.js';
 import type { LoadedEngine } from './running.js';
 import { AGAIN, DONE, settled } from './session.js';
@@ -20,8 +20,6 @@ const TOKENS_PER_S = 10;
 const MOST_TOKENS = 224;
 /** A text that zlib makes smaller than this is taken for a loop, as in openai/whisper. */
 const MOST_COMPRESSION = 2.4;
-
-export type Options = [string, OptionValue][];
 
 export interface Heard {
   text: string;

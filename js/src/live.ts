@@ -8,7 +8,8 @@
 // pauses most, behind all that is settled.
 import { AudioReader } from './audio.js';
 import { abortError } from './errors.js';
-import { decodeSpeech, type Heard, type Options } from './live-decode.js';
+import { decodeSpeech, type Heard } from './live-decode.js';
+import type { Options } from './options.js';
 import { SettlingText } from './live-text.js';
 import type { OptionValue } from './options.js';
 import type { Platform } from './platform.js';

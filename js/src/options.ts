@@ -75,10 +75,12 @@ const KINDS: Record<keyof DecodeOptions, 'string' | 'number' | 'boolean' | 'task
 };
 
 export type OptionValue = string | number | readonly number[];
+/** As the engine takes them. */
+export type Options = [string, OptionValue][];
 
 /** The options as the engine takes them: [name in sotto.h, value]. Throws on one that cannot be. */
-export function engineOptions(options: DecodeOptions): [string, OptionValue][] {
-  const out: [string, OptionValue][] = [];
+export function engineOptions(options: DecodeOptions): Options {
+  const out: Options = [];
   for (const [name, kind] of Object.entries(KINDS)) {
     const value = options[name as keyof DecodeOptions];
     if (value === undefined || value === null) continue;

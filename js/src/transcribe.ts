@@ -7,7 +7,7 @@
 import { AudioReader, type Block } from './audio.js';
 import { abortError, SottoError } from './errors.js';
 import { languagesOf } from './model-info.js';
-import type { OptionValue } from './options.js';
+import type { Options } from './options.js';
 import type { Platform } from './platform.js';
 import type { AudioSpec, Outcome, Segment, Timings } from './protocol.js';
 import type { LoadedEngine } from './running.js';
@@ -25,8 +25,6 @@ const PROGRESS_MS = 50;
 const LIKELIEST = 5;
 /** Of the text before, that a transcription which was opened anew is told. */
 const CONTEXT_CHARACTERS = 500;
-
-type Options = [string, OptionValue][];
 
 export interface TranscribeTask {
   id: number;

@@ -160,49 +160,38 @@ INLINE void pack_fifth_bits(const uint8_t *q, uint8_t *high) {
   }
 }
 
-static void round_q4_0(const float *x, uint8_t *block) {
-  const block32 b = load_block(x);
-  uint8_t q[32];
-  const float d = signed_max(x, &b) / -8.0f;
-  round_block(&b, 0.0f, inverse(d), 8.5f, 15, q);
-  store_f16(block, d);
-  pack_nibbles(q, block + 2);
+/* What a block of 32 is in the file: d, min (NULL: the type has none), the fifth bits where q has them, nibbles. */
+INLINE void store_block(const uint8_t *q, float d, const float *min, bool fifth_bits, uint8_t *block) {
+  store_f16(block, d), block += 2;
+  if (min) store_f16(block, *min), block += 2;
+  if (fifth_bits) pack_fifth_bits(q, block), block += 4;
+  pack_nibbles(q, block);
 }
 
-static void round_q4_1(const float *x, uint8_t *block) {
+/* half: 8 of q4_0, 16 of q5_0. */
+INLINE void round_q45_0(const float *x, int half, uint8_t *block) {
+  const block32 b = load_block(x);
+  uint8_t q[32];
+  const float d = signed_max(x, &b) / -(float)half;
+  round_block(&b, 0.0f, inverse(d), (float)half + 0.5f, 2 * half - 1, q);
+  store_block(q, d, NULL, half > 8, block);
+}
+
+/* levels: 15 of q4_1, 31 of q5_1. */
+INLINE void round_q45_1(const float *x, int levels, uint8_t *block) {
   const block32 b = load_block(x);
   uint8_t q[32];
   float min, max;
   range_of(&b, &min, &max);
-  const float d = (max - min) / 15.0f;
-  round_block(&b, min, inverse(d), 0.5f, 15, q);
-  store_f16(block, d);
-  store_f16(block + 2, min);
-  pack_nibbles(q, block + 4);
+  const float d = (max - min) / (float)levels;
+  round_block(&b, min, inverse(d), 0.5f, levels, q);
+  store_block(q, d, &min, levels > 15, block);
 }
 
-static void round_q5_0(const float *x, uint8_t *block) {
-  const block32 b = load_block(x);
-  uint8_t q[32];
-  const float d = signed_max(x, &b) / -16.0f;
-  round_block(&b, 0.0f, inverse(d), 16.5f, 31, q);
-  store_f16(block, d);
-  pack_fifth_bits(q, block + 2);
-  pack_nibbles(q, block + 6);
-}
-
-static void round_q5_1(const float *x, uint8_t *block) {
-  const block32 b = load_block(x);
-  uint8_t q[32];
-  float min, max;
-  range_of(&b, &min, &max);
-  const float d = (max - min) / 31.0f;
-  round_block(&b, min, inverse(d), 0.5f, 31, q);
-  store_f16(block, d);
-  store_f16(block + 2, min);
-  pack_fifth_bits(q, block + 4);
-  pack_nibbles(q, block + 8);
-}
+static void round_q4_0(const float *x, uint8_t *block) { round_q45_0(x, 8, block); }
+static void round_q4_1(const float *x, uint8_t *block) { round_q45_1(x, 15, block); }
+static void round_q5_0(const float *x, uint8_t *block) { round_q45_0(x, 16, block); }
+static void round_q5_1(const float *x, uint8_t *block) { round_q45_1(x, 31, block); }
 
 /* Halves go away from zero: the number below 0.5 is added, and the rest cut off. */
 static void round_q8_0(const float *x, uint8_t *block) {

@@ -277,57 +277,29 @@ static void search_q6_k(const float *x, const float *w, uint8_t *block) {
 
 /* ---- blocks of 32, where columns differ in importance ---- */
 
-static void search_q45_0(const float *x, const float *importance, int half, uint8_t *q, float *d) {
+static void search_q45_0(const float *x, const float *importance, int half, uint8_t *block) {
   float w[32];
+  uint8_t q[32];
   weigh(x, importance, 32, 32, w);
-  *d = f16_to_f32(f32_to_f16(fit_signed(x, w, 4, half).step));
-  round_with(x, 32, *d, *d * (float)half, 2 * half - 1, q);
+  const float d = f16_to_f32(f32_to_f16(fit_signed(x, w, 4, half).step));
+  round_with(x, 32, d, d * (float)half, 2 * half - 1, q);
+  store_block(q, d, NULL, half > 8, block);
 }
 
-static void search_q45_1(const float *x, const float *importance, int levels, uint8_t *q, float *d, float *min) {
+static void search_q45_1(const float *x, const float *importance, int levels, uint8_t *block) {
   float w[32];
+  uint8_t q[32];
   weigh(x, importance, 32, 32, w);
   const fit f = fit_with_min(x, w, 4, levels);
-  *d = f16_to_f32(f32_to_f16(f.step));
-  *min = f16_to_f32(f32_to_f16(-f.low));
-  round_with(x, 32, *d, -*min, levels, q);
+  const float d = f16_to_f32(f32_to_f16(f.step)), min = f16_to_f32(f32_to_f16(-f.low));
+  round_with(x, 32, d, -min, levels, q);
+  store_block(q, d, &min, levels > 15, block);
 }
 
-static void search_q4_0(const float *x, const float *w, uint8_t *block) {
-  uint8_t q[32];
-  float d;
-  search_q45_0(x, w, 8, q, &d);
-  store_f16(block, d);
-  pack_nibbles(q, block + 2);
-}
-
-static void search_q4_1(const float *x, const float *w, uint8_t *block) {
-  uint8_t q[32];
-  float d, min;
-  search_q45_1(x, w, 15, q, &d, &min);
-  store_f16(block, d);
-  store_f16(block + 2, min);
-  pack_nibbles(q, block + 4);
-}
-
-static void search_q5_0(const float *x, const float *w, uint8_t *block) {
-  uint8_t q[32];
-  float d;
-  search_q45_0(x, w, 16, q, &d);
-  store_f16(block, d);
-  pack_fifth_bits(q, block + 2);
-  pack_nibbles(q, block + 6);
-}
-
-static void search_q5_1(const float *x, const float *w, uint8_t *block) {
-  uint8_t q[32];
-  float d, min;
-  search_q45_1(x, w, 31, q, &d, &min);
-  store_f16(block, d);
-  store_f16(block + 2, min);
-  pack_fifth_bits(q, block + 4);
-  pack_nibbles(q, block + 8);
-}
+static void search_q4_0(const float *x, const float *w, uint8_t *block) { search_q45_0(x, w, 8, block); }
+static void search_q4_1(const float *x, const float *w, uint8_t *block) { search_q45_1(x, w, 15, block); }
+static void search_q5_0(const float *x, const float *w, uint8_t *block) { search_q45_0(x, w, 16, block); }
+static void search_q5_1(const float *x, const float *w, uint8_t *block) { search_q45_1(x, w, 31, block); }
 
 static bool search_row(uint32_t type, const float *x, const float *importance, void *row, size_t n) {
   static void (*const of_type[DTYPE_COUNT])(const float *, const float *, uint8_t *) = {

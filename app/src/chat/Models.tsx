@@ -3,6 +3,7 @@
 import { useRef } from 'preact/hooks';
 import { Bar } from '../ui/Bar.tsx';
 import { BinIcon, CheckIcon, FolderIcon, ModelIcon, SaveIcon, WarnIcon } from '../ui/icons.tsx';
+import { Pickers } from '../ui/Pickers.tsx';
 import { placeInShort } from '../ui/place.ts';
 import { megabytes } from '../ui/words.ts';
 import {
@@ -26,10 +27,8 @@ import { answering } from './state.ts';
 export function Models() {
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
-  const take = (input: HTMLInputElement) => {
-    const chosenFiles = [...(input.files ?? [])];
-    input.value = '';
-    if (chosenFiles.length > 0) void chooseFiles(chosenFiles);
+  const take = (files: File[]) => {
+    if (files.length > 0) void chooseFiles(files);
   };
   const busy = answering.value !== null;
   return (
@@ -70,25 +69,7 @@ export function Models() {
             <FolderIcon /> Open a folder
           </button>
         </p>
-        <input
-          ref={files}
-          type="file"
-          multiple
-          accept=".gguf,.safetensors,.json,.model"
-          hidden
-          data-testid="model-files"
-          onChange={(event) => take(event.currentTarget)}
-        />
-        <input
-          ref={(input) => {
-            folder.current = input;
-            input?.setAttribute('webkitdirectory', '');
-          }}
-          type="file"
-          hidden
-          data-testid="model-folder"
-          onChange={(event) => take(event.currentTarget)}
-        />
+        <Pickers files={files} folder={folder} accept=".gguf,.safetensors,.json,.model" name="model" onFiles={take} />
       </section>
     </>
   );

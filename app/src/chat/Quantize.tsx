@@ -4,6 +4,7 @@ import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import type { QuantizeDevice, QuantizeProgress, UnfinishedQuantization } from 'sotto';
 import { Bar } from '../ui/Bar.tsx';
 import { AgainIcon, BinIcon, CheckIcon, FolderIcon, ModelIcon, PauseIcon, PlayIcon, SaveIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
+import { Pickers } from '../ui/Pickers.tsx';
 import { grouped, megabytes, spoken } from '../ui/words.ts';
 import { saveMade, transcribeWith } from './made.ts';
 import { choose, chooseFiles } from './model-state.ts';
@@ -80,9 +81,8 @@ function Intake() {
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const id = useId();
-  const taken = (input: HTMLInputElement) => {
-    const chosen = [...(input.files ?? [])].filter(inTop);
-    input.value = '';
+  const taken = (all: File[]) => {
+    const chosen = all.filter(inTop);
     if (chosen.length > 0) take(chosen);
   };
   return (
@@ -130,25 +130,7 @@ function Intake() {
           Look
         </button>
       </form>
-      <input
-        ref={files}
-        type="file"
-        multiple
-        accept=".gguf,.bin,.safetensors,.json,.model"
-        hidden
-        data-testid="quantize-files"
-        onChange={(event) => taken(event.currentTarget)}
-      />
-      <input
-        ref={(input) => {
-          folder.current = input;
-          input?.setAttribute('webkitdirectory', '');
-        }}
-        type="file"
-        hidden
-        data-testid="quantize-folder"
-        onChange={(event) => taken(event.currentTarget)}
-      />
+      <Pickers files={files} folder={folder} accept=".gguf,.bin,.safetensors,.json,.model" name="quantize" onFiles={taken} />
     </>
   );
 }

@@ -22,19 +22,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read> vec: array<f32>;
 
 const THREADS = 256u;
-var<workgroup> parts: array<f32, THREADS>;
-
-fn total(part: f32, thread: u32) -> f32 {
-  parts[thread] = part;
-  workgroupBarrier();
-  for (var half = THREADS / 2u; half > 0u; half /= 2u) {
-    if (thread < half) { parts[thread] += parts[thread + half]; }
-    workgroupBarrier();
-  }
-  let all = parts[0];
-  workgroupBarrier();
-  return all;
-}
+#include total
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,

@@ -20,19 +20,7 @@ struct Params {
 
 const THREADS = ${threads}u;
 const WHERE = vec4<u32>(0, 1, 2, 3);
-var<workgroup> parts: array<f32, THREADS>;
-
-fn total(part: f32, thread: u32) -> f32 {
-  parts[thread] = part;
-  workgroupBarrier();
-  for (var left = THREADS / 2; left > 0; left /= 2) {
-    if (thread < left) { parts[thread] += parts[thread + left]; }
-    workgroupBarrier();
-  }
-  let all = parts[0];
-  workgroupBarrier();
-  return all;
-}
+#include total
 
 fn greatest_part(part: f32, thread: u32) -> f32 {
   parts[thread] = part;
