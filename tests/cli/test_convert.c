@@ -39,15 +39,6 @@ static gemma *load(void) {
   return NULL;
 }
 
-static double relative_error(const float *a, const float *b, size_t n) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
-
 static double worst_logits(gemma *g, const char *folder) {
   char path[160];
   size_t size = 0;

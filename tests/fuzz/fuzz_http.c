@@ -1,17 +1,9 @@
 /* Fuzzes the reader of requests: head, body, form. The first byte says in what pieces the rest comes; what comes of it may not depend on that. */
 #include "../../cli/multipart.h"
+#include "require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
 
 static void touch(http_slice s) {
   unsigned sum = 0;

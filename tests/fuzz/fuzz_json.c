@@ -1,16 +1,8 @@
 /* Fuzzes the JSON reader: what it takes is walked through as a whole, every string and number read. */
 #include "../../src/formats/json.h"
+#include "require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
 
 static void read_string(const json *j, uint32_t value) {
   size_t size = json_read_string(j, value, NULL, 0);

@@ -2,17 +2,9 @@
  * The first byte of an input seeds the sizes; the others are the file. What may not happen: calls out of order, more data than
  * announced, an error without words, and all that the sanitizers see. */
 #include "../../src/formats/ggml_bin.h"
+#include "require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
 
 typedef struct seen {
   int32_t n_mel, n_tokens;

@@ -2,18 +2,10 @@
  * of the first file][files, one behind the other]. What may not happen: a range outside of a file, pieces and tensors that are not the whole
  * output or overlap, an error without words, and all that the sanitizers see. */
 #include "../../include/sotto.h"
+#include "require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
 
 enum { HEAD = 5, MAX_ROW = 1 << 20 };
 

@@ -2,14 +2,7 @@
  * magic, the fingerprint and the hash made right, so that what lies between them is reached. What may not happen: an error without words, a
  * session that an error has changed, and, whatever was restored, all that the sanitizers see when the session goes on. */
 #include "../native/make_gemma.h"
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
+#include "require.h"
 
 enum { N_CTX = 40, N_BATCH = 8, HEADER = 32, HASH = 8 };
 

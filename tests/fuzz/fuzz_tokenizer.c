@@ -2,17 +2,9 @@
  * chooses: tokenizer.model, tokenizer.json, arrays, arrays with merges. What may not happen: an error without words,
  * text that does not come back, and all that the sanitizers see. */
 #include "../../src/text/spm_vocab.h"
+#include "require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
 
 /* The first two bytes are numbers of tokens and merges; then 8 bytes for each token's score and type; the rest are
  * the lists, the first half the tokens'. */

@@ -3,17 +3,9 @@
 #define SOTTO_FUZZ_TENSOR_CHECKS_H
 
 #include "../../src/formats/tensors.h"
+#include "require.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-#define REQUIRE(condition)                           \
-  do {                                               \
-    if (!(condition)) {                              \
-      fprintf(stderr, "not true: %s\n", #condition); \
-      abort();                                       \
-    }                                                \
-  } while (0)
 
 typedef struct tensor_checks {
   int n_headers, n_open;

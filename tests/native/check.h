@@ -172,6 +172,16 @@ static inline npy npy_read(const char *path) {
   return a;
 }
 
+/* The 2-norm of a - b over that of b. */
+static inline double relative_error(const float *a, const float *b, size_t n) {
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < n; i++) {
+    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+    norm += (double)b[i] * b[i];
+  }
+  return sqrt(difference / norm);
+}
+
 static inline void npy_free(npy *a) {
   free(a->data);
   a->data = NULL;

@@ -92,15 +92,6 @@ static inline int evaluate(sotto_session *s, const int32_t *ids, size_t n) {
   return steps;
 }
 
-static inline double relative_error(const float *a, const float *b, size_t n) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
-
 static inline bool says(const char *part) {
   const bool yes = strstr(sotto_engine_error(engine), part) != NULL;
   if (!yes) fprintf(stderr, "'%s' does not say '%s'\n", sotto_engine_error(engine), part);

@@ -64,15 +64,6 @@ static float *logits_by(gemma *g, const int32_t *ids, int32_t n_ids, int32_t n, 
   return logits;
 }
 
-static double relative_error(const float *a, const float *b, int32_t n) {
-  double difference = 0, norm = 0;
-  for (int32_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
-
 /* However a text is cut, and in both types. */
 static void check_cuts(gemma *g, const char *family, int32_t n_ids) {
   static const int32_t cuts[] = {1, 7, 16, 17, 128};

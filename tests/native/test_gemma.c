@@ -66,15 +66,6 @@ static void feed_file(gemma *m, const golden *g, const char *name, size_t piece)
   free(bytes);
 }
 
-static double relative_error(const float *a, const float *b, size_t n) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
-
 typedef struct watched {
   const golden *g;
   double worst[MAX_LAYERS + 1];

@@ -38,15 +38,6 @@ static int field_numbers(entry e, const char *name, double *out, int capacity) {
   return n;
 }
 
-static double relative_error(const float *a, const float *b, size_t n) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
-
 /* A clip of at most 30 s, followed by zeros, as log-mel of 3000 frames [3000, n_mel]: normalised over the whole window. */
 static float *window_of(const char *clip, const whisper *w) {
   char path[256];

@@ -48,15 +48,6 @@ static void outcome_free(outcome *o) {
   free(o->logits);
 }
 
-static double relative_error(const float *a, const float *b, size_t n) {
-  double difference = 0, norm = 0;
-  for (size_t i = 0; i < n; i++) {
-    difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-    norm += (double)b[i] * b[i];
-  }
-  return sqrt(difference / norm);
-}
-
 int main(void) {
   static float frames[WHISPER_WINDOW_FRAMES * 80];
   random_state random = {7};
