@@ -15,7 +15,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { median } from './measure.js';
+import { median } from './rounds.js';
 import { madeModel, megabytes, newestNode, openChromium, output, percent, root, shown, table } from './places.mjs';
 
 /**

@@ -17,7 +17,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { median } from './measure.js';
+import { median } from './rounds.js';
 import { machine, megabytes, numbers, output, root, shown, table } from './places.mjs';
 
 const string = { type: 'string' };

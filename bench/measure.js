@@ -1,11 +1,7 @@
 // One measurement of the package, the same in Node and in a page. Times are wall times in ms, of warm runs: the first one, which warms the
 // JIT, is left out or reported on its own. `read(address)` gives a file's bytes: they come from memory, so that no network is measured.
 
-export const median = (values) => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-};
+import { goOn, median, speechRound, textRound } from './rounds.js';
 
 const LOADS = 3;
 
@@ -27,56 +23,31 @@ async function speech(sotto, { model, audio, threads, variant, repeats, options 
     loads.push(performance.now() - start);
   }
   const runs = [];
-  let result;
-  for (let i = 0; i <= repeats; i++) {
-    const start = performance.now();
-    result = await transcriber.transcribe(recording, { language: 'en', ...options });
-    runs.push({ whole_ms: performance.now() - start, ...result.timings });
-  }
+  for (let i = 0; i <= repeats; i++) runs.push(await speechRound(transcriber, recording, options));
   const info = transcriber.info;
   await transcriber.destroy();
   const warm = runs.slice(1);
   const of = (name) => median(warm.map((run) => run[name]));
+  const { steps, windows, memory_bytes, text } = runs.at(-1);
   return {
     variant: info.variant,
     isa: info.isa,
     threads: info.threads,
     load_ms: median(loads),
     first_ms: runs[0].whole_ms,
-    mel_ms: of('melMs'),
-    encode_ms: of('encodeMs') / warm[0].nEncode,
-    decode_ms_per_step: of('decodeMs') / warm[0].nDecode,
-    decode_steps: warm[0].nDecode,
-    windows: warm[0].nEncode,
+    mel_ms: of('mel_ms'),
+    encode_ms: of('encode_ms'),
+    decode_ms_per_step: of('step_ms'),
+    decode_steps: steps,
+    windows,
     whole_ms: of('whole_ms'),
     whole_best_ms: Math.min(...warm.map((run) => run.whole_ms)),
-    memory_bytes: result.memoryBytes,
-    text: result.text,
+    memory_bytes,
+    text,
   };
 }
 
 // ---- language models ----
-
-/** Goes on with a text, always with the likeliest token. */
-async function goOn(session, text, maxTokens) {
-  let generation;
-  await session.prompt(text, { raw: true, maxTokens, onFinish: (g) => (generation = g) });
-  return generation;
-}
-
-/** A text of exactly n tokens without the one that begins texts; others for other seeds, so that sessions find nothing to reuse. */
-async function textOf(session, n, seed) {
-  let text = '';
-  for (let i = 0; text.length < n; i++) text += (seed * 7919 + i * 104729) % 1000003; // digits are tokens of their own in Gemma
-  for (let length = n, tries = 0; tries < 8; tries++) {
-    const digits = text.slice(seed % 3, length + (seed % 3)).padEnd(length, '7');
-    const count = await session.countTokens(digits);
-    if (count === n) return digits;
-    length = Math.max(1, Math.round((length * n) / count));
-    while (text.length < length + 3) text += text;
-  }
-  throw new Error(`no text of ${n} tokens was found for this model`);
-}
 
 /** From a model's name or bytes to its first token. */
 async function start(sotto, model, { threads, variant }) {
@@ -102,16 +73,14 @@ async function text(sotto, what) {
   let n_decode = what.decode;
   for (let round = 0; round <= what.rounds; round++) {
     for (const [i, n] of what.prefill.entries()) {
-      // The session holds the token that begins texts from before, and evaluates n more.
-      const prompt = await textOf(session, n, round * what.prefill.length + i);
-      const { timings, promptTokens, ...rest } = await goOn(session, prompt, i === 0 ? what.decode + 1 : 0);
-      if (promptTokens.length !== n + 1) throw new Error(`a prompt of ${promptTokens.length} tokens, not ${n + 1}`);
-      memory_bytes = Math.max(memory_bytes, rest.memoryBytes);
+      const seed = round * what.prefill.length + i;
+      const run = await textRound(session, { prefill: n, decode: i === 0 ? what.decode : 0, seed });
+      memory_bytes = Math.max(memory_bytes, run.memory_bytes);
       if (round === 0) continue;
-      prefills[i].push(timings.prefillMs);
+      prefills[i].push(run.prefill_ms);
       if (i > 0) continue;
-      decodes.push(timings.decodeMs / timings.nDecode);
-      n_decode = Math.min(n_decode, timings.nDecode); // a model may end its text
+      decodes.push(run.decode_ms / run.n_decode);
+      n_decode = Math.min(n_decode, run.n_decode); // a model may end its text
     }
   }
   const { variant, isa, threads, cached } = session.info;

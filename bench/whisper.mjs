@@ -6,7 +6,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { median } from './measure.js';
+import { median } from './rounds.js';
 import { megabytes, newestNode, openChromium, output, percent, root, shown, table } from './places.mjs';
 
 /** Multiply-adds of one window (30 s): encoder with the cross attention's keys and values. */

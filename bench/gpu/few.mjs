@@ -4,7 +4,7 @@
 //
 // The dispatches of one measurement depend on each other and go round weights that together are larger than the caches.
 import { f, open } from '../../tests/gpu/harness.mjs';
-import { median } from '../measure.js';
+import { median } from '../rounds.js';
 
 const quadsOf = { f32: 1, f16: 2, q8_0: 4, q4_0: 8, q5_0: 8, q5_1: 8, q4_K: 8 };
 const bytesOf = { f32: 4, f16: 2, q8_0: 34 / 32, q4_0: 18 / 32, q5_0: 22 / 32, q5_1: 24 / 32, q4_K: 148 / 256 };
