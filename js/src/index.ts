@@ -32,6 +32,7 @@ export { QUANTIZE_TYPES } from './quantize/types.js';
 export type { QuantizeDevice, QuantizeOutcome, QuantizePlan, QuantizeProgress, QuantizeType } from './quantize/types.js';
 export { detect } from './detect.js';
 export type { Features, Variant } from './detect.js';
+export { detectGpu } from './detect-gpu.js';
 export { models, defaultModel } from './models.js';
 export type { ManifestModel, ManifestSource } from './models.js';
 export type { AudioBufferLike, AudioInput, AudioOptions } from './input.js';

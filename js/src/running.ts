@@ -4,7 +4,7 @@
 //   work ──GPU lost──> the model again, from the cache or its file ──> work, again
 import { SottoError } from './errors.js';
 import { startEngine, type StartedEngine } from './engine-start.js';
-import { nameOf } from './gpu/device.js';
+import { nameOf, toldFeatures } from './gpu/device.js';
 import { checkKind } from './kind.js';
 import { loadModel, type LoadContext } from './loader.js';
 import { describeModel, languagesOf } from './model-info.js';
@@ -21,12 +21,12 @@ export interface LoadedEngine extends StartedEngine {
 
 type Hooks = Pick<LoadContext, 'pulled' | 'report' | 'signal'>;
 
-/** What is told of the GPU: features that the kernels use, so not that it can take the time. */
+/** What is told of the GPU. */
 export const gpuInfo = ({ gpu }: StartedEngine): GpuInfo | undefined =>
   gpu && {
     adapter: nameOf(gpu.about),
     software: gpu.about.software,
-    features: gpu.about.features.filter((name) => name !== 'timestamp-query'),
+    features: toldFeatures(gpu.about.features),
   };
 
 export async function stopEngine({ threads, gpu }: StartedEngine): Promise<void> {

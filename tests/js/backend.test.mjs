@@ -67,6 +67,14 @@ describe('what is chosen', ready, () => {
       code: 'gpu',
       message: /npm install webgpu/,
     });
+    assert.equal(await sotto.detectGpu(), undefined);
+  });
+
+  test('a GPU is described without being opened', withPackage, async () => {
+    const found = await sotto.detectGpu(idle);
+    assert.deepEqual(Object.keys(found).sort(), ['adapter', 'features', 'software']);
+    assert.equal(typeof found.software, 'boolean');
+    assert.ok(found.adapter !== '' && !found.features.includes('timestamp-query'));
   });
 
   test('the command says so too', async (t) => {

@@ -1,6 +1,7 @@
 // A GPU: found in a browser's worker, or in Node through the optional package "webgpu" (Dawn), asked for all that it has,
 // and described.
 import { SottoError } from '../errors.ts';
+import type { GpuInfo } from '../protocol.ts';
 import { Health } from './health.ts';
 
 export interface DeviceOptions {
@@ -94,12 +95,8 @@ const MOST_BYTES = 2 ** 32 - 4;
 
 /** Opens a GPU. Throws a SottoError with code `gpu` that says why there is none. */
 export async function openDevice(options: DeviceOptions = {}): Promise<OpenedDevice> {
-  const gpu = await findGpu(options);
-  const { powerPreference = 'high-performance', features = FEATURES, limits = 'adapter' } = options;
-  const adapter = await gpu.requestAdapter({ powerPreference }).catch(() => null);
-  if (!adapter) throw new SottoError('gpu', 'No GPU can be used here: WebGPU finds no adapter.');
-  const info = adapter.info as Info;
-  const software = isSoftware(info);
+  const { features = FEATURES, limits = 'adapter' } = options;
+  const { gpu, adapter, info, software } = await findAdapter(options);
   if (software && options.hardwareOnly)
     throw new SottoError('gpu', `No GPU can be used here: WebGPU runs in software (${nameOf(info)}).`);
 
@@ -151,6 +148,15 @@ export async function openDevice(options: DeviceOptions = {}): Promise<OpenedDev
   };
 }
 
+/** What would be opened, without opening it. Throws as openDevice does. */
+export async function describeAdapter(options: DeviceOptions = {}): Promise<GpuInfo> {
+  const { adapter, info, software } = await findAdapter(options);
+  return { adapter: nameOf(info), software, features: toldFeatures(FEATURES.filter((name) => adapter.features.has(name))) };
+}
+
+/** Those that the kernels use, so not that it can take the time. */
+export const toldFeatures = (features: readonly string[]): string[] => features.filter((name) => name !== 'timestamp-query');
+
 /** One line: "NVIDIA H200", or whatever the browser tells. */
 export const nameOf = ({ vendor, architecture, description, device }: Partial<AdapterAbout>): string =>
   description || [vendor, architecture, device].filter(Boolean).join(' ') || 'unknown';
@@ -163,6 +169,15 @@ const isSoftware = ({ isFallbackAdapter, vendor, architecture, device, descripti
   /swiftshader|llvmpipe|lavapipe|basic render/i.test([vendor, architecture, device, description].join());
 
 // ---- where WebGPU comes from ----
+
+async function findAdapter(options: DeviceOptions): Promise<{ gpu: GPU; adapter: GPUAdapter; info: Info; software: boolean }> {
+  const gpu = await findGpu(options);
+  const { powerPreference = 'high-performance' } = options;
+  const adapter = await gpu.requestAdapter({ powerPreference }).catch(() => null);
+  if (!adapter) throw new SottoError('gpu', 'No GPU can be used here: WebGPU finds no adapter.');
+  const info = adapter.info as Info;
+  return { gpu, adapter, info, software: isSoftware(info) };
+}
 
 /** Kept while the process lives: a device does not outlive what it came from. */
 const opened: GPU[] = [];
