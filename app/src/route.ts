@@ -1,25 +1,27 @@
-/* Where the page is: #/ transcribes, #/chat and #/chat/ID talk, #/voice talks aloud. Other sections get a name here and a part in App. */
+/* Where the page is: #/ transcribes, #/NAME opens another section and #/NAME/ID something in it. What the sections are: sections.tsx. */
 
 import { signal } from '@preact/signals';
 
-export type View = 'transcribe' | 'chat' | 'voice';
+const VIEWS = ['transcribe', 'chat', 'voice', 'models', 'benchmark'] as const;
+
+export type View = (typeof VIEWS)[number];
 
 export interface Place {
   view: View;
-  id: string; // of the conversation, or ''
+  id: string; // of what is open in the section, as a conversation, or ''
 }
 
 function placeOf(hash: string): Place {
   const [, name, id = ''] = /^#\/([a-z]*)(?:\/([\w-]+))?$/.exec(hash) ?? [];
-  if (name === 'voice') return { view: 'voice', id: '' };
-  return name === 'chat' ? { view: 'chat', id } : { view: 'transcribe', id: '' };
+  const view = VIEWS.find((v) => v === name);
+  return view ? { view, id } : { view: 'transcribe', id: '' };
 }
 
 export const place = signal<Place>(placeOf(location.hash));
 
 export function addressOf(view: View, id = ''): string {
-  if (view === 'voice') return '#/voice';
-  return view === 'transcribe' ? '#/' : id ? `#/chat/${id}` : '#/chat';
+  if (view === 'transcribe') return '#/';
+  return id ? `#/${view}/${id}` : `#/${view}`;
 }
 
 /** Goes to a place. With `replace`, Back does not return to where the page was. */
