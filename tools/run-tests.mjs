@@ -4,8 +4,8 @@
 //   build/asan/test_*          native unit tests; their last line has the counts
 //   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS from its seeds; one count each
 //   build/wasm-tests/VARIANT/test_*.wasm   the same tests in WebAssembly, as counted
-//   tests/gpu/*.test.*         node --test; two at a time, as all of the above
-//   tests/{js,cli,e2e}/*.test.*   node --test, one file after the other (browsers and timings do not like company)
+//   tests/{gpu,js,cli}/*.test.*   node --test; two at a time, as all of the above
+//   tests/e2e/*.test.*         and those of sound as it comes: one file after the other (browsers and clocks do not like company)
 //
 // node tools/run-tests.mjs [WORD...] runs those whose name contains one of the words. Exits 1 when a test fails.
 import { spawn } from 'node:child_process';
@@ -16,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const FUZZ_SECONDS = 10;
 const LIMIT_MS = 300_000; // a test that takes longer hangs
+const ALONE = /^tests\/(e2e\/|js\/live\.)/;
 const words = process.argv.slice(2);
 
 const list = (folder, pattern) => (existsSync(folder) ? readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => `${folder}/${name}`) : []);
@@ -58,10 +59,10 @@ const side_by_side = [
     .flatMap((folder) => list(folder, /^test_\w+\.wasm$/))
     .map((file) => ({ name: file, command: node, args: ['tests/wasm/run.mjs', file], counts: countsOfLastLine })),
   ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
-  ...node_tests('gpu'),
+  ...['gpu', 'js', 'cli'].flatMap(node_tests).filter(({ name }) => !ALONE.test(name)),
 ].filter(selected);
 if (words.includes('build/arm64')) side_by_side.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
-const alone = ['js', 'cli', 'e2e'].flatMap(node_tests).filter(selected);
+const alone = ['js', 'e2e'].flatMap(node_tests).filter(({ name }) => ALONE.test(name)).filter(selected);
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
