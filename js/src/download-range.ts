@@ -1,6 +1,7 @@
 // Parts of a file by address: whether its server gives them, and each of them, asked for again where a connection breaks.
 import { HttpError, reasonOf, RETRIES, RETRY_MS, Watch } from './download.js';
 import { abortError, SottoError } from './errors.js';
+import { request, type OwnHeaders } from './request.js';
 import { streamPieces } from './stream.js';
 
 /** What a server says of a file before it is read. */
@@ -17,11 +18,11 @@ const stampOf = (response: Response): string =>
   response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
 
 /** Asks for the first byte. Throws a SottoError, code `network`; `missing` in its cause where there is no such file. */
-export async function probe(url: string, signal: AbortSignal): Promise<Found> {
+export async function probe(url: string, signal: AbortSignal, own?: OwnHeaders): Promise<Found> {
   return patiently(signal, async (watch) => {
-    const response = await fetch(url, { signal: watch.signal, headers: { Range: 'bytes=0-0' } });
+    const response = await request(url, { signal: watch.signal, headers: { Range: 'bytes=0-0' } }, own);
     void response.body?.cancel().catch(() => {});
-    if (!response.ok && response.status !== 416) throw new HttpError(response.status);
+    if (!response.ok && response.status !== 416) throw new HttpError(response.status, url);
     const stamp = stampOf(response);
     if (response.status !== 206) {
       const length = response.headers.has('content-encoding') ? null : response.headers.get('content-length');
@@ -30,7 +31,7 @@ export async function probe(url: string, signal: AbortSignal): Promise<Found> {
     const total = Number(/\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1] ?? NaN);
     if (Number.isSafeInteger(total)) return { size: total, ranges: true, stamp };
     // Other origins may keep that header to themselves, but not the length of the whole.
-    const whole = await fetch(url, { method: 'HEAD', signal: watch.signal });
+    const whole = await request(url, { method: 'HEAD', signal: watch.signal }, own);
     const size = Number(whole.headers.get('content-length') ?? NaN);
     const known = whole.ok && Number.isSafeInteger(size) && size > 0;
     return { size: known ? size : undefined, ranges: known, stamp };
@@ -44,13 +45,14 @@ export async function fetchRange(
   n: number,
   expected: { size: number; stamp: string },
   signal: AbortSignal,
+  own?: OwnHeaders,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(n);
   let have = 0;
   return patiently(signal, async (watch, progressed) => {
     const headers = { Range: `bytes=${offset + have}-${offset + n - 1}` };
-    const response = await fetch(url, { signal: watch.signal, headers });
-    if (!response.ok) throw new HttpError(response.status);
+    const response = await request(url, { signal: watch.signal, headers }, own);
+    if (!response.ok) throw new HttpError(response.status, url);
     const stamp = stampOf(response);
     if (response.status !== 206 || (stamp !== '' && expected.stamp !== '' && stamp !== expected.stamp)) {
       void response.body?.cancel().catch(() => {});

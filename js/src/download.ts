@@ -1,5 +1,7 @@
 // The bytes of a file by address: a connection that breaks, or falls silent, is taken up where it broke.
 import { abortError, SottoError } from './errors.js';
+import { refusal } from './hub.js';
+import { request, type OwnHeaders } from './request.js';
 import { streamPieces } from './stream.js';
 
 /** Times to take up a broken connection without any progress between. */
@@ -8,24 +10,23 @@ export const RETRY_MS = 400;
 /** A connection that is silent for so long counts as broken. */
 const SILENCE_MS = 30_000;
 
-/** The bytes of `url` from `offset` on; broken connections are taken up again. */
+/** The bytes of `url` from `offset` on; broken connections are taken up again. `own`: headers of the caller's for it. */
 export async function* fetchPieces(
   url: string,
   offset: number,
   size: number | undefined,
   signal: AbortSignal,
   sized: (total: number) => void,
+  own?: OwnHeaders,
 ): AsyncGenerator<Uint8Array> {
   for (let tries = 0; ;) {
     let broken: unknown;
     const watch = new Watch(signal);
     try {
-      const response = await fetch(url, {
-        signal: watch.signal,
-        headers: offset > 0 ? { Range: `bytes=${offset}-` } : {},
-      });
+      const headers: OwnHeaders = offset > 0 ? { Range: `bytes=${offset}-` } : {};
+      const response = await request(url, { signal: watch.signal, headers }, own);
       if (offset > 0 && response.status === 416 && offset === size) return;
-      if (!response.ok) throw new HttpError(response.status);
+      if (!response.ok) throw new HttpError(response.status, url);
       const resumed = response.status === 206;
       let skip = resumed ? 0 : offset; // a server without ranges starts over
       const length = response.headers.has('content-encoding') ? 0 : Number(response.headers.get('content-length') ?? 0);
@@ -99,8 +100,8 @@ export class Watch {
 export class HttpError extends Error {
   /** May be over in a moment. */
   readonly passing: boolean;
-  constructor(status: number) {
-    super(`HTTP status ${status}`);
+  constructor(status: number, url: string) {
+    super(refusal(status, url));
     this.passing = status === 408 || status === 429 || status >= 500;
   }
 }

@@ -12,7 +12,7 @@
 import { fetchPieces } from './download.js';
 import { abortError, SottoError } from './errors.js';
 import type { CacheEntry, Hash, Platform } from './platform.js';
-import type { Download, ModelPart, ModelSpec } from './protocol.js';
+import { headersFor, type Download, type ModelPart, type ModelSpec } from './protocol.js';
 import { streamPieces } from './stream.js';
 import type { Pointer, Wasm } from './wasm.js';
 
@@ -178,7 +178,8 @@ async function feedDownload(
       feed.expect(part.size ?? 0, total);
       checkRoom(feed.total, c);
     };
-    for await (const bytes of fetchPieces(part.urls[source.next], feed.bytes - begin, part.size, c.signal, sized)) {
+    const url = part.urls[source.next];
+    for await (const bytes of fetchPieces(url, feed.bytes - begin, part.size, c.signal, sized, headersFor(part, url))) {
       await check.feed(feed, bytes);
       entry?.append(bytes);
     }

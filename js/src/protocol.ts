@@ -32,6 +32,7 @@ import type { Profile } from './gpu/profile.js';
 import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
 import type { VadOptions } from './vad-options.js';
+import type { OwnHeaders } from './request.js';
 import type { QuantizeMessage, QuantizeOutcome, QuantizePlan, QuantizeProgress } from './quantize/types.js';
 
 /** A model: one file, or several that belong together, in the order in which the engine wants them. */
@@ -56,7 +57,12 @@ export interface Download {
   urls: string[];
   /** Look in the cache and keep the file there, under this key: only where something says what its bytes must be. */
   cacheKey?: string | undefined;
+  /** Of the caller, by the origins that they go to. */
+  headers?: Readonly<Record<string, OwnHeaders>> | undefined;
 }
+
+/** What goes along with a request for one of its addresses. */
+export const headersFor = ({ headers }: Pick<Download, 'headers'>, url: string): OwnHeaders | undefined => headers?.[new URL(url).origin];
 
 /** Where the samples of a recording come from. */
 export type AudioSpec =

@@ -7,14 +7,13 @@ import { LiveTranscription } from './live-transcription.js';
 import { openSource, type LiveSource, type OpenSource } from './live-source.js';
 import { resolveAudio, type AudioInput, type AudioOptions } from './input.js';
 import type { ModelInput, ModelOptions } from './model-input.js';
-import { defaultModel } from './models.js';
 import { engineOptions, type DecodeOptions } from './options.js';
 import type { EngineInfo, LiveEvent, Progress, TensorInfo } from './protocol.js';
 import { Transcription } from './transcription.js';
 import type { VadOptions } from './vad-options.js';
 
 export interface CreateOptions extends EngineOptions {
-  /** Default: the manifest's default, a small multilingual one. */
+  /** Default "default": that of the manifest, a small multilingual one. */
   model?: ModelInput | undefined;
 }
 
@@ -51,13 +50,13 @@ export class Transcriber {
 
   /** Starts an engine and loads a model into it. */
   static async create(options: CreateOptions = {}): Promise<Transcriber> {
-    const { engine, info } = await Engine.open('Transcriber', 'speech', options.model ?? defaultModel, options);
+    const { engine, info } = await Engine.open('Transcriber', 'speech', options.model ?? 'default', options);
     return new Transcriber(engine, info);
   }
 
   /** Whether a model is in the cache, can be fetched, or is unknown; other inputs than ids count as available. */
   static availability(options: Pick<CreateOptions, 'model'> & ModelOptions = {}): Promise<Availability> {
-    return availabilityOf(options.model ?? defaultModel, options, 'speech');
+    return availabilityOf(options.model ?? 'default', options, 'speech');
   }
 
   /** Removes a model from the cache. */

@@ -244,7 +244,7 @@ test('a model on huggingface.co is looked up by its list of files; what it says 
   const answer = (make) => (globalThis.fetch = async (url) => (asked.push(String(url)), make()));
   const page = 'https://huggingface.co/some-one/a.model';
   answer(() => new Response('', { status: 401 }));
-  await assert.rejects(bytesOf(page), /some-one\/a\.model could not be looked up .* licence must be accepted/);
+  await assert.rejects(bytesOf(page), /some-one\/a\.model could not be looked up .* accept its licence on https:\/\/huggingface\.co\/some-one\/a\.model, then give a token/);
   answer(() => new Response('', { status: 500 }));
   await assert.rejects(bytesOf(`${page}/tree/v2`), /HTTP status 500/);
   answer(() => new Response('{}'));
@@ -252,8 +252,8 @@ test('a model on huggingface.co is looked up by its list of files; what it says 
   answer(() => Response.json([{ type: 'file', path: 'README.md' }, { type: 'file', path: 'a.png' }, { type: 'directory', path: 'model.safetensors' }, { path: 7 }]));
   await assert.rejects(bytesOf(page), /There is no model among these files/);
   assert.deepEqual(asked.slice(0, 2), [
-    'https://huggingface.co/api/models/some-one/a.model/tree/main',
-    'https://huggingface.co/api/models/some-one/a.model/tree/v2',
+    'https://huggingface.co/api/models/some-one/a.model/tree/main?recursive=true',
+    'https://huggingface.co/api/models/some-one/a.model/tree/v2?recursive=true',
   ]);
 });
 

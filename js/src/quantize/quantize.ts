@@ -4,6 +4,7 @@
 //   options ─────────┼─> worker (job.ts) ──> progress ... ──> kept there, or sent here and written ──> QuantizedModel
 //   output ─> sink ──┘
 import { host } from '@host';
+import type { AccessOptions } from '../access.js';
 import { abortError, fromErrorData, SottoError } from '../errors.js';
 import type { Port } from '../host.js';
 import { BACKENDS, type BackendChoice, type FromWorker } from '../protocol.js';
@@ -15,7 +16,7 @@ import { resolveSource, type QuantizeSource, type ResolvedSource } from './sourc
 import { QUANTIZE_TYPES, type QuantizeMessage, type QuantizeOutcome, type QuantizePlan, type QuantizeProgress, type Recipe } from './types.js';
 
 /** What quantize() and estimateQuantization() share. */
-export interface QuantizeRecipe {
+export interface QuantizeRecipe extends AccessOptions {
   /** Types of tensors by patterns of their names ("*" any characters, "?" one); the last that matches counts. */
   tensors?: Readonly<Record<string, string>> | undefined;
   /** Importances as `sotto imatrix` writes them: bytes, or an address or path. */
@@ -134,7 +135,7 @@ export class Quantization implements PromiseLike<QuantizedModel> {
     try {
       const stop = this.#controller.signal;
       stop.throwIfAborted();
-      const resolved = await resolveSource(source, stop);
+      const resolved = await resolveSource(source, options, stop);
       recipe.name ??= resolved.name;
       const keepAs = folderName(options.keepAs ?? `${recipe.name}-${recipe.type}`);
       sink = await openSink(output, keepAs);
@@ -188,7 +189,7 @@ export async function estimateQuantization(source: QuantizeSource, options: Esti
   const { signal = new AbortController().signal, types = QUANTIZE_TYPES } = options;
   signal.throwIfAborted();
   const recipe = await recipeOf(options, types[0] ?? 'q4_K_M');
-  const resolved = await resolveSource(source, signal);
+  const resolved = await resolveSource(source, options, signal);
   recipe.name ??= resolved.name;
   const message = { ...messageOf(resolved, recipe, options), types: types.map(normal) };
   const plans = await talk<QuantizePlan[]>(message, signal, () => false, () => {}, { progress: () => {}, write: async () => {} });

@@ -8,7 +8,8 @@ import { fetchRange, probe } from '../download-range.js';
 import { fetchPieces } from '../download.js';
 import { abortError, SottoError } from '../errors.js';
 import type { Platform } from '../platform.js';
-import type { ModelPart } from '../protocol.js';
+import { headersFor, type ModelPart } from '../protocol.js';
+import type { OwnHeaders } from '../request.js';
 
 /** Bytes of a file by ranges. What is read belongs to the caller. */
 export interface Ranges {
@@ -40,7 +41,7 @@ export async function openRanges(part: ModelPart, c: OpenContext): Promise<Range
       return checked({ file: part.file, size, stamp, read, close });
     }
     case 'download':
-      return openUrl(part.file, part.urls[0], c).catch((error) => Promise.reject(named(part.file, error)));
+      return openUrl(part.file, part.urls[0], headersFor(part, part.urls[0]), c).catch((error) => Promise.reject(named(part.file, error)));
     case 'pulled':
       throw new SottoError('argument', `${part.file} comes as a stream, which cannot be read by ranges: give a File, a Blob or an address.`);
   }
@@ -77,31 +78,31 @@ function ofBlob(file: string, blob: Blob): Ranges {
   });
 }
 
-async function openUrl(file: string, url: string, c: OpenContext): Promise<Ranges> {
+async function openUrl(file: string, url: string, own: OwnHeaders | undefined, c: OpenContext): Promise<Ranges> {
   if (isSmall(file)) {
     const pieces: Uint8Array<ArrayBuffer>[] = [];
-    const found = await probe(url, c.signal);
-    for await (const piece of fetchPieces(url, 0, undefined, c.signal, () => {})) pieces.push(piece.slice());
+    const found = await probe(url, c.signal, own);
+    for await (const piece of fetchPieces(url, 0, undefined, c.signal, () => {}, own)) pieces.push(piece.slice());
     return { ...ofBlob(file, new Blob(pieces)), stamp: found.stamp };
   }
-  const { size, ranges, stamp } = await probe(url, c.signal);
-  if (!ranges || size === undefined) return downloadWhole(file, url, c);
+  const { size, ranges, stamp } = await probe(url, c.signal, own);
+  if (!ranges || size === undefined) return downloadWhole(file, url, own, c);
   return checked({
     file,
     size,
     stamp,
-    read: (offset, n) => fetchRange(url, offset, n, { size, stamp }, c.signal).catch((error) => Promise.reject(named(file, error))),
+    read: (offset, n) => fetchRange(url, offset, n, { size, stamp }, c.signal, own).catch((error) => Promise.reject(named(file, error))),
     close: () => {},
   });
 }
 
 /** What a server that knows no ranges gives goes into a file of ours first. */
-async function downloadWhole(file: string, url: string, c: OpenContext): Promise<Ranges> {
+async function downloadWhole(file: string, url: string, own: OwnHeaders | undefined, c: OpenContext): Promise<Ranges> {
   const scratch = await c.platform.scratch();
   try {
     let at = 0;
     let all = 0;
-    for await (const piece of fetchPieces(url, 0, undefined, c.signal, (total) => (all = total))) {
+    for await (const piece of fetchPieces(url, 0, undefined, c.signal, (total) => (all = total), own)) {
       if (c.signal.aborted) throw abortError();
       await scratch.write(at, piece);
       at += piece.length;

@@ -2,20 +2,23 @@
 //
 //   folder: FileList, File[], { name: Blob }, directory handle, path ─┐
 //   one file: Blob, buffer, path, address ────────────────────────────┼─> names, arranged (files.ts) ─> parts
-//   folder by address: huggingface.co/NAME, or ADDRESS/ ──────────────┘
+//   folder by address: hf:OWNER/REPO and its pages, or ADDRESS/ ──────┘
 import { host } from '@host';
+import { Access, type AccessOptions } from '../access.js';
 import { probe } from '../download-range.js';
 import { SottoError } from '../errors.js';
 import { arrangeCheckpoint, partsOf } from '../files.js';
-import { isUrl, nameOf, withName } from '../model-input.js';
+import { parseReference, type HubReference } from '../hub-reference.js';
+import { hubParts, isUrl, nameOf, partAt, withName } from '../model-input.js';
 import type { ModelPart } from '../protocol.js';
+import { request, type OwnHeaders } from '../request.js';
 
 export type QuantizeSource =
   /** A GGUF file or a ggml .bin; of a Blob without a name nothing can be told by it. */
   | Blob
   | ArrayBuffer
   | ArrayBufferView
-  /** An address of a file, or of a folder: it ends in "/", or is a model's page on huggingface.co. (Node) a path of either. */
+  /** An address of a file, or of a folder: it ends in "/", or is a model on a hub ("hf:OWNER/REPO", or its page). (Node) a path of either. */
   | string
   | URL
   /** The files of a folder, or all parts of a split GGUF file; those that are not needed are passed over. */
@@ -42,18 +45,19 @@ interface Named {
   part: ModelPart;
 }
 
-export async function resolveSource(source: QuantizeSource, signal: AbortSignal): Promise<ResolvedSource> {
-  if (typeof source === 'string' || source instanceof URL) return resolveAddress(String(source), signal);
+export async function resolveSource(source: QuantizeSource, options: AccessOptions, signal: AbortSignal): Promise<ResolvedSource> {
+  const access = new Access(options);
+  if (typeof source === 'string' || source instanceof URL) return resolveAddress(String(source), access, signal);
   if (source instanceof Blob) {
     const name = nameOfFile(source) || 'model';
     return { parts: [blobPart(await sniffed(name, source), source)], name: stem(name) };
   }
   if (source instanceof ArrayBuffer || ArrayBuffer.isView(source))
-    return resolveSource(new Blob([source as ArrayBuffer]), signal);
+    return resolveSource(new Blob([source as ArrayBuffer]), options, signal);
   const wrong = new SottoError('argument', 'The source must be a file, an address, the files of a folder, or a handle of one.');
   if (typeof source !== 'object' || source === null) throw wrong;
   if (Symbol.iterator in source) {
-    const files = [...(source as Iterable<string | URL | File | { name: string; source: Blob | string | URL }>)].map(entryOf);
+    const files = [...(source as Iterable<string | URL | File | { name: string; source: Blob | string | URL }>)].map((entry) => entryOf(entry, access));
     if (files.length === 1) return arranged(files, stem(files[0].name));
     const folder = folderOf(source as Iterable<unknown>);
     return arranged(files, folder);
@@ -85,8 +89,8 @@ async function sniffed(name: string, blob: Blob): Promise<string> {
   return `${name}.${head === 'GGUF' ? 'gguf' : 'bin'}`;
 }
 
-function entryOf(entry: string | URL | File | { name: string; source: Blob | string | URL }): Named {
-  if (typeof entry === 'string' || entry instanceof URL) return { name: nameOf(String(entry)), part: host.partAt(String(entry), nameOf(String(entry))) };
+function entryOf(entry: string | URL | File | { name: string; source: Blob | string | URL }, access: Access): Named {
+  if (typeof entry === 'string' || entry instanceof URL) return { name: nameOf(String(entry)), part: partAt(String(entry), nameOf(String(entry)), {}, access) };
   if (entry instanceof Blob) {
     const name = nameOfFile(entry);
     if (name === '') throw new SottoError('argument', 'A Blob among the files of a model needs a name: give { name, source }.');
@@ -94,7 +98,7 @@ function entryOf(entry: string | URL | File | { name: string; source: Blob | str
   }
   if (typeof entry?.name !== 'string') throw new SottoError('argument', 'The files of a model must be Files, addresses, or { name, source }.');
   const name = nameOf(entry.name);
-  return { name, part: entry.source instanceof Blob ? blobPart(name, entry.source) : host.partAt(String(entry.source), name) };
+  return { name, part: entry.source instanceof Blob ? blobPart(name, entry.source) : partAt(String(entry.source), name, {}, access) };
 }
 
 /** The folder that files say they were chosen in. */
@@ -120,35 +124,25 @@ function arranged(files: readonly Named[], folder: string): ResolvedSource {
 
 // ---- by address ----
 
-async function resolveAddress(address: string, signal: AbortSignal): Promise<ResolvedSource> {
-  const hub = /^https?:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|resolve)\/([\w.-]+))?\/?$/.exec(address);
-  if (hub) return resolveHub(hub[1], hub[2] ?? 'main', signal);
+async function resolveAddress(address: string, access: Access, signal: AbortSignal): Promise<ResolvedSource> {
+  const reference = parseReference(address, access.hub);
+  if (reference) return resolveHub(reference, access, signal);
   const folder = await host.filesOf(address);
   if (folder) return arranged(folder.map((part) => ({ name: part.file, part })), nameOf(address));
-  if (isUrl(address) && new URL(host.absolute(address)).pathname.endsWith('/')) return resolveFolder(address, signal);
-  if (!isUrl(address) && address.endsWith('/')) return resolveFolder(host.absolute(address), signal);
+  if (isUrl(address) && new URL(host.absolute(address)).pathname.endsWith('/')) return resolveFolder(address, access, signal);
+  if (!isUrl(address) && address.endsWith('/')) return resolveFolder(host.absolute(address), access, signal);
   const name = nameOf(address);
   if (/\.(safetensors|json)$/i.test(name))
     throw new SottoError('argument', `${name} alone is no model: give the address of its folder, with "/" at its end.`);
   const names = partsOf(name) ?? [name];
-  return { parts: names.map((file) => host.partAt(withName(address, file), file)), name: stem(name) };
+  return { parts: names.map((file) => partAt(withName(address, file), file, {}, access)), name: stem(name) };
 }
 
-/** The list of a model's files on Hugging Face. */
-async function resolveHub(model: string, revision: string, signal: AbortSignal): Promise<ResolvedSource> {
-  const base = `https://huggingface.co/${model}/resolve/${revision}/`;
-  const fail = (why: string): SottoError => new SottoError('network', `${model} could not be looked up on huggingface.co (${why}).`);
-  const response = await fetch(`https://huggingface.co/api/models/${model}/tree/${revision}`, { signal }).catch((error: Error) => {
-    signal.throwIfAborted();
-    throw fail(error.message);
-  });
-  if (response.status === 401 || response.status === 403)
-    throw fail('there is no such model, or its licence must be accepted there first: then download its folder and give that');
-  if (!response.ok) throw fail(`HTTP status ${response.status}`);
-  const list = (await response.json().catch(() => undefined)) as { type?: unknown; path?: unknown }[] | undefined;
-  if (!Array.isArray(list)) throw fail('its answer is no list of files');
-  const names = list.flatMap(({ type, path }) => (type === 'file' && typeof path === 'string' ? [path] : []));
-  return arranged(names.map((name) => ({ name, part: host.partAt(base + encodeURIComponent(name), name) })), nameOf(model));
+/** A model on a hub, named by its file, or else by its folder. */
+async function resolveHub(reference: HubReference, access: Access, signal: AbortSignal): Promise<ResolvedSource> {
+  const parts = await hubParts(reference, arrangeCheckpoint, {}, access, signal);
+  const file = parts.find((part) => /\.(gguf|bin)$/i.test(part.file))?.file;
+  return { parts, name: file === undefined ? nameOf(reference.path || reference.repo) : stem(file) };
 }
 
 /** Files that a folder may have beside its weights. */
@@ -157,26 +151,28 @@ const BESIDE_WHISPER = ['vocab.json', 'added_tokens.json', 'preprocessor_config.
 const INDEX = 'model.safetensors.index.json';
 
 /** A folder that nobody lists: its files are asked for by their names. */
-async function resolveFolder(base: string, signal: AbortSignal): Promise<ResolvedSource> {
+async function resolveFolder(base: string, access: Access, signal: AbortSignal): Promise<ResolvedSource> {
   const at = (name: string): string => new URL(name, host.absolute(base)).href;
-  const config = await fetch(at('config.json'), { signal }).catch((error: Error) => {
+  access.give(host.absolute(base));
+  const own = access.headersFor(host.absolute(base));
+  const config = await request(at('config.json'), { signal }, own).catch((error: Error) => {
     signal.throwIfAborted();
     throw new SottoError('network', `${at('config.json')} could not be fetched (${error.message}).`);
   });
   if (!config.ok) throw new SottoError('network', `There is no config.json in ${base} (HTTP status ${config.status}): give the address of a model's folder.`);
   const { model_type: type } = ((await config.json().catch(() => ({}))) ?? {}) as { model_type?: unknown };
   const wanted = [...BESIDE.slice(1), ...(type === 'whisper' ? BESIDE_WHISPER : [])];
-  const here = async (name: string): Promise<boolean> => probe(at(name), signal).then(() => true, () => false);
+  const here = async (name: string): Promise<boolean> => probe(at(name), signal, own).then(() => true, () => false);
   const there = await Promise.all(wanted.map(here));
   const beside = ['config.json', ...wanted.filter((_, i) => there[i])];
-  const weights = (await here('model.safetensors')) ? ['model.safetensors'] : await shardsOf(at(INDEX), signal);
-  const parts = [...beside, ...weights].map((name) => host.partAt(at(name), name));
+  const weights = (await here('model.safetensors')) ? ['model.safetensors'] : await shardsOf(at(INDEX), own, signal);
+  const parts = [...beside, ...weights].map((name) => partAt(at(name), name, {}, access));
   return { parts, name: nameOf(base) };
 }
 
-async function shardsOf(url: string, signal: AbortSignal): Promise<string[]> {
+async function shardsOf(url: string, own: OwnHeaders | undefined, signal: AbortSignal): Promise<string[]> {
   const missing = new SottoError('network', `There is neither model.safetensors nor ${INDEX} beside config.json.`);
-  const response = await fetch(url, { signal }).catch(() => undefined);
+  const response = await request(url, { signal }, own).catch(() => undefined);
   signal.throwIfAborted();
   if (!response?.ok) throw missing;
   const index = (await response.json().catch(() => undefined)) as { weight_map?: Record<string, unknown> } | undefined;
