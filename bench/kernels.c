@@ -23,7 +23,7 @@ static void run_tile(const bench_case *c) {
   c->k->tile[c->m - 1](left, units, 8, right, units, c->n, c->panels, out, (size_t)(c->panels * c->k->nr));
 }
 static void run_dot(const bench_case *c) {
-  c->k->dot[c->packing][c->m - 1]((const uint8_t *)right, DOT_GROUPS, c->n / 32, left, 3072, units, sums, out, 256);
+  c->k->dot[c->packing][c->m - 1]((const uint8_t *)right, DOT_GROUPS, c->n / 32, left, units, sums, out, 256);
 }
 static void run_panel(const bench_case *c) {
   c->k->group_panel[c->packing]((const uint8_t *)right + (1 << 19), c->n / 32, right, units);

@@ -2,7 +2,9 @@
  * with the weight's as they lie (kernels_dot_body.h).
  *
  *     x [n, in] ──quantize, once for each packing──> blocks ─┐
- *     weight, as it lies in memory ──────────────────────────┴─> strip [rows, columns] ─finish─> y */
+ *     weight, as it lies in memory ──────────────────────────┴─> strip [rows, columns] ─finish─> y
+ *
+ * Rows go in strips of about the same length, as many as a kernel takes at once: blocks of a strip's rows lie beside each other (kernels.h). */
 #include "cpu_linear.h"
 
 #define FEW_ROWS_PER_ITEM 8
@@ -13,29 +15,33 @@
 typedef struct few_blocks {
   const weight *like;
   int32_t bits;
-  uint8_t *x; /* [rows] of `stride` bytes */
-  size_t stride;
-  float *units;  /* [rows][in / 32] */
-  int32_t *sums; /* [rows][in / 16] */
+  uint8_t *x;    /* [strip][in / 32][rows of the strip][32] */
+  float *units;  /* [strip][in / 32][rows of the strip] */
+  int32_t *sums; /* the same, two each */
 } few_blocks;
 
 typedef struct few_job {
   const linear_job *linear;
+  int32_t strip; /* rows of all strips but the last, which may have fewer */
   int32_t n_blocks;
   few_blocks blocks[MAX_PRODUCTS];
 } few_job;
 
-/* From the sums of 16 integers what a packing's kernel adds. */
-static void prepare_sums(packing p, int32_t blocks, const float *units, int32_t *sums) {
-  if (packed_halves(p)) {
-    for (int32_t i = 0; i < 2 * blocks; i++) sums[i] *= -packed_zero(p);
-    return;
-  }
-  for (int32_t b = 0; b < blocks; b++) {
-    const int32_t sum = sums[2 * b] + sums[2 * b + 1];
-    const float m = packed_k(p) ? -units[b] * (float)sum : units[b] * (float)sum;
-    sums[b] = -packed_zero(p) * sum;
-    if (packed_m(p)) memcpy(sums + b, &m, 4);
+/* Rows of the strip that begins at row `first`. */
+static int32_t strip_rows(const few_job *f, int32_t first) { return min_i32(f->strip, f->linear->rows - first); }
+
+/* From the sums of 16 integers what a packing's kernel adds, of one of `rows` rows beside each other. */
+static void prepare_sums(packing p, int32_t blocks, int32_t rows, const float *units, int32_t *sums) {
+  for (int32_t b = 0; b < blocks; b++, units += rows, sums += 2 * rows) {
+    if (packed_halves(p)) {
+      sums[0] *= -packed_zero(p);
+      sums[1] *= -packed_zero(p);
+      continue;
+    }
+    const int32_t sum = sums[0] + sums[1];
+    const float m = packed_k(p) ? -*units * (float)sum : *units * (float)sum;
+    sums[0] = -packed_zero(p) * sum;
+    if (packed_m(p)) memcpy(sums, &m, 4);
   }
 }
 
@@ -46,16 +52,17 @@ static void blocks_item(void *context, int32_t item, int32_t thread) {
   const int32_t in = j->x.cols, blocks = in / 32, end = min_i32((item + 1) * FEW_ROWS_PER_ITEM, j->rows);
   for (int32_t i = item * FEW_ROWS_PER_ITEM; i < end; i++) {
     const float *row = linear_row(j, j->first + i);
+    const int32_t first = i / f->strip * f->strip, rows = strip_rows(f, first), at = first * blocks + i - first;
     for (const few_blocks *b = f->blocks; b < f->blocks + f->n_blocks; b++) {
-      float *units = b->units + (size_t)i * (size_t)blocks;
-      int32_t *sums = b->sums + (size_t)i * (size_t)blocks * 2;
-      j->c->k->quantize_blocks(row, in, b->bits, b->x + (size_t)i * b->stride, units, sums);
-      if (b->like->form == FORM_PACKED) prepare_sums(b->like->packing, blocks, units, sums);
+      float *units = b->units + at;
+      int32_t *sums = b->sums + 2 * (size_t)at;
+      j->c->k->quantize_blocks(row, in, b->bits, rows, b->x + (size_t)at * 4 * (size_t)b->bits, units, sums);
+      if (b->like->form == FORM_PACKED) prepare_sums(b->like->packing, blocks, rows, units, sums);
     }
   }
 }
 
-/* Rows [row, row + n) times rows [first, first + n_out) of a packed weight: strip [n, MOST_OUT]. n <= MOST_DOT_ROWS. */
+/* The strip [n, MOST_OUT] of rows [row, row + n) times rows [first, first + n_out) of a packed weight. */
 static void packed_strip(const few_job *f, const linear_part *p, int32_t row, int32_t n, int32_t first, int32_t n_out,
                          float *strip) {
   const cpu *c = f->linear->c;
@@ -63,11 +70,11 @@ static void packed_strip(const few_job *f, const linear_part *p, int32_t row, in
   const int32_t blocks = p->w->in / 32;
   const size_t block = (size_t)row * (size_t)blocks;
   c->k->dot[p->w->packing][n - 1](weight_group(c, p->w, first), divide_up(n_out, c->k->group), blocks,
-                                  x->x + (size_t)row * x->stride, x->stride, x->units + block, x->sums + 2 * block,
-                                  strip, MOST_OUT);
+                                  x->x + block * 4 * (size_t)x->bits, x->units + block, x->sums + 2 * block, strip,
+                                  MOST_OUT);
 }
 
-/* The same of the rare types, a row at a time, unpacked block by block. n <= MAX_FEW_ROWS. */
+/* The same of the rare types, a row at a time, unpacked block by block. */
 static void rows_strip(const few_job *f, const linear_part *p, int32_t row, int32_t n, int32_t first, int32_t n_out,
                        float *strip) {
   const weight *w = p->w;
@@ -80,8 +87,8 @@ static void rows_strip(const few_job *f, const linear_part *p, int32_t row, int3
       qblock32 block;
       qblock_unpack(w->type, weights, (size_t)b, &block);
       for (int32_t i = 0; i < n; i++) {
-        const int16_t *q = (const int16_t *)(x->x + (size_t)(row + i) * x->stride) + 32 * b;
-        const int32_t at = (row + i) * blocks + b, *sums = x->sums + 2 * at;
+        const int32_t at = row * blocks + b * n + i, *sums = x->sums + 2 * (size_t)at;
+        const int16_t *q = (const int16_t *)x->x + 32 * (size_t)at;
         for (int half = 0; half < 2; half++) {
           int32_t dot = 0;
           for (int e = 16 * half; e < 16 * half + 16; e++) dot += block.q[e] * q[e];
@@ -92,8 +99,6 @@ static void rows_strip(const few_job *f, const linear_part *p, int32_t row, int3
     for (int32_t i = 0; i < n; i++) strip[i * MOST_OUT + r] = total[i];
   }
 }
-
-static int32_t strip_rows(const linear_part *p) { return p->w->form == FORM_PACKED ? MOST_DOT_ROWS : MAX_FEW_ROWS; }
 
 static void make_strip(const few_job *f, const linear_part *p, int32_t row, int32_t n, int32_t first, int32_t n_out,
                        float *strip) {
@@ -108,7 +113,7 @@ static void product_item(void *context, int32_t item, int32_t thread) {
   const int32_t first = item * p->out_per_item, n_out = min_i32(p->out_per_item, p->w->out - first);
   float strip[MAX_FEW_ROWS * MOST_OUT];
   for (int32_t i = 0, n; i < j->rows; i += n) {
-    n = min_i32(strip_rows(p), j->rows - i);
+    n = strip_rows(f, i);
     make_strip(f, p, i, n, first, n_out, strip);
     for (int32_t r = 0; r < n; r++) {
       const int32_t row = j->first + i + r;
@@ -127,7 +132,7 @@ static void geglu_item(void *context, int32_t item, int32_t thread) {
   const int32_t first = item * gate->out_per_item, n_out = min_i32(gate->out_per_item, gate->w->out - first);
   float gates[MAX_FEW_ROWS * MOST_OUT], ups[MAX_FEW_ROWS * MOST_OUT];
   for (int32_t i = 0, n; i < j->rows; i += n) {
-    n = min_i32(min_i32(strip_rows(gate), strip_rows(up)), j->rows - i);
+    n = strip_rows(f, i);
     make_strip(f, gate, i, n, first, n_out, gates);
     make_strip(f, up, i, n, first, n_out, ups);
     for (int32_t r = 0; r < n; r++)
@@ -137,7 +142,8 @@ static void geglu_item(void *context, int32_t item, int32_t thread) {
 
 /* Bytes of a row of blocks: integers, units, sums. */
 static size_t row_bytes(const few_blocks *b, int32_t in) {
-  return b->stride + (size_t)(in / 32) * sizeof *b->units + (size_t)(in / 16) * sizeof *b->sums;
+  return (size_t)in * (size_t)(b->bits / 8) + (size_t)(in / 32) * sizeof *b->units +
+         (size_t)(in / 16) * sizeof *b->sums;
 }
 
 /* Finds out which blocks the parts want; those of one packing want the same. Gives the bytes of a row of all. */
@@ -154,15 +160,17 @@ static size_t want_blocks(few_job *f, linear_job *j) {
     few_blocks *b = &f->blocks[f->n_blocks++];
     b->like = w;
     b->bits = packed ? j->c->k->dot_bits[w->packing] : 16;
-    b->stride = (size_t)w->in * (size_t)(b->bits / 8);
     bytes += row_bytes(b, w->in);
   }
   return bytes;
 }
 
-/* Shares out j->rows rows of the memory for blocks. */
+/* Shares out the memory for blocks of j->rows rows, and these into strips. */
 static void take_blocks(few_job *f, const linear_job *j) {
   const size_t n = (size_t)j->rows, in = (size_t)j->x.cols;
+  bool packed = false;
+  for (int32_t i = 0; i < j->n_parts; i++) packed = packed || j->parts[i].w->form == FORM_PACKED;
+  f->strip = divide_up(j->rows, divide_up(j->rows, packed ? MOST_DOT_ROWS : MAX_FEW_ROWS));
   char *at = j->c->few;
   for (few_blocks *b = f->blocks; b < f->blocks + f->n_blocks; b++) {
     b->sums = (int32_t *)at;

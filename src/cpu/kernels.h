@@ -22,7 +22,7 @@
 #define MAX_TILE_ROWS 8
 #define UNIT_LENGTH   128
 
-#define MOST_DOT_ROWS 4
+#define MOST_DOT_ROWS 5
 
 typedef struct kernels {
   const char *name;
@@ -42,14 +42,15 @@ typedef struct kernels {
   void (*quantize_columns)(const float *x, size_t stride, int32_t n, int32_t cols, int16_t *panel, float *scales);
 
   /* A few rows of activations x, in blocks of 32 integers with a unit each, times packed rows: out[i * stride_out + l], i in [0, n), n in [1, MOST_DOT_ROWS],
-   * l in [0, n_groups * group). x: rows of 32 * blocks int8 or int16, as dot_bits says, `stride` bytes apart; units[i * blocks + b]; sums[i * 2 * blocks + b] (where scales are
-   * of 16 elements: + half): -zero times the sum of the integers as int32; where the packing has m, the sum times the unit as f32, negative for k-quants. */
+   * l in [0, n_groups * group). Blocks of the n rows lie beside each other: x [blocks][n][32] int8 or int16, as dot_bits says; units [blocks][n]; sums [blocks][n][2]:
+   * -zero times the sum of the integers as int32, of the first (where scales are of 16 elements: of each) of two; where the packing has m, the sum times the unit as
+   * f32, negative for k-quants. */
   int32_t dot_bits[N_PACKINGS];
   void (*dot[N_PACKINGS][MOST_DOT_ROWS])(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x,
-                                         size_t stride, const float *units, const void *sums, float *out,
-                                         size_t stride_out);
-  /* x[n] as blocks for dot: int8 or int16, units [n / 32], sums of 16 integers [n / 16]. n: a multiple of 32. */
-  void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums);
+                                         const float *units, const void *sums, float *out, size_t stride_out);
+  /* x[n] as blocks for dot: int8 or int16, units, sums of 16 integers. n: a multiple of 32. Between its blocks is room for those of the other rows of `rows`. */
+  void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, int32_t rows, void *out, float *units,
+                          int32_t *sums);
 
   /* A packed group becomes columns of a right panel, with their units; false, and nothing of use, where a row is zero or its squares leave f32. */
   bool (*group_panel[N_PACKINGS])(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales);

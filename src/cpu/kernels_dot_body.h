@@ -1,6 +1,6 @@
 /* Products of a few rows of activations with packed rows of a weight (packing.h), a part of kernels_body.h.
  *
- *     x [n, in] ─quantize_blocks─> integers, a unit for 32, sums ┐
+ *     x [n, in] ─quantize_blocks─> integers, a unit for 32, sums ┐    block by block, of these the n rows: one pointer reaches all
  *     group of rows, block of 32: u [8][rows][4]  ───────────────┴─> 32-bit sums, a lane for each row ─· d, unit, + m─> out
  *
  * With vi_dot8, activations are int8 and u unsigned of up to 7 bits: sums of two products stay 16 bits wide for as many vectors as cannot overflow, which is
@@ -67,10 +67,10 @@ INLINE vi packed_vector(const packing p, const dot_constants *c, const uint8_t *
   return vi_or(vi_or(low, packed_part(block, 3, 4, c->bit3)), packed_part(block, 4, 3, c->bit4));
 }
 
-/* sum[a][i], a of at_once vectors of rows beside each other, i of n rows of activations: of vectors [first, first + count) of a block. */
+/* sum[a][i], a of at_once vectors of rows beside each other, i of n rows of activations: of vectors [first, first + count) of a block, in the order of the
+ * source. */
 INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_once, const int n, const uint8_t *block,
-                        const uint8_t *x, size_t stride, const int first, const int count,
-                        vi sum[GROUP_VECTORS][MOST_DOT_ROWS]) {
+                        const uint8_t *x, const int first, const int count, vi sum[GROUP_VECTORS][MOST_DOT_ROWS]) {
 #ifdef HAS_DOT8
   if (packed_bits(p) < 8) {
     const int fitting = packed_bits(p) == 4   ? 8
@@ -78,14 +78,16 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_on
                                               : 2; /* (2^bits - 1) * 127 * 2 each fit in 2^15 */
     vi part[GROUP_VECTORS][MOST_DOT_ROWS];
     UNROLL for (int v = first; v < first + count; v++) {
-      UNROLL for (int a = 0; a < at_once; a++) {
-        const vi u = packed_vector(p, c, block + 4 * VW * a, v);
-        UNROLL for (int i = 0; i < n; i++) {
-          const vi product = vi_dot8(vi_splat32(x + (size_t)i * stride + 4 * v), u);
+      vi u[GROUP_VECTORS];
+      UNROLL for (int a = 0; a < at_once; a++) u[a] = packed_vector(p, c, block + 4 * VW * a, v);
+      UNROLL for (int i = 0; i < n; i++) {
+        const vi four = vi_splat32(x + 32 * i + 4 * v);
+        UNROLL for (int a = 0; a < at_once; a++) {
+          const vi product = vi_dot8(four, u[a]);
           part[a][i] = (v - first) % fitting == 0 ? product : vi_add16(part[a][i], product);
           if ((v - first) % fitting == fitting - 1 || v == first + count - 1)
             sum[a][i] = vi_dot16_add(v - first < fitting ? vi_zero() : sum[a][i], part[a][i], c->ones);
-          if (n == 1) IN_ORDER(part[a][i]);
+          IN_ORDER(part[a][i]);
         }
       }
     }
@@ -95,21 +97,24 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_on
   vi left[GROUP_VECTORS][MOST_DOT_ROWS], right[GROUP_VECTORS][MOST_DOT_ROWS];
   UNROLL for (int a = 0; a < at_once; a++) { UNROLL for (int i = 0; i < n; i++) left[a][i] = right[a][i] = vi_zero(); }
   UNROLL for (int v = first; v < first + count; v++) {
+    vi u0[GROUP_VECTORS], u1[GROUP_VECTORS];
     UNROLL for (int a = 0; a < at_once; a++) {
       const uint8_t *bytes = block + 4 * ROWS * v + 4 * VW * a;
-      vi u0 = vi_load8(bytes), u1 = vi_load8(bytes + 2 * VW);
+      u0[a] = vi_load8(bytes), u1[a] = vi_load8(bytes + 2 * VW);
 #ifndef HAS_DOT8
       if (packed_bits(p) < 8) {
         const vi u = packed_vector(p, c, block + 4 * VW * a, v);
-        u0 = vi_low8(u), u1 = vi_high8(u);
+        u0[a] = vi_low8(u), u1[a] = vi_high8(u);
       }
 #endif
-      UNROLL for (int i = 0; i < n; i++) {
-        const vi four = vi_splat64(x + (size_t)i * stride + 8 * v);
-        left[a][i] = vi_dot16_add(left[a][i], four, u0);
-        right[a][i] = vi_dot16_add(right[a][i], four, u1);
-        if (n == 1) IN_ORDER(left[a][i]);
-        if (n == 1) IN_ORDER(right[a][i]);
+    }
+    UNROLL for (int i = 0; i < n; i++) {
+      const vi four = vi_splat64(x + 64 * i + 8 * v);
+      UNROLL for (int a = 0; a < at_once; a++) {
+        left[a][i] = vi_dot16_add(left[a][i], four, u0[a]);
+        right[a][i] = vi_dot16_add(right[a][i], four, u1[a]);
+        IN_ORDER(left[a][i]);
+        IN_ORDER(right[a][i]);
       }
     }
   }
@@ -120,14 +125,14 @@ INLINE void dot_vectors(const packing p, const dot_constants *c, const int at_on
 
 /* Vectors [vector, vector + at_once) of a group's rows. */
 INLINE void dot_group(const packing p, const int at_once, const int n, const int vector, const uint8_t *w,
-                      int32_t blocks, const uint8_t *x, size_t stride, const float *units, const uint8_t *sums,
-                      float *out, size_t stride_out) {
+                      int32_t blocks, const uint8_t *x, const float *units, const uint8_t *sums, float *out,
+                      size_t stride_out) {
   const bool has_m = packed_m(p), has_zero = packed_zero(p) != 0;
   const int halves = packed_halves(p) ? 2 : 1, bytes_of_x = packed_bits(p) < 8 ? DOT_BITS / 8 : 2;
   const dot_constants c = dot_prepare();
   vf total[GROUP_VECTORS][MOST_DOT_ROWS];
   UNROLL for (int a = 0; a < at_once; a++) { UNROLL for (int i = 0; i < n; i++) total[a][i] = vf_set1(0); }
-  const float *const end = units + blocks;
+  const float *const end = units + (size_t)n * (size_t)blocks;
   NO_UNROLL while (units != end) {
     vf d[GROUP_VECTORS], m[GROUP_VECTORS];
     UNROLL for (int a = 0; a < at_once; a++) {
@@ -139,14 +144,14 @@ INLINE void dot_group(const packing p, const int at_once, const int n, const int
     NO_UNROLL for (int b = 0; b < packed_run(p); b++) {
       UNROLL for (int h = 0; h < halves; h++) {
         vi sum[GROUP_VECTORS][MOST_DOT_ROWS];
-        dot_vectors(p, &c, at_once, n, block, x, stride, h * 8 / halves, 8 / halves, sum);
+        dot_vectors(p, &c, at_once, n, block, x, h * 8 / halves, 8 / halves, sum);
         UNROLL for (int a = 0; a < at_once; a++) {
           const vf factor = packed_k(p) ? vf_mul(d[a], vf_from_i8(scale + VW * a)) : d[a];
           const vf offset = packed_k(p) && has_m ? vf_mul(m[a], vf_from_i8(scale + 8 * ROWS + VW * a)) : m[a];
           UNROLL for (int i = 0; i < n; i++) {
-            const uint8_t *sum_of_x = sums + 8 * (size_t)i * (size_t)blocks + 4 * h;
+            const uint8_t *sum_of_x = sums + 8 * i + 4 * h;
             const vi all = has_zero ? vi_add(sum[a][i], vi_splat32(sum_of_x)) : sum[a][i];
-            const vf dot = vf_mul(vi_to_vf(all), vf_splat(units + (size_t)i * (size_t)blocks));
+            const vf dot = vf_mul(vi_to_vf(all), vf_splat(units + i));
             total[a][i] = vf_fma(dot, factor, total[a][i]);
             if (has_m) total[a][i] = vf_fma(offset, vf_from_bits(vi_splat32(sum_of_x)), total[a][i]);
           }
@@ -154,9 +159,9 @@ INLINE void dot_group(const packing p, const int at_once, const int n, const int
         scale += ROWS;
       }
       block += packed_block_bytes(p, ROWS);
-      x += 32 * bytes_of_x;
-      sums += 4 * halves;
-      units++;
+      x += 32 * bytes_of_x * n;
+      sums += 8 * n;
+      units += n;
     }
     w += packed_run_bytes(p, ROWS);
   }
@@ -165,22 +170,25 @@ INLINE void dot_group(const packing p, const int at_once, const int n, const int
   }
 }
 
-/* One row of activations meets all vectors of a group at once, which share what is broadcast; for more, registers do not suffice. (Two groups at once
- * would share it too, but two streams of a few KB each leave the memory's prefetching behind: SPEED.md.) */
-#define DOT(name, p, n)                                                                              \
-  static void name(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x, size_t stride, \
-                   const float *units, const void *sums, float *out, size_t stride_out) {            \
-    const int at_once = n == 1 ? GROUP_VECTORS : 1;                                                  \
-    const size_t bytes = packed_group_bytes(p, 32 * blocks, ROWS);                                   \
-    for (; n_groups > 0; n_groups--, w += bytes, out += ROWS)                                        \
-      NO_UNROLL for (int vector = 0; vector < GROUP_VECTORS; vector += at_once)                      \
-          dot_group(p, at_once, n, vector, w, blocks, x, stride, units, sums, out, stride_out);      \
+/* Vectors of a group that are computed together, and share what is broadcast: all, but where the sums of bytes, which are two for each row of
+ * activations, would leave no register. (Two groups at once would share it too, but two streams of a few KB each leave the memory's prefetching
+ * behind: SPEED.md.) */
+#define AT_ONCE(p, n) ((packed_bits(p) == 8 || DOT_BITS == 16) && (n) > 2 ? 1 : GROUP_VECTORS)
+#define DOT(name, p, n)                                                                                   \
+  static void name(const uint8_t *w, int32_t n_groups, int32_t blocks, const void *x, const float *units, \
+                   const void *sums, float *out, size_t stride_out) {                                     \
+    const int at_once = AT_ONCE(p, n);                                                                    \
+    const size_t bytes = packed_group_bytes(p, 32 * blocks, ROWS);                                        \
+    for (; n_groups > 0; n_groups--, w += bytes, out += ROWS)                                             \
+      NO_UNROLL for (int vector = 0; vector < GROUP_VECTORS; vector += at_once)                           \
+          dot_group(p, at_once, n, vector, w, blocks, x, units, sums, out, stride_out);                   \
   }
 #define DOT_ALL(p)              \
   DOT(dot_##p##_1, PACK_##p, 1) \
-  DOT(dot_##p##_2, PACK_##p, 2) DOT(dot_##p##_3, PACK_##p, 3) DOT(dot_##p##_4, PACK_##p, 4)
+  DOT(dot_##p##_2, PACK_##p, 2) \
+  DOT(dot_##p##_3, PACK_##p, 3) DOT(dot_##p##_4, PACK_##p, 4) DOT(dot_##p##_5, PACK_##p, 5)
 #define DOTS(p) \
-  { dot_##p##_1, dot_##p##_2, dot_##p##_3, dot_##p##_4 }
+  { dot_##p##_1, dot_##p##_2, dot_##p##_3, dot_##p##_4, dot_##p##_5 }
 DOT_ALL(4)
 DOT_ALL(4_M)
 DOT_ALL(5)
@@ -292,10 +300,12 @@ static int32_t sum_lanes(vi a) {
   return sum;
 }
 
-static void quantize_blocks(const float *x, int32_t n, int32_t bits, void *out, float *units, int32_t *sums) {
+static void quantize_blocks(const float *x, int32_t n, int32_t bits, int32_t rows, void *out, float *units,
+                            int32_t *sums) {
   const float most = bits == 8 ? 127.0f : FIXED_MAX;
   const vi ones = vi_held16(1);
-  for (int32_t k = 0; k < n; k += 32, x += 32, units++) {
+  uint8_t *at = out;
+  for (int32_t k = 0; k < n; k += 32, x += 32, at += rows * 4 * bits, units += rows, sums += 2 * rows) {
     vf top = vf_set1(0), finite = top;
     for (int i = 0; i < 32; i += VW) {
       top = vf_max(vf_abs(vf_load(x + i)), top);
@@ -311,13 +321,12 @@ static void quantize_blocks(const float *x, int32_t n, int32_t bits, void *out, 
     UNROLL for (int half = 0; half < 2; half++) {
       vi sum = vi_zero();
       UNROLL for (int i = half * 8 / VW; i < (half + 1) * 8 / VW; i++) sum = vi_dot16_add(sum, part[i], ones);
-      *sums++ = sum_lanes(sum);
+      sums[half] = sum_lanes(sum);
     }
     if (bits == 8) {
-      UNROLL for (int i = 0; i < 16 / VW; i += 2)
-          vi_store((int8_t *)out + k + 2 * VW * i, vi_narrow8(part[i], part[i + 1]));
+      UNROLL for (int i = 0; i < 16 / VW; i += 2) vi_store(at + 2 * VW * i, vi_narrow8(part[i], part[i + 1]));
     } else {
-      UNROLL for (int i = 0; i < 16 / VW; i++) vi_store((int16_t *)out + k + 2 * VW * i, part[i]);
+      UNROLL for (int i = 0; i < 16 / VW; i++) vi_store(at + 4 * VW * i, part[i]);
     }
   }
 }

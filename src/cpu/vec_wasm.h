@@ -13,8 +13,8 @@
 #define MR            5
 #define GROUP_VECTORS 2
 
-/* What is made of x comes after it: clang would bring all products of one vector of rows together, and V8 spill what the next one shares with it. */
-#define IN_ORDER(x) __asm__("" : "+r"(x))
+/* What comes after it in the source is computed after x: clang would bring all products of one row together, and V8 spill what the next one shares with it. */
+#define IN_ORDER(x) __asm__ volatile("" : "+r"(x))
 
 typedef v128_t vf;
 typedef v128_t vi;
