@@ -4,7 +4,7 @@ import type { ComponentType, JSX } from 'preact';
 import type { View } from './route.ts';
 import { busy } from './transcribe/state.ts';
 import { Transcribe } from './transcribe/Transcribe.tsx';
-import { ChatIcon, MicIcon, SparkIcon } from './ui/icons.tsx';
+import { ChartIcon, ChatIcon, MicIcon, SparkIcon } from './ui/icons.tsx';
 import { chatTitle } from './ui/title.ts';
 
 /** What a section shows. It stays, hidden, when another is opened: `active` says whether it is seen. Its heading is an h1 with tabIndex -1. */
@@ -40,5 +40,11 @@ export const SECTIONS: readonly Section[] = [
     name: 'Voice',
     icon: MicIcon,
     part: { load: async () => (await import('./voice/Voice.tsx')).Voice },
+  },
+  {
+    view: 'benchmark',
+    name: 'Benchmark',
+    icon: ChartIcon,
+    part: { load: async () => (await import('./benchmark/Benchmark.tsx')).Benchmark },
   },
 ];

@@ -1,6 +1,7 @@
 /* The model that answers: which one is chosen, whether it is here, and how far it is on its way. */
 
 import { batch, computed, effect, signal } from '@preact/signals';
+import { tellWork } from '../ui/at-work.ts';
 import type { BackendChoice, Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
@@ -45,6 +46,7 @@ export type ModelWork =
   | { at: 'failed'; model: ChatModel; why: string };
 
 export const work = signal<ModelWork>({ at: 'rest' });
+tellWork(computed(() => (work.value.at === 'loading' ? 'loading a model' : '')));
 export const notKept = signal(false); // the browser had no room for the model
 
 let writer: Writer | null = null;

@@ -11,6 +11,7 @@ import {
   type QuantizeProgress,
   type UnfinishedQuantization,
 } from 'sotto';
+import { tellWork } from '../ui/at-work.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { madeModels, refreshMade, type MadeModel } from './made.ts';
@@ -35,6 +36,7 @@ export const waiting = signal<UnfinishedQuantization | null>(null);
 
 /** The name of what is being made, while it is. */
 export const inWork = computed(() => (quantizing.value.at === 'work' ? quantizing.value.name : ''));
+tellWork(computed(() => inWork.value && 'quantizing a model'));
 
 export async function refreshUnfinished(): Promise<void> {
   const all = await unfinishedQuantizations().catch(() => []);

@@ -7,6 +7,7 @@
 import { batch, computed, effect, signal } from '@preact/signals';
 import type { Message } from 'sotto';
 import { go, place } from '../route.ts';
+import { tellWork } from '../ui/at-work.ts';
 import { saveFile } from '../ui/files.ts';
 import { announcement } from '../ui/say.ts';
 import { chatTitle } from '../ui/title.ts';
@@ -121,6 +122,7 @@ export function showBranch(turn: string): void {
 export type Phase = 'loading' | 'reading' | 'writing';
 
 export const answering = signal<{ conversation: string; turn: string; phase: Phase } | null>(null);
+tellWork(computed(() => (answering.value ? 'an answer in the chat' : '')));
 /** Of a long question: how much of it was read, 0 to 1. */
 export const readFraction = signal(0);
 /** The answer that is being written, so far. */

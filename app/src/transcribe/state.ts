@@ -10,7 +10,8 @@ import { Engine, isStored, MODELS, removeStored, type ModelEntry, type Segment }
 import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, type Settings } from './keep.ts';
 import { languageName } from './languages.ts';
 import { Recorder } from './recorder.ts';
-import sampleUrl from '../../../tests/fixtures/audio/jfk.wav?url';
+import { fetchSample, SAMPLE_NAME } from './sample.ts';
+import { tellWork } from '../ui/at-work.ts';
 import type { BackendChoice, Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { Told } from '../ui/told.ts';
@@ -67,6 +68,7 @@ export const busy = computed(() => ['reading', 'download', 'transcribing'].inclu
 export const recorder = signal<Recorder | null>(null);
 export const hearing = signal(false); // live
 export const intakeError = signal(''); // why no recording or file was taken
+tellWork(computed(() => (busy.value ? 'a transcription' : hearing.value ? 'live transcription' : recorder.value ? 'a recording' : '')));
 export const facts = signal<EngineFacts | null>(null);
 
 export const position = signal(0); // of the player, s
@@ -117,12 +119,11 @@ export async function takeFile(file: File): Promise<void> {
 }
 
 export async function takeSample(): Promise<void> {
-  const response = await fetch(sampleUrl).catch(() => null);
-  if (!response?.ok) {
-    intakeError.value = 'The sample could not be fetched. Check the connection, or choose a file of your own.';
-    return;
+  try {
+    await take(await fetchSample(), SAMPLE_NAME, false);
+  } catch (error) {
+    intakeError.value = sentence(error);
   }
-  await take(await response.blob(), 'jfk.wav', false);
 }
 
 async function take(file: Blob, name: string, recorded: boolean): Promise<void> {

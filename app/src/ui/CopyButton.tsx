@@ -8,9 +8,10 @@ interface CopyButtonProps {
   text: () => string;
   class?: string;
   label?: string; // for those who hear it, where the button shows its icon alone
+  name?: string; // what it says, else "Copy"
 }
 
-export function CopyButton({ text, class: name = 'button', label }: CopyButtonProps) {
+export function CopyButton({ text, class: look = 'button', label, name = 'Copy' }: CopyButtonProps) {
   const [copied, setCopied] = useState(false);
   const timer = useRef(0);
   useEffect(() => () => clearTimeout(timer.current), []);
@@ -20,9 +21,9 @@ export function CopyButton({ text, class: name = 'button', label }: CopyButtonPr
     timer.current = window.setTimeout(() => setCopied(false), THANKS_MS);
   };
   return (
-    <button type="button" class={name} aria-label={label} title={label} onClick={() => void copy()}>
+    <button type="button" class={look} aria-label={label} title={label} onClick={() => void copy()}>
       {copied ? <CheckIcon /> : <CopyIcon />}
-      {!label && (copied ? ' Copied' : ' Copy')}
+      {!label && (copied ? ' Copied' : ` ${name}`)}
     </button>
   );
 }

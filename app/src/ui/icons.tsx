@@ -152,10 +152,21 @@ export const UploadIcon = () => (
     <path d="M12 15.5V4.5m0 0L7.50 9M12 4.50 16.50 9M4.50 19.5h15" />
   </Icon>
 );
+export const ChartIcon = () => (
+  <Icon>
+    <path d="M4 4.5h6.5v4H4Zm0 11h9.5v4H4ZM4 10h16v4H4Z" />
+  </Icon>
+);
 export const LockIcon = () => (
   <Icon>
     <rect x="5" y="10.5" width="14" height="9.5" rx="2.2" />
     <path d="M8 10.5V8a4 4 0 0 1 8 0v2.5" />
+  </Icon>
+);
+export const SealedIcon = () => (
+  <Icon>
+    <path d="M12 3.5 5 6v5.5c0 4.3 2.9 7.3 7 9 4.1-1.7 7-4.7 7-9V6Z" />
+    <path d="m8.8 12 2.2 2.2 4.2-4.4" />
   </Icon>
 );
 export const WarnIcon = () => (
