@@ -5,6 +5,7 @@
 import { integer, parse, UsageError } from './args.js';
 import { attempt, interruptSignal, mb, peakMemoryBytes, rate, thousandths, write } from './cli-common.js';
 import { withLocalModel, type LocalModel } from './cli-engine.js';
+import { ACCESS_HELP, ACCESS_SPECS } from './cli-access.js';
 import { GPU_HELP, GPU_SPECS, placeAsJson, placeInWords, profileTable, type Place } from './cli-gpu.js';
 import {
   HELP_SPEC,
@@ -34,6 +35,7 @@ ${MODEL_HELP}
 ${KV_HELP}
 ${THREADS_HELP}
 ${GPU_HELP}
+${ACCESS_HELP}
       --profile           with a GPU: where its time goes, of all rounds and the one that warms up
       --json              one line of JSON
   -h, --help              this help
@@ -59,6 +61,7 @@ function readRequest(argv: readonly string[]): Request | undefined {
   const { options, operands } = parse(argv, {
     ...{ help: HELP_SPEC, model: MODEL_SPEC, threads: THREADS_SPEC, kv: KV_SPEC },
     ...GPU_SPECS,
+    ...ACCESS_SPECS,
     profile: {},
     ...{ prefill: { value: true }, decode: { value: true }, rounds: { value: true }, json: {} },
   });
@@ -243,8 +246,8 @@ export async function bench(argv: readonly string[]): Promise<number> {
   const signal = interruptSignal();
   return attempt(signal, async () => {
     const name = namedModel(r.language);
-    const { threads, gpu } = r.language;
-    await withLocalModel(name, { threads, ...gpu, profile: r.profile, signal }, async (model) => {
+    const { threads, gpu, access } = r.language;
+    await withLocalModel(name, { threads, ...gpu, access, profile: r.profile, signal }, async (model) => {
       const times = await new Bench(model, r, signal).run();
       const profile = await model.started.gpu?.player.profile();
       await write((r.json ? asJson : asTable)(name, model, r, times, profile));

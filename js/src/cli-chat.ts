@@ -6,6 +6,7 @@ import path from 'node:path';
 import { integer, parse, UsageError } from './args.js';
 import { commandNames, runCommand } from './cli-chat-commands.js';
 import { complain, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, mb, ProgressLine, shown, write } from './cli-common.js';
+import { ACCESS_HELP, ACCESS_SPECS } from './cli-access.js';
 import { GPU_HELP, GPU_SPECS, placeInWords } from './cli-gpu.js';
 import { Conversation } from './cli-conversation.js';
 import {
@@ -53,6 +54,7 @@ ${MODEL_HELP}
 ${KV_HELP}
 ${THREADS_HELP}
 ${GPU_HELP}
+${ACCESS_HELP}
       --json              one line of JSON for each answer, with tokens, timings and memory
       --timings           how long each answer took, on standard error
 
@@ -70,6 +72,7 @@ const SPECS = {
   threads: THREADS_SPEC,
   kv: KV_SPEC,
   ...GPU_SPECS,
+  ...ACCESS_SPECS,
   ...SAMPLING_SPECS,
   prompt: { letter: 'p', value: true },
   system: { value: true },

@@ -3,6 +3,7 @@
 //   MODEL ─> files ─┬─> bytes, up to the vocabulary ─> Codec
 //                   └─> the whole model ─> sessions
 import { platform } from '@platform';
+import { accessOf, type AccessArgs } from './cli-access.js';
 import { ProgressLine } from './cli-common.js';
 import type { GpuOptions } from './cli-gpu.js';
 import { findModelFile, modelError, showLoading } from './cli-language.js';
@@ -31,6 +32,7 @@ export interface LocalOptions extends GpuOptions {
   /** Time each kernel of the GPU. */
   profile?: boolean;
   threads?: number | undefined;
+  access?: AccessArgs | undefined;
   signal: AbortSignal;
   /** true: what it takes to tokenize is enough. */
   onlyText?: boolean;
@@ -48,9 +50,9 @@ export async function withLocalModel<T>(
   const begin = performance.now();
   let started: StartedEngine | undefined;
   try {
-    const source = findModelFile(name);
-    const { spec } = await resolveModel(source, {}, 'language', options.signal);
-    const { onlyText = false, threads, backend, dawn, profile } = options;
+    const { onlyText = false, threads, backend, dawn, profile, access = {} } = options;
+    const source = findModelFile(name, access);
+    const { spec } = await resolveModel(source, accessOf(access, name), 'language', options.signal);
     started = await startEngine(platform, onlyText ? { threads: 1 } : { threads, backend, dawn, profile });
     const { wasm, engine, nThreads } = started;
     const here = spec.parts.every(({ kind }) => kind === 'path');

@@ -2,6 +2,7 @@
 //
 //   text or message ─> LanguageModel ─> standard output, as it is written, or a line of JSON
 import { integer, parse, UsageError } from './args.js';
+import { ACCESS_HELP, ACCESS_SPECS } from './cli-access.js';
 import { GPU_HELP, GPU_SPECS } from './cli-gpu.js';
 import { attempt, interruptSignal, ProgressLine, readInput, shown, write } from './cli-common.js';
 import {
@@ -43,6 +44,7 @@ ${MODEL_HELP}
 ${KV_HELP}
 ${THREADS_HELP}
 ${GPU_HELP}
+${ACCESS_HELP}
       --json              one line of JSON, with tokens, timings and memory
       --logprobs N        with --json: the log-probability of each token, and of the N likeliest
                           in its place (0 to 20)
@@ -63,6 +65,7 @@ const SPECS = {
   threads: THREADS_SPEC,
   kv: KV_SPEC,
   ...GPU_SPECS,
+  ...ACCESS_SPECS,
   ...SAMPLING_SPECS,
   prompt: { letter: 'p', value: true },
   file: { letter: 'f', value: true },

@@ -1,10 +1,9 @@
 // What the commands on language models share: the options that say which model and how, and the model, loaded.
 //
 //   -m MODEL ─> a path, an address, or a name of the manifest ─> LanguageModel, with its progress on a terminal
-import { existsSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { integer, UsageError, type OptionSpec } from './args.js';
+import { accessOf, accessOption, findModelPlace, type AccessArgs } from './cli-access.js';
 import { gpuOption, type GpuOptions } from './cli-gpu.js';
 import { mb, problemOf, ProgressLine } from './cli-common.js';
 import { QuotaExceededError, SottoError } from './errors.js';
@@ -20,6 +19,7 @@ export interface LanguageOptions {
   threads?: number;
   kv?: 'f16' | 'q8_0';
   gpu: GpuOptions;
+  access?: AccessArgs;
 }
 
 export const MODEL_SPEC: OptionSpec = { letter: 'm', value: true };
@@ -28,8 +28,9 @@ export const CONTEXT_SPEC: OptionSpec = { value: true };
 export const KV_SPEC: OptionSpec = { value: true };
 export const HELP_SPEC: OptionSpec = { letter: 'h' };
 
-export const MODEL_HELP = `  -m, --model MODEL       GGUF file (of a split one, any part), folder as on Hugging Face, address, or name
-                          such as gemma-3-270m-q4_0 (sotto models lists them); by default what
+export const MODEL_HELP = `  -m, --model MODEL       GGUF file (of a split one, any part), folder as on Hugging Face, address, model there
+                          such as hf:OWNER/REPO:Q4_0 or hf:OWNER/REPO/FILE.gguf, or name such as
+                          gemma-3-270m-q4_0 (sotto models lists them); by default what
                           SOTTO_LANGUAGE_MODEL says, else the small story teller that comes with sotto`;
 export const THREADS_HELP = '  -t, --threads N         threads to use (default: one for each core, at most 8)';
 export const KV_HELP =
@@ -56,7 +57,7 @@ export function languageOption(o: LanguageOptions, name: string, shown: string, 
       o.kv = value;
       return true;
     default:
-      return gpuOption(o.gpu, name, shown, value);
+      return gpuOption(o.gpu, name, shown, value) || accessOption((o.access ??= {}), name, shown, value);
   }
 }
 
@@ -87,10 +88,10 @@ export function requiredModel({ model }: Pick<LanguageOptions, 'model'>): string
   return model;
 }
 
-/** A path where there is one; else an address, or a name of the manifest. */
-export function findModelFile(given: string): string | URL {
-  if (existsSync(given)) return pathToFileURL(path.resolve(given));
-  if (/^https?:/.test(given) || findModel(given)) return given;
+/** A path where there is one; else an address, a model on a hub, or a name of a manifest. */
+export function findModelFile(given: string, access: AccessArgs = {}): string | URL {
+  const place = findModelPlace(given, access);
+  if (place !== undefined) return place;
   throw new SottoError('argument', 'No such file or directory');
 }
 
@@ -125,9 +126,10 @@ export async function openLanguage(o: LanguageOptions, more: OpenOptions): Promi
   const name = namedModel(o);
   const line = new ProgressLine();
   try {
-    const model = findModelFile(name);
+    const model = findModelFile(name, o.access);
     return await LanguageModel.create({
       ...more,
+      ...accessOf(o.access ?? {}, name),
       model,
       contextWindow: o.ctx,
       kvType: o.kv,

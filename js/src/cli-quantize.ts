@@ -3,6 +3,7 @@ import { realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { integer, parse, UsageError, type OptionSpec } from './args.js';
 import { attempt, EXIT_DONE, FileError, interruptSignal, problemOf, ProgressLine, readInput, thousandths, write } from './cli-common.js';
+import { accessOf, accessOption, ACCESS_SPECS, HUB_HELP, type AccessArgs } from './cli-access.js';
 import { GPU_HELP, gpuOption, GPU_SPECS, placeAsJson, placeInWords, type GpuOptions } from './cli-gpu.js';
 import { HELP_SPEC } from './cli-language.js';
 import { quantize as start } from './quantize/quantize.js';
@@ -11,7 +12,8 @@ import { QUANTIZE_TYPES, type QuantizeOutcome, type QuantizeProgress } from './q
 const HELP = `Usage: sotto quantize IN OUT [--type TYPE] [OPTION]...
 Makes one model file with smaller weights. From a Gemma's folder as on Hugging Face (config.json,
 safetensors, tokenizer) or a GGUF file of any kind comes a GGUF file; from a Whisper's folder or ggml .bin
-file a ggml .bin file. IN may be an address, too: of a file, of a folder, or of a model on huggingface.co.
+file a ggml .bin file. IN may be an address, too: of a file, of a folder, or of a model on huggingface.co
+(hf:OWNER/REPO, or its page).
 OUT appears whole or not at all.
 
       --type TYPE       of the weights, see below (default: q8_0)
@@ -26,6 +28,7 @@ OUT appears whole or not at all.
       --json            one line of JSON about what was made
   -t, --threads N       threads to use (default: one for each core, at most 8)
 ${GPU_HELP}
+${HUB_HELP}
   -o, --output FILE     OUT
   -h, --help            this help
 
@@ -49,6 +52,8 @@ const SPECS: Record<string, OptionSpec> = {
   threads: { letter: 't', ...value },
   output: { letter: 'o', ...value },
   ...GPU_SPECS,
+  hub: ACCESS_SPECS.hub,
+  header: ACCESS_SPECS.header,
 };
 
 interface Request extends GpuOptions {
@@ -62,6 +67,7 @@ interface Request extends GpuOptions {
   resume: boolean;
   json: boolean;
   threads?: number;
+  access: AccessArgs;
 }
 
 const typeOf = (name: string): string => {
@@ -87,11 +93,11 @@ function lastPart(from: string): string | undefined {
 /** undefined: help was asked for. */
 function read(argv: readonly string[]): Request | undefined {
   const { options, operands } = parse(argv, SPECS);
-  const r: Request = { from: '', to: '', type: 'q8_0', tensors: {}, fast: false, resume: false, json: false };
+  const r: Request = { from: '', to: '', type: 'q8_0', tensors: {}, fast: false, resume: false, json: false, access: {} };
   let output: string | undefined;
   for (const { name, shown, value } of options) {
     if (name === 'help') return undefined;
-    if (gpuOption(r, name, shown, value)) continue;
+    if (gpuOption(r, name, shown, value) || accessOption(r.access, name, shown, value)) continue;
     if (name === 'type') r.type = typeOf(value);
     else if (name === 'tensor') {
       const [, pattern, type] = /^(.+)=([^=]+)$/.exec(value) ?? [];
@@ -139,6 +145,7 @@ async function run(r: Request, signal: AbortSignal): Promise<void> {
   const { from, to, type, tensors, fast, resume, threads, backend, dawn, json } = r;
   const imatrix = r.imatrix === undefined ? undefined : new Uint8Array(await readInput(r.imatrix, signal));
   const job = start(from, {
+    ...accessOf(r.access, from),
     ...{ type, tensors, imatrix, fast, threads, backend, dawn, signal, name: r.name ?? lastPart(from), keepPart: resume },
     output: { path: to },
     onProgress: (progress) => show(line, progress),

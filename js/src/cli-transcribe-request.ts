@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { integer, number, parse, UsageError, type OptionSpec } from './args.js';
+import { ACCESS_HELP, accessOption, ACCESS_SPECS, type AccessArgs } from './cli-access.js';
 import { GPU_HELP, gpuOption, GPU_SPECS, type GpuOptions } from './cli-gpu.js';
 import { FORMATS, type Format } from './format.js';
 import type { TranscribeOptions } from './transcriber.js';
@@ -9,12 +10,13 @@ import type { TranscribeOptions } from './transcriber.js';
 export const HELP = `Usage: sotto transcribe -m MODEL [OPTION]... FILE...
 Writes down what is said in audio files (WAV, MP3, FLAC, Ogg Vorbis; - is standard input).
 
-  -m, --model MODEL       model file, address, or NAME of ggml-NAME.bin: in ./models or
-                          ~/.cache/sotto, or fetched; by default what SOTTO_MODEL says
+  -m, --model MODEL       model file, address, hf:OWNER/REPO/FILE.bin, or NAME of ggml-NAME.bin: in
+                          ./models or ~/.cache/sotto, or fetched; by default what SOTTO_MODEL says
   -l, --language LANG     spoken language, such as de or german (default: auto)
       --task TASK         transcribe (default), or translate: into English
   -t, --threads N         threads to use (default: one for each core, at most 8)
 ${GPU_HELP}
+${ACCESS_HELP}
       --vad               skip silence: only what is speech is transcribed
       --audio-ctx N       windows of N times 20 ms, 1500 at most: faster for short audio
 
@@ -76,6 +78,7 @@ const SPECS: Record<string, OptionSpec> = {
   seed: value,
   threads: { letter: 't', ...value },
   ...GPU_SPECS,
+  ...ACCESS_SPECS,
   vad: {},
   'audio-ctx': value,
   format: { letter: 'f', ...value },
@@ -92,6 +95,7 @@ export interface Request {
   model: string;
   threads: number | undefined;
   gpu: GpuOptions;
+  access: AccessArgs;
   options: TranscribeOptions;
   formats: OutputFormat[];
   /** undefined: standard output. */
@@ -125,6 +129,7 @@ export function readRequest(argv: readonly string[]): Request | undefined {
     model: process.env['SOTTO_MODEL'] ?? '',
     threads: undefined,
     gpu: {},
+    access: {},
     options: o,
     formats: [],
     output: undefined,
@@ -136,7 +141,7 @@ export function readRequest(argv: readonly string[]): Request | undefined {
   const chosen = new Set<OutputFormat>();
   let json = false;
   for (const { name, shown, value: text } of options) {
-    if (gpuOption(r.gpu, name, shown, text)) continue;
+    if (gpuOption(r.gpu, name, shown, text) || accessOption(r.access, name, shown, text)) continue;
     switch (name) {
       case 'help':
         return undefined;

@@ -5,24 +5,24 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { UsageError } from './args.js';
+import { accessOf, findModelPlace, type AccessArgs } from './cli-access.js';
 import { EXIT_FAILED, EXIT_INTERRUPTED, peakMemoryBytes, problemOf, ProgressLine, write } from './cli-common.js';
 import { placeInWords } from './cli-gpu.js';
 import { SottoError } from './errors.js';
 import { format, toJsonLine, toLine, toLines, type FormatTranscript, type JsonExtras } from './format.js';
 import { HELP, outputPath, readRequest, type OutputFormat, type Request } from './cli-transcribe-request.js';
-import { findModel } from './models.js';
 import { Transcriber } from './transcriber.js';
 import type { Progress, Timings } from './protocol.js';
 import type { Transcript, Transcription } from './transcription.js';
 
 // ---- the model ----
 
-/** A path where there is one; else an id or an address for the Transcriber. */
-function findModelFile(given: string): string | URL {
-  if (existsSync(given)) return pathToFileURL(path.resolve(given));
+/** A path where there is one; else what the Transcriber knows. */
+function findModelFile(given: string, access: AccessArgs): string | URL {
   const local = path.join('models', `ggml-${given}.bin`);
-  if (!given.includes('/') && existsSync(local)) return pathToFileURL(path.resolve(local));
-  if (/^https?:/.test(given) || findModel(given)) return given;
+  if (!given.includes('/') && !existsSync(given) && existsSync(local)) return pathToFileURL(path.resolve(local));
+  const place = findModelPlace(given, access);
+  if (place !== undefined) return place;
   const hint = given.includes('/') || given.endsWith('.bin') ? '' : `; no model has this name`;
   throw new SottoError('argument', `${given}: No such file or directory${hint}`);
 }
@@ -152,7 +152,8 @@ export async function transcribe(argv: readonly string[]): Promise<number> {
   try {
     if (r.outputIsFolder) await fs.mkdir(r.output!, { recursive: true });
     transcriber = await Transcriber.create({
-      model: findModelFile(r.model),
+      model: findModelFile(r.model, r.access),
+      ...accessOf(r.access, r.model),
       threads: r.threads,
       ...r.gpu,
       signal: interrupt.signal,

@@ -85,8 +85,8 @@ export async function availabilityOf(model: ModelInput, options: ModelOptions, k
 }
 
 /** Removes a model from the cache. */
-export async function removeModel(model: ModelInput, kind: ModelKind): Promise<void> {
-  const { spec } = await resolveModel(model, {}, kind);
+export async function removeModel(model: ModelInput, options: ModelOptions, kind: ModelKind): Promise<void> {
+  const { spec } = await resolveModel(model, options, kind);
   for (const part of spec.parts)
     if (part.kind === 'download' && part.cacheKey) await host.removeCached(part.cacheKey, part.file);
 }

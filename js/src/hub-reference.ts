@@ -46,7 +46,8 @@ const HOW = 'write hf:OWNER/REPO/FILE.gguf, hf:OWNER/REPO@REVISION/FILE.gguf or 
 
 /** Throws a SottoError, code `argument`, for "hf:" with something else behind it. */
 function parseShort(text: string): HubReference {
-  const wrong = (why: string): SottoError => new SottoError('argument', `${text} cannot be looked up (${why}): ${HOW}.`);
+  const plain = (words: string): string => words.replace(/[\x00-\x1f\x7f]/g, '?');
+  const wrong = (why: string): SottoError => new SottoError('argument', plain(`${text} cannot be looked up (${why}): ${HOW}.`));
   const [, repo, behind] = /^hf:(?:\/\/)?([^/@:]+\/[^/@:]+)(.*)$/s.exec(text) ?? [];
   if (repo === undefined) throw wrong('it names no OWNER/REPO');
   // Revisions of pull requests have slashes, which may be written as they are.

@@ -6,7 +6,7 @@
 import { abortError, SottoError } from './errors.js';
 import { partsOf } from './files.js';
 import { resolveAddress, treeAddress, type HubReference } from './hub-reference.js';
-import { jsonOf, request, type OwnHeaders } from './request.js';
+import { BadAnswer, jsonOf, request, type OwnHeaders } from './request.js';
 
 /** A file in a repository. */
 export interface HubFile {
@@ -85,7 +85,10 @@ async function list(reference: HubReference, folder: string, deep: boolean, c: H
   let query = deep ? '?recursive=true' : '';
   for (let n = 0; n < MOST_PAGES; n++) {
     const response = await page(base + query, reference, c);
-    const entries = await jsonOf(response, MOST_PAGE_BYTES).catch(() => undefined);
+    const entries = await jsonOf(response, MOST_PAGE_BYTES).catch((error: Error) => {
+      if (c.signal?.aborted) throw c.signal.reason ?? abortError();
+      if (!(error instanceof BadAnswer)) throw new ListError(reference, error.message, false);
+    });
     if (!Array.isArray(entries)) throw new ListError(reference, 'its answer is no list of files', false);
     files.push(...entries.flatMap((entry: unknown) => fileOf(entry, reference, c.hub)));
     // A mirror may hand on the hub's own address: its query alone is used.

@@ -164,8 +164,8 @@ export class LanguageModel extends EventTarget {
   }
 
   /** Removes a model from the cache. */
-  static remove(model: ModelInput): Promise<void> {
-    return removeModel(model, 'language');
+  static remove(model: ModelInput, options: ModelOptions = {}): Promise<void> {
+    return removeModel(model, options, 'language');
   }
 
   // ---- the conversation ----

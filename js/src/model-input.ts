@@ -11,7 +11,7 @@ import { arrange, partsOf } from './files.js';
 import { filesOfReference, type Arrange, type HubFile } from './hub.js';
 import { parseReference, type HubReference } from './hub-reference.js';
 import type { ModelKind } from './kind.js';
-import { readManifest, type SiteManifest } from './manifest.js';
+import { addressOf, readManifest, type SiteManifest } from './manifest.js';
 import { findModel, urlsOf, type Manifest, type ManifestFile, type ManifestModel } from './models.js';
 import type { ModelPart, ModelSpec } from './protocol.js';
 import { QuantizedModel } from './quantize/made.js';
@@ -101,7 +101,7 @@ async function resolveAll(
   if (Array.isArray(model)) return resolveArray(model, options, signal, access);
   if (!(typeof model === 'string' || model instanceof URL)) return [await resolveFile(model as ModelFile, 'model', options, signal, access)];
   const address = String(model);
-  const known = typeof model === 'string' ? await findKnown(model, options, kind, signal) : undefined;
+  const known = typeof model === 'string' ? await findKnown(model, options, kind, signal, access) : undefined;
   if (known) return knownParts(known, options, access).map((part) => ({ part }));
   const reference = parseReference(address, access.hub);
   const parts = reference ? await hubParts(reference, arrange, options, access, signal) : await partsAt(address, options, access);
@@ -114,8 +114,11 @@ async function findKnown(
   { manifest, hub, headers }: ModelOptions,
   kind: ModelKind | undefined,
   signal: AbortSignal | undefined,
+  access: Access,
 ): Promise<ManifestModel | undefined> {
   if (manifest === undefined || isUrl(id)) return findModel(id, kind);
+  const address = addressOf(manifest);
+  if (address !== undefined) access.give(address);
   return findModel(id, kind, await readManifest(manifest, { hub, headers, signal }));
 }
 

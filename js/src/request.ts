@@ -28,20 +28,23 @@ export async function request(url: string, init: RequestInit = {}, own: OwnHeade
   throw new TypeError(`more than ${MOST_REDIRECTS} redirects`);
 }
 
-/** A JSON text of at most so many bytes. Throws an Error in a few words. */
+/** What came is not what it should be; says what it is, in a few words. */
+export class BadAnswer extends Error {}
+
+/** A JSON text of at most so many bytes. Throws a BadAnswer, or what broke the connection. */
 export async function jsonOf(response: Response, mostBytes: number): Promise<unknown> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
-  if (!response.body) throw new Error('it is empty');
+  if (!response.body) throw new BadAnswer('it is empty');
   for await (const piece of streamPieces(response.body)) {
     bytes += piece.length;
-    if (bytes > mostBytes) throw new Error(`it has more than ${mostBytes} bytes`);
+    if (bytes > mostBytes) throw new BadAnswer(`it has more than ${mostBytes} bytes`);
     pieces.push(piece.slice());
   }
   const text = await new Blob(pieces as Uint8Array<ArrayBuffer>[]).text();
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error('it is no JSON');
+    throw new BadAnswer('it is no JSON');
   }
 }

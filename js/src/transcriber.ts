@@ -60,8 +60,8 @@ export class Transcriber {
   }
 
   /** Removes a model from the cache. */
-  static remove(model: ModelInput): Promise<void> {
-    return removeModel(model, 'speech');
+  static remove(model: ModelInput, options: ModelOptions = {}): Promise<void> {
+    return removeModel(model, options, 'speech');
   }
 
   /** Several calls queue. Buffers are read while it runs and stay the caller's. */

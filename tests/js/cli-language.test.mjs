@@ -52,14 +52,14 @@ function worstRow({ shape: [rows, columns], data }, reference) {
   return worst;
 }
 
-/** Options that only this command has. */
-const OF_THE_GPU = /^ --(backend|dawn|profile)$/;
+/** Options that only this command has: of GPUs, and of models that are fetched. */
+const OF_THE_PACKAGE = /^ --(backend|dawn|profile|hub|header|manifest)$/;
 
 test('help: the options of the native command', withNative, async () => {
   for (const command of COMMANDS) {
     const [ours, theirs] = [await done([command, '--help']), await done([command, '-h'], {}, native)];
     assert.match(ours, new RegExp(`^Usage: sotto ${command} `));
-    const options = ours.match(/(^| )--?[a-z-]+/gm).filter((option) => !OF_THE_GPU.test(option));
+    const options = ours.match(/(^| )--?[a-z-]+/gm).filter((option) => !OF_THE_PACKAGE.test(option));
     assert.deepEqual(options, theirs.match(/(^| )--?[a-z-]+/gm), command);
   }
 });
