@@ -18,7 +18,6 @@ export interface ModelFacts {
   name: string;
   bytes: number;
   weights?: string; // type of most of them
-  parameters?: number;
   sha256?: string;
 }
 
@@ -199,7 +198,6 @@ const modelFacts = (it: Fields): ModelFacts => ({
   name: it.text('name'),
   bytes: it.number('bytes', 1, 1e15),
   ...it.maybe('weights', () => ({ weights: it.text('weights') })),
-  ...it.maybe('parameters', () => ({ parameters: it.number('parameters', 1, 1e15) })),
   ...it.maybe('sha256', () => ({ sha256: it.hash('sha256') })),
 });
 
