@@ -2,7 +2,7 @@
  * and the models of ../models under models/, as tools/serve.mjs does with the built page. */
 
 import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, normalize } from 'node:path';
 import { defineConfig, type Connect, type Plugin } from 'vite';
 
@@ -28,6 +28,7 @@ const policy = [
   "img-src 'self' data:",
   "media-src 'self' blob:",
   `connect-src 'self' ${MODEL_HOSTS.join(' ')}`,
+  "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
 ].join('; ');
@@ -53,9 +54,19 @@ function serviceWorker(): Plugin {
       const built = Object.values(bundle);
       const hash = createHash('sha256');
       for (const file of built) hash.update(file.type === 'chunk' ? file.code : file.source);
-      const small = built.map((file) => file.fileName).filter((name) => !/\.(wasm|wav|gguf|bin|html)$/.test(name));
-      const source = readFileSync(join(import.meta.dirname, 'src/offline.js'), 'utf8')
-        .replace('__FILES__', JSON.stringify(['./', 'favicon.svg', ...small]))
+      const names = built.map((file) => file.fileName);
+      const small = names.filter((name) => !/\.(wasm|wav|gguf|bin|html)$/.test(name));
+      const entry = built.find((file) => file.type === 'chunk' && file.isEntry)!.fileName;
+      const constants: Record<string, unknown> = {
+        __FILES__: ['./', ...readdirSync(join(import.meta.dirname, 'public')), ...small],
+        __ENTRY__: entry,
+        __ENGINE__: names.filter((name) => /\.(wasm|wav|bin)$/.test(name)),
+        __POLICY__: policy,
+      };
+      const template = readFileSync(join(import.meta.dirname, 'src/offline.js'), 'utf8');
+      hash.update(template);
+      const source = Object.entries(constants)
+        .reduce((text, [name, value]) => text.replace(name, () => JSON.stringify(value)), template)
         .replace('__VERSION__', hash.digest('hex').slice(0, 12));
       this.emitFile({ type: 'asset', fileName: 'offline.js', source });
     },

@@ -57,8 +57,8 @@ function rangeOf(header, size) {
   return first <= last ? [first, last] : undefined;
 }
 
-/** A listening server; close() ends it. `isolated: false` leaves the isolating headers out, for tests; `onFile` is told of each file that is sent. */
-export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, onFile } = {}) {
+/** A listening server; close() ends it. For tests: `isolated: false` leaves the isolating headers out, `onFile` is told of each file that is sent, `onRequest` of every request. */
+export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, onFile, onRequest } = {}) {
   const headers = {
     'Cache-Control': 'no-cache',
     'Cross-Origin-Resource-Policy': 'same-origin',
@@ -68,6 +68,7 @@ export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host 
   };
   const server = createServer((request, response) => {
     const found = fileOf(folder, request.url);
+    onRequest?.(request);
     if (request.method !== 'GET' && request.method !== 'HEAD') return response.writeHead(405, headers).end();
     if (!found) return response.writeHead(404, { ...headers, 'Content-Type': 'text/plain' }).end('There is no such file.\n');
     const range = rangeOf(request.headers.range, found.size);

@@ -1,16 +1,28 @@
 /* The frame: brand, sections, and the one live region. A section that was opened stays, hidden, with all that it does. */
 
 import { useEffect } from 'preact/hooks';
+import { useFocusOnSection } from './frame/focus.ts';
+import { Notices } from './frame/Notices.tsx';
+import { Privacy } from './frame/Privacy.tsx';
 import { addressOf, place } from './route.ts';
-import { SECTIONS, type Section } from './sections.tsx';
-import { LockIcon, Logo } from './ui/icons.tsx';
-import { LazySection } from './ui/LazySection.tsx';
+import { SECTIONS, type Section, type SectionView } from './sections.tsx';
+import { Logo } from './ui/icons.tsx';
+import { lazy } from './ui/lazy.tsx';
 import { announcement } from './ui/say.ts';
+
+const PARTS: readonly { section: Section; Part: SectionView }[] = SECTIONS.map((section) => ({
+  section,
+  Part: 'is' in section.part ? section.part.is : lazy(section.name, section.part.load),
+}));
+
+const opened = new Set<Section>();
 
 export function App() {
   const { view } = place.value;
   const shown = SECTIONS.find((section) => section.view === view) ?? SECTIONS[0]!;
+  opened.add(shown);
   useTitle(shown);
+  useFocusOnSection(shown.view);
   return (
     <div class={`page ${shown.view}-page`}>
       <a
@@ -25,35 +37,29 @@ export function App() {
       </a>
       <header class="top">
         <p class="brand">
-          <Logo /> sotto
+          <Logo /> <span>sotto</span>
         </p>
         <nav class="sections" aria-label="Sections">
           {SECTIONS.map(({ view: to, name, icon: Icon }) => (
             <a key={to} href={addressOf(to)} aria-current={shown.view === to ? 'page' : undefined}>
-              <Icon /> {name}
+              <Icon /> <span>{name}</span>
             </a>
           ))}
         </nav>
-        <p class="private">
-          <LockIcon /> <span>Nothing leaves this device</span>
-        </p>
+        <Privacy />
       </header>
       <main id="main" tabIndex={-1}>
-        {SECTIONS.map((section) => (
-          <SectionFrame key={section.view} section={section} active={section === shown} />
-        ))}
+        <Notices />
+        {PARTS.map(
+          ({ section, Part }) =>
+            opened.has(section) && (
+              <div key={section.view} id={section.view} class="section" hidden={section !== shown}>
+                <Part active={section === shown} />
+              </div>
+            ),
+        )}
       </main>
       <Live />
-    </div>
-  );
-}
-
-function SectionFrame({ section, active }: { section: Section; active: boolean }) {
-  const { view, part } = section;
-  if ('load' in part) return <LazySection section={section} load={part.load} active={active} />;
-  return (
-    <div id={view} class="section" hidden={!active}>
-      <part.is active={active} />
     </div>
   );
 }
