@@ -57,7 +57,8 @@ function readWhisper(r: FileReader): FileTensor[] {
   return tensors;
 }
 
-async function tensorsOfWhisper(file: string): Promise<FileTensor[]> {
+/** Names, types and shapes of a Whisper file's tensors. */
+export async function tensorsOfWhisper(file: string): Promise<FileTensor[]> {
   const r = new FileReader(file);
   try {
     return readWhisper(r);

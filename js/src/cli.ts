@@ -8,6 +8,7 @@ import { generate } from './cli-generate.js';
 import { imatrix } from './cli-imatrix.js';
 import { info } from './cli-info.js';
 import { logits, perplexity } from './cli-measure.js';
+import { manifest } from './cli-manifest.js';
 import { models } from './cli-models.js';
 import { quantize } from './cli-quantize.js';
 import { detokenize, tokenize } from './cli-tokenize.js';
@@ -33,6 +34,7 @@ Speech recognition with Whisper models and text with Gemma models, on this machi
 
   quantize      a model's files to one file with smaller weights
   imatrix       which columns of a model's matrices matter, for quantize
+  manifest      a list of the models in a folder, for a site that serves them
 
   -h, --help    this help; for a command: sotto COMMAND --help
   -V, --version
@@ -54,6 +56,7 @@ const COMMANDS: Record<string, (argv: readonly string[]) => Promise<number>> = {
   bench,
   quantize,
   imatrix,
+  manifest,
 };
 
 async function main([command, ...argv]: readonly string[]): Promise<number> {
