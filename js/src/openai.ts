@@ -6,10 +6,12 @@
 import {
   LanguageModel,
   Transcriber,
-  models as manifest,
+  models as comeAlong,
+  readManifest,
   type AudioInput,
   type EngineOptions,
   type LanguageModelCreateOptions,
+  type ManifestModel,
   type ModelInput,
 } from './index.js';
 import { speechRequest, transcribe } from './openai-audio.js';
@@ -47,7 +49,7 @@ import type {
 export interface ClientOptions
   extends Omit<EngineOptions, 'signal'>,
     Pick<LanguageModelCreateOptions, 'contextWindow' | 'kvType'> {
-  /** Models by the names that requests use, as in { "gpt-4o-mini": "gemma-3-1b-q4_0" }; ids of the manifest are names by themselves. */
+  /** Models by the names that requests use, as in { "gpt-4o-mini": "gemma-3-1b-q4_0" }; ids of `manifest`, and of the list that comes along, are names by themselves. */
   models?: Readonly<Record<string, ModelInput>> | undefined;
   /** Of OpenAI's client; there is no server, and these are not looked at. */
   apiKey?: unknown;
@@ -110,6 +112,7 @@ export class OpenAI {
   readonly #options: ClientOptions;
   readonly #language = new Loaded<LanguageModel>();
   readonly #speech = new Loaded<Transcriber>();
+  #listed: Promise<readonly ManifestModel[]> | undefined;
 
   /** Nothing is loaded before it is asked for. */
   constructor(options: ClientOptions = {}) {
@@ -120,15 +123,24 @@ export class OpenAI {
   }
 
   /** @internal */
-  _names(): string[] {
-    return [...new Set([...Object.keys(this.#options.models ?? {}), ...manifest.map(({ id }) => id)])];
+  async _names(): Promise<string[]> {
+    return [...new Set([...Object.keys(this.#options.models ?? {}), ...(await this.#list()).map(({ id }) => id)])];
   }
 
-  #inputOf(name: string, kind: 'language' | 'speech'): ModelInput {
+  /** Models that can be named without being among the client's own. */
+  #list(): Promise<readonly ManifestModel[]> {
+    const { manifest, hub, headers } = this.#options;
+    if (manifest === undefined) return Promise.resolve(comeAlong);
+    this.#listed ??= readManifest(manifest, { hub, headers }).then(({ models }) => [...models, ...comeAlong]);
+    this.#listed.catch(() => (this.#listed = undefined)); // the next one tries again
+    return this.#listed;
+  }
+
+  async #inputOf(name: string, kind: 'language' | 'speech'): Promise<ModelInput> {
     const given = this.#options.models ?? {};
     if (Object.hasOwn(given, name)) return given[name];
     if (name === (kind === 'speech' ? 'whisper-1' : 'default')) return 'default';
-    const known = manifest.find(({ id }) => id === name);
+    const known = (await this.#list()).find(({ id }) => id === name);
     if (!known)
       throw new NotFoundError(
         404,
@@ -143,16 +155,16 @@ export class OpenAI {
   }
 
   /** @internal Loading is not aborted with a request: the next one wants the model too. */
-  _language<R>(name: string, signal: AbortSignal | undefined, use: (model: LanguageModel) => Promise<R>): Promise<R> {
-    const model = this.#inputOf(name, 'language');
+  async _language<R>(name: string, signal: AbortSignal | undefined, use: (model: LanguageModel) => Promise<R>): Promise<R> {
+    const model = await this.#inputOf(name, 'language');
     const load = (): Promise<LanguageModel> =>
       LanguageModel.create({ ...this.#options, model, onOverflow: 'stop' });
     return this.#language.run(name, load, signal, use);
   }
 
   /** @internal */
-  _speech<R>(name: string, signal: AbortSignal | undefined, use: (model: Transcriber) => Promise<R>): Promise<R> {
-    const model = this.#inputOf(name, 'speech');
+  async _speech<R>(name: string, signal: AbortSignal | undefined, use: (model: Transcriber) => Promise<R>): Promise<R> {
+    const model = await this.#inputOf(name, 'speech');
     return this.#speech.run(name, () => Transcriber.create({ ...this.#options, model }), signal, use);
   }
 
@@ -271,13 +283,17 @@ export class Models {
     this.#client = client;
   }
 
-  /** Names that requests can use: those of the client's models, and the manifest's ids. */
+  /** Names that requests can use: those of the client's models, and ids of its manifest and of the list that comes along. */
   list(): Promise<{ object: 'list'; data: Model[] }> & AsyncIterable<Model> {
-    const data = this.#client._names().map((id): Model => ({ id, object: 'model', created: 0, owned_by: 'sotto' }));
-    const page = Promise.resolve({ object: 'list' as const, data });
+    const modelOf = (id: string): Model => ({ id, object: 'model', created: 0, owned_by: 'sotto' });
+    const page = this.#client._names().then(
+      (names) => ({ object: 'list' as const, data: names.map(modelOf) }),
+      (error: unknown) => Promise.reject(toAPIError(error)),
+    );
+    page.catch(() => {}); // those who only iterate
     return Object.assign(page, {
       async *[Symbol.asyncIterator]() {
-        yield* data;
+        yield* (await page).data;
       },
     });
   }

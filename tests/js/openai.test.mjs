@@ -5,7 +5,7 @@ import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BUILT, JFK, JFK_WORDS, MODEL, needs, root, runProgram, temporaryFolder, words } from './support.mjs';
+import { BUILT, JFK, JFK_WORDS, MODEL, needs, root, runProgram, serve, temporaryFolder, words } from './support.mjs';
 import { PROMPT, TELLER, vectors } from './teller.mjs';
 
 const BUNDLE = 'js/dist/openai.node.js';
@@ -120,6 +120,25 @@ test('models', ready, async () => {
   for await (const { id } of client.models.list()) ids.push(id);
   assert.deepEqual(ids, data.map(({ id }) => id));
   assert.ok(ids.includes('tiny-q5_1'));
+});
+
+test('models of a site’s manifest are names, too', ready, async (t) => {
+  const bytes = readFileSync(TELLER);
+  let down = true;
+  const base = await serve(t, (request, response, name) => {
+    if (down) return response.writeHead(503).end();
+    response.end(name === '/models.json' ? JSON.stringify({ default_language: 'mine', models: [{ id: 'mine', kind: 'gemma3', file: 'x.gguf', size_bytes: bytes.length }] }) : bytes);
+  });
+  const own = new OpenAI({ manifest: `${base}/models.json`, contextWindow: 512, cache: false });
+  t.after(() => own.close());
+  await assert.rejects(own.models.list(), OpenAI.APIError);
+  down = false;
+  assert.equal((await own.models.list()).data[0].id, 'mine');
+  for (const model of ['mine', 'default']) {
+    const { choices } = await own.chat.completions.create({ ...asked, model, max_tokens: 4 });
+    assert.ok(vectors[0].text.startsWith(choices[0].message.content));
+  }
+  await assert.rejects(own.chat.completions.create({ ...asked, model: 'yours' }), OpenAI.NotFoundError);
 });
 
 test('transcripts in every form', readyToHear, async () => {
