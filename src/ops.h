@@ -104,6 +104,7 @@ enum {
 /* What may follow in a transcript: tokens of text, then those of times, from first_time on. src/models/whisper_rules.c says how. */
 typedef struct speech_rules {
   int32_t end, first_time;
+  int32_t max_first;         /* the latest time that may be the first token */
   bool timed;                /* times are wanted */
   const int32_t *suppressed; /* [n_suppressed]: never */
   int32_t n_suppressed;
@@ -111,10 +112,15 @@ typedef struct speech_rules {
 
 /* A sequence of a transcript, as far as it decides what follows. */
 typedef struct speech_past {
-  int32_t last, before; /* its last two tokens; before: -1, where there is but one */
+  int32_t last, before; /* its last two tokens; -1: there is none */
   int32_t time;         /* its last time; -1: none */
   float score;          /* sum of log-probabilities, apart from what all sequences have in common */
 } speech_past;
+
+/* To sample, at a temperature above 0: sequence i goes on with the token that its draw gives. */
+typedef struct speech_draws {
+  float temperature, at[MAX_SPEECH]; /* of [0, 1) */
+} speech_draws;
 
 /* Sequences before a choice. */
 typedef struct speech_state {
@@ -122,8 +128,9 @@ typedef struct speech_state {
   const speech_past *past; /* [n] */
   const int32_t *slots;    /* their table of places (kv_view), a row for each */
   int32_t slot_stride;
-  int32_t length;    /* tokens, and so places, of each */
-  int32_t next_slot; /* the next token of sequence i will be in place next_slot + i */
+  int32_t length;            /* tokens, and so places, of each */
+  int32_t next_slot;         /* the next token of sequence i will be in place next_slot + i */
+  const speech_draws *draws; /* NULL: for the likeliest */
 } speech_state;
 
 /* A sequence and a token after it. */
@@ -224,10 +231,14 @@ typedef struct ops {
   sotto_status (*chosen)(backend *be, int32_t place, int32_t *id);
   /* Nobody will ask for what is in `place`, so that a wait for what is pending does not end by its coming. */
   void (*forget)(backend *be, int32_t place);
-  /* The same for transcripts, after their first token: a step of a search for the likeliest. Of all that the n = logits.rows sequences can become by one
+  /* y[0] = exp(x[column]) / sum of exp(x): the share of a token in logits x [1, n]. */
+  void (*share)(backend *be, tensor y, tensor x, int32_t column);
+  /* The same for transcripts: a step of a search for the likeliest. Of all that the n = logits.rows sequences can become by one
    * token, in order of score + logit - log_sum, takes the best ones until `keep`, at most MAX_SPEECH, go on; those that end do not count. They are the
    * sequences in `place`: sequence i has the id CHOSEN_SPEECH(place, i), and its table is that of its parent and next_slot + i. Where fewer can go on the
-   * others are there too, but nothing comes of them. The logits stay as they are. False: not this time. */
+   * others are there too, but nothing comes of them. The logits stay as they are. False: not this time.
+   * With draws, each sequence takes the token that is drawn for it from its own row, or from the only one, by ids: all `keep` are taken, in their order, and
+   * all go on; of those that ended before nothing comes. */
   bool (*choose_speech)(backend *be, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
                         int32_t place);
   /* What was taken, in order; choices: [MAX_SPEECH_CHOICES]. AGAIN while pending. */

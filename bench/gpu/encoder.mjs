@@ -33,7 +33,7 @@ function put(bytes) {
 }
 
 const model = readFileSync(file);
-if (x.whisper_load(put(model), model.length) !== 0) throw new Error(`${file} is not loaded`);
+if (x.whisper_load(put(model), model.length, 0) !== 0) throw new Error(`${file} is not loaded`);
 const noise = Float32Array.from({ length: N_FRAMES * model.readInt32LE(N_MEL_AT) }, (_, i) => Math.sin(i * i));
 const frames = put(new Uint8Array(noise.buffer));
 

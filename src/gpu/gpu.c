@@ -223,6 +223,11 @@ static bool choose(backend *be, tensor logits, const sotto_sampler_options *opti
   return true;
 }
 
+static void share(backend *be, tensor y, tensor x, int32_t column) {
+  changes((gpu *)be, y);
+  gpu_share(be, y, x, column);
+}
+
 static void forget(backend *be, int32_t place) { changes_place((gpu *)be, place); }
 
 static bool choose_speech(backend *be, tensor logits, const speech_rules *rules, const speech_state *state,
@@ -278,6 +283,7 @@ static const ops gpu_ops = {
     .choose = choose,
     .chosen = gpu_chosen,
     .forget = forget,
+    .share = share,
     .choose_speech = choose_speech,
     .chosen_speech = gpu_chosen_speech,
 };

@@ -174,6 +174,7 @@ void gpu_self_attention(backend *be, tensor y, tensor q, tensor k, tensor v, kv 
 bool gpu_choose(backend *be, tensor logits, const sotto_sampler_options *options, const int32_t *history,
                 int32_t n_history, double draw, int32_t place);
 sotto_status gpu_chosen(backend *be, int32_t place, int32_t *id);
+void gpu_share(backend *be, tensor y, tensor x, int32_t column);
 bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
                        int32_t place);
 sotto_status gpu_chosen_speech(backend *be, int32_t place, speech_choice *choices, int32_t *n);

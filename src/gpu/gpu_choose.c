@@ -2,7 +2,9 @@
  *
  *     logits ─> choose_change: bias, penalties ─> choose_best: of parts ─┬─ choose_first: the likeliest ────────────────┬─> chosen[place]
  *               (where there are any)                                    └─ choose_draw: top-k, top-p, min-p, one of it ┘
- *     logits of sequences ─> choose_speech: of tiles ─> choose_speech_best ─> chosen: what was taken, and the sequences that go on */
+ *     logits of sequences ─> choose_speech: of tiles ─┬─ choose_speech_best: the likeliest ───────┬─> chosen: what was taken, and the sequences that go on
+ *                                                     └─ choose_speech_draw: one for each of them ┘
+ *     logits ─> choose_share: the probability of a token, where there was no speech */
 #include "gpu.h"
 
 enum {
@@ -121,6 +123,7 @@ static void speech_params(gpu *g, tensor logits, const speech_rules *rules, cons
   gpu_param(g, n);
   gpu_param(g, (uint32_t)rules->end);
   gpu_param(g, n_text);
+  gpu_param(g, (uint32_t)rules->max_first);
   gpu_param(g, rules->timed);
   gpu_param(g, (uint32_t)rules->n_suppressed);
   gpu_param(g, gpu_ints(g, rules->suppressed, (size_t)rules->n_suppressed));
@@ -136,6 +139,22 @@ static void speech_params(gpu *g, tensor logits, const speech_rules *rules, cons
   gpu_param(g, (uint32_t)state->slot_stride);
   gpu_param(g, (uint32_t)state->length);
   gpu_param(g, (uint32_t)state->next_slot);
+  if (state->draws == NULL) return;
+  int32_t draws[MAX_SPEECH];
+  memcpy(draws, state->draws->at, sizeof draws);
+  gpu_param(g, gpu_ints(g, draws, (size_t)keep));
+  gpu_param_f32(g, 1 / state->draws->temperature);
+}
+
+void gpu_share(backend *be, tensor y, tensor x, int32_t column) {
+  gpu *g = (gpu *)be;
+  gpu_kernel(g, "choose_share");
+  gpu_param(g, (uint32_t)x.offset);
+  gpu_param(g, (uint32_t)x.cols);
+  gpu_param(g, (uint32_t)column);
+  gpu_param(g, (uint32_t)y.offset);
+  gpu_bind(g, BIND_ACT, x.buf->id, 0, 0);
+  gpu_dispatch(g, 1);
 }
 
 bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, const speech_state *state, int32_t keep,
@@ -143,23 +162,27 @@ bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, co
   gpu *g = (gpu *)be;
   const uint32_t rows = (uint32_t)logits.rows, n_text = (uint32_t)rules->first_time;
   const uint32_t tiles = divide_up(n_text, SPEECH_TILE) + divide_up((uint32_t)logits.cols - n_text, SPEECH_TILE);
-  const uint32_t words = 4 + 2 * ((uint32_t)keep + 1); /* of a tile */
+  const bool sample = state->draws != NULL, known = state->from < 0;
+  const uint32_t words = sample ? 5 : 4 + 2 * ((uint32_t)keep + 1); /* of a tile */
   if (rows > MAX_SPEECH || keep > MAX_SPEECH || tiles > MOST_SPEECH_TILES || state->length >= MOST_PLACES ||
       !gpu_grow_scratch(g, rows * tiles * words * sizeof(uint32_t)))
     return false;
-  const bool known = state->from < 0;
-  gpu_kernel(g, "choose_speech known=%d", known);
+  gpu_kernel(g, "choose_speech known=%d sample=%d", known, sample);
   speech_params(g, logits, rules, state, keep, place);
   gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   if (!known) gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
   gpu_dispatch_3d(g, tiles, rows, 1);
 
-  gpu_kernel(g, "choose_speech_best known=%d lists=%u", known, (unsigned)divide_up(rows * tiles, THREADS));
+  if (sample)
+    gpu_kernel(g, "choose_speech_draw known=%d sample=1", known);
+  else
+    gpu_kernel(g, "choose_speech_best known=%d lists=%u", known, (unsigned)divide_up(rows * tiles, THREADS));
   speech_params(g, logits, rules, state, keep, place);
+  if (sample) gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   gpu_bind(g, BIND_CHOSEN, g->chosen, 0, 0);
-  gpu_dispatch(g, 1);
+  gpu_dispatch(g, sample ? (uint32_t)keep : 1);
   return true;
 }
 

@@ -71,6 +71,12 @@ static inline float row_sum_exp(const float *x, int32_t n, float max, float scal
   return sum;
 }
 
+/* Log of the sum of exp(x), n >= 1. -infinity where all are. */
+static inline float log_sum_exp(const float *x, int32_t n) {
+  const float max = row_max(x, n);
+  return max == -INFINITY ? max : max + logf(row_sum_exp(x, n, max, 1));
+}
+
 /* First place of `value` in x[n], n when it is not there. */
 static inline int32_t row_find(const float *x, int32_t n, float value) {
   int32_t i = 0;

@@ -264,9 +264,8 @@ static sotto_status detect(transcribe *t) {
     t->n_detect++;
     t->detecting = true;
   }
-  const float *logits = t->net.logits(t->net.context, 0);
+  const float *logits = t->net.some_logits(t->net.context, 0, t->special->first_language, t->special->n_languages);
   if (logits == NULL) return SOTTO_AGAIN;
-  logits += t->special->first_language;
   const float log_sum = log_sum_exp(logits, t->special->n_languages);
   t->language = 0;
   for (int32_t i = 0; i < t->special->n_languages; i++) {

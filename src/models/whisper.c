@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "arena.h"
+#include "logits.h"
 
 enum { HALO = 1 }; /* zero rows before and after a convolution's input */
 
@@ -47,8 +48,11 @@ struct whisper_state {
   tensor all_logits;                    /* [n_seqs, n_vocab] */
   kv **past;                            /* [n_text_layer], KV_SLOTS */
   tensor logits;                        /* [n_rows, n_vocab] of the last call */
+  tensor share;                         /* [1, 1] of a token */
+  bool shared;                          /* it is of the last prompt */
+  int32_t n_live;                       /* sequences of the last call: its last rows */
   uint32_t chosen;                      /* places of what the backend chooses: bits */
-  int32_t end;                          /* a choice of this token does not go on */
+  int32_t end;                          /* a choice of this token does not go on; -1: all do */
   int32_t *places, *new_places;         /* [n_seqs, n_text_ctx] */
   int32_t *positions, *slots, *lengths; /* [n_text_ctx] */
   int32_t length;                       /* tokens held by each live sequence */
@@ -220,6 +224,8 @@ sotto_status whisper_decode_prompt(whisper_state *s, const int32_t *tokens, int3
   const kv_view view = {.slots = s->places, .length = s->lengths}; /* one row for all */
   decode_layers(s, tokens, n, &view);
   if (n_want > 0) decode_logits(s, want, n_want);
+  s->shared = false;
+  s->n_live = 1;
   s->length = s->n_known += n;
   return SOTTO_OK;
 }
@@ -248,6 +254,7 @@ static void decode_step(whisper_state *s, const int32_t *tokens, int32_t n, kv_v
   view.length = s->lengths;
   decode_layers(s, tokens, n, &view);
   decode_logits(s, NULL, n);
+  s->n_live = n;
   s->length++;
 }
 
@@ -274,8 +281,32 @@ float *whisper_logits(whisper_state *s, int32_t i) {
   return all != NULL ? all + (size_t)i * (size_t)s->logits.cols : NULL;
 }
 
+float *whisper_some_logits(whisper_state *s, int32_t i, int32_t first, int32_t n) {
+  if (i < 0 || i >= s->logits.rows || first < 0 || n < 1 || n > s->logits.cols - first) return NULL;
+  tensor some = tensor_rows(s->logits, i, 1);
+  some.offset += (size_t)first;
+  some.cols = n;
+  return s->be->ops->read(s->be, some);
+}
+
+sotto_status whisper_share(whisper_state *s, int32_t token, float *p) {
+  const ops *o = s->be->ops;
+  const tensor row = tensor_rows(s->logits, 0, 1);
+  const float *got;
+  if (o->share != NULL) {
+    if (!s->shared) o->share(s->be, s->share, row, token);
+    s->shared = true;
+    if ((got = o->read(s->be, s->share)) == NULL) return SOTTO_AGAIN;
+    *p = *got;
+    return SOTTO_OK;
+  }
+  if ((got = o->read(s->be, row)) == NULL) return SOTTO_AGAIN;
+  *p = expf(got[token] - log_sum_exp(got, row.cols));
+  return SOTTO_OK;
+}
+
 int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const speech_past *past, int32_t from,
-                              int32_t keep) {
+                              int32_t keep, const speech_draws *draws) {
   const ops *o = s->be->ops;
   const int32_t place = o->choose_speech != NULL && keep <= s->n_seqs ? backend_take_place(s->be) : -1;
   if (place < 0) return -1;
@@ -284,13 +315,15 @@ int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const
                               .slots = s->places,
                               .slot_stride = s->w->h.n_text_ctx,
                               .length = s->length,
-                              .next_slot = s->length * s->n_seqs};
-  if (!o->choose_speech(s->be, s->logits, rules, &state, keep, place)) {
+                              .next_slot = s->length * s->n_seqs,
+                              .draws = draws};
+  const tensor rows = tensor_rows(s->logits, s->logits.rows - s->n_live, s->n_live);
+  if (s->logits.rows < s->n_live || !o->choose_speech(s->be, rows, rules, &state, keep, place)) {
     backend_leave_place(s->be, place);
     return -1;
   }
   s->chosen |= 1u << place;
-  s->end = rules->end;
+  s->end = draws != NULL ? -1 : rules->end;
   speech_choice choices[MAX_SPEECH_CHOICES];
   int32_t n;
   o->chosen_speech(s->be, place, choices, &n); /* asking is what makes the answer come */
@@ -340,6 +373,7 @@ static arena lay_out(whisper_state *s, buffer *buf) {
   s->thidden = take_four(&a, n_text, dt, four);
   s->tq = four[0], s->tk = four[1], s->tv = four[2], s->ta = four[3];
   s->all_logits = arena_take(&a, max_i32(s->n_seqs, 2), h->n_vocab);
+  s->share = arena_take(&a, 1, 1);
   return a;
 }
 

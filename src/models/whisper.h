@@ -60,10 +60,16 @@ sotto_status whisper_decode_next(whisper_state *s, const int32_t *tokens, const 
 /* Logits [n_vocab] f32 of row i of the last decode call (of the wanted rows, or of sequence i); may be written to. NULL while pending (a GPU's readback): try again. */
 float *whisper_logits(whisper_state *s, int32_t i);
 
+/* n of them, from token `first` on: a GPU reads no more than these. */
+float *whisper_some_logits(whisper_state *s, int32_t i, int32_t first, int32_t n);
+/* The probability of a token in the first row that the last prompt made. Asked for directly after the prompt, then for the same token until it is not AGAIN. */
+sotto_status whisper_share(whisper_state *s, int32_t token, float *p);
+
 /* A backend that chooses takes the best that the sequences of the last call can become by one token, `keep` of them: see choose_speech in ops.h. They are
- * those chosen in the place `from`, or, with from < 0, known: past[n]. Returns a place for what is chosen; -1: it cannot, or not now. */
+ * those chosen in the place `from`, or, with from < 0, known: past[n]; after a prompt there is one, of the last row. With draws (else NULL) each goes on with what is
+ * drawn for it instead. Returns a place for what is chosen; -1: it cannot, or not now. */
 int32_t whisper_decode_choose(whisper_state *s, const speech_rules *rules, const speech_past *past, int32_t from,
-                              int32_t keep);
+                              int32_t keep, const speech_draws *draws);
 /* The n = keep sequences chosen in `place` go on with their tokens. One batch; logits for each. */
 sotto_status whisper_decode_follow(whisper_state *s, int32_t place, int32_t n);
 /* What was chosen, once, in the order of choosing: the place is free then, as all are after a reset. AGAIN while pending. choices: [MAX_SPEECH_CHOICES].

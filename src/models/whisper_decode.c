@@ -2,7 +2,10 @@
 
 #include <math.h>
 
-enum { MOST_AHEAD = 4 };
+enum {
+  MOST_AHEAD = 4,
+  MOST_SAMPLED = 4096 /* more than a window can have */
+};
 
 struct whisper_search {
   whisper_net net;
@@ -14,13 +17,15 @@ struct whisper_search {
   int32_t n_prompt, sot_index, n_given;
   float temperature, no_speech;
   enum { PROMPT, CHOOSE, FINISHED } phase;
-  uint64_t random;
+  uint64_t n_begun; /* searches: each draws numbers of its own */
+  bool heard;       /* no_speech is known */
   int32_t n_steps;
 
-  /* Sequences in work. live[i] is row i of the last forward pass; beams are copied from one generation to the other. */
+  /* Sequences in work; beams are copied from one generation to the other. */
   whisper_hypothesis generations[2][WHISPER_MAX_SEQS];
   whisper_hypothesis *live, *spare;
   int32_t n_live;
+  int32_t n_rows; /* of the last forward pass, or after the prompt of the next one */
   whisper_hypothesis finished[WHISPER_MAX_FINISHED];
   int32_t n_finished;
   const whisper_hypothesis *result;
@@ -43,7 +48,6 @@ whisper_search *whisper_search_open(const whisper_net *net, const whisper_rules 
   s->net = *net;
   s->rules = rules;
   s->o = *o;
-  s->random = o->seed;
   s->max_finished = min_i32(WHISPER_MAX_FINISHED, (int32_t)rint((double)o->beam_size * o->patience));
   if (o->beam_size == 1) s->max_finished = 1; /* greedy: the first end is the end */
 
@@ -85,14 +89,18 @@ void whisper_search_begin(whisper_search *s, const int32_t *prompt, int32_t n, i
   s->phase = PROMPT;
   s->live = s->generations[0];
   s->spare = s->generations[1];
-  s->n_live = 1;
+  s->n_live = s->n_rows = temperature > 0 ? s->o.best_of : 1;
   s->n_finished = 0;
   s->n_ahead = 0;
-  whisper_hypothesis *h = &s->live[0];
-  memcpy(h->tokens, prompt + n - n_given, (size_t)n_given * sizeof *prompt);
-  for (int32_t i = 0; i < n_given; i++) h->p[i] = 1;
-  h->n = n_given;
-  h->sum_logprob = 0;
+  s->n_begun++;
+  for (int32_t i = 0; i < s->n_live; i++) {
+    whisper_hypothesis *h = &s->live[i];
+    memcpy(h->tokens, prompt + n - n_given, (size_t)n_given * sizeof *prompt);
+    for (int32_t k = 0; k < n_given; k++) h->p[k] = 1;
+    h->n = n_given;
+    h->sum_logprob = 0;
+    h->row = h->sample = i;
+  }
 }
 
 /* ---- hypotheses ---- */
@@ -119,11 +127,15 @@ static bool is_loop(whisper_search *s, const whisper_hypothesis *h) {
   return whisper_loop_cut(s->rules->special, h->tokens, h->n, s->text) < h->n;
 }
 
-/* No further token fits: the window's share is used up, or the network's positions. */
-static bool is_full(const whisper_search *s, const whisper_hypothesis *h) {
-  int32_t n_sampled = h->n - s->n_given;
+/* No further token fits after so many: the window's share is used up, or the network's positions. */
+static bool fills(const whisper_search *s, int32_t n_sampled) {
   return n_sampled >= s->o.sample_len || s->n_prompt + n_sampled > s->o.n_ctx;
 }
+
+static bool is_full(const whisper_search *s, const whisper_hypothesis *h) { return fills(s, h->n - s->n_given); }
+
+/* All sequences start from the one prompt. */
+static bool is_first(const whisper_search *s) { return s->live[0].n == s->n_given; }
 
 /* The best of the finished hypotheses by mean log-probability or with the length penalty. */
 static void rank(whisper_search *s) {
@@ -143,45 +155,49 @@ static void rank(whisper_search *s) {
 
 /* ---- greedy and samples ---- */
 
-static float uniform(whisper_search *s) { /* splitmix64 */
-  uint64_t z = s->random += 0x9e3779b97f4a7c15u;
+/* For a sample's next token, the one after n_sampled: of [0, 1), by itself, so that it does not matter which other samples there still are, nor what ran
+ * ahead and was forgotten. */
+static float draw(const whisper_search *s, int32_t n_sampled, int32_t sample) { /* splitmix64 */
+  const uint64_t at = (s->n_begun * MOST_SAMPLED + (uint64_t)n_sampled) * WHISPER_MAX_SEQS + (uint64_t)sample;
+  uint64_t z = s->o.seed + at * 0x9e3779b97f4a7c15u;
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
   return (float)((z ^ z >> 31) >> 40) * 0x1p-24f;
 }
 
-/* Extends every sequence by a token; those that end leave the batch. Returns false when none is left. */
-static bool choose_single(whisper_search *s, float *const *rows, int32_t *tokens, int32_t *parents) {
-  int32_t n_old = s->n_live, n_new = s->n_live;
-  whisper_choice choices[WHISPER_MAX_SEQS];
-  for (int32_t i = 0; i < n_old; i++) {
-    choices[i] = whisper_rules_apply(s->rules, rows[i], s->live[i].tokens, s->live[i].n);
+/* For each row a token by its logits: the best one, or a sample. */
+static void choose_each(whisper_search *s, float *const *rows, speech_choice *choices) {
+  const bool first = is_first(s);
+  whisper_choice c = {0};
+  for (int32_t i = 0; i < s->n_live; i++) {
+    const whisper_hypothesis *h = &s->live[i];
+    const int32_t row = first ? 0 : h->row;
+    float *logits = rows[row];
+    if (i == 0 || !first) c = whisper_rules_apply(s->rules, logits, h->tokens, h->n);
+    const int32_t token = s->temperature > 0
+                              ? whisper_choice_sample(&c, logits, s->temperature, draw(s, h->n - s->n_given, h->sample))
+                              : c.best;
+    choices[h->row] =
+        (speech_choice){row, token, token == c.best ? c.best_logit : logits[token], c.log_sum, c.model_log_sum};
   }
-  if (s->live[0].n == s->n_given && s->temperature > 0) { /* all samples start from the one prompt */
-    n_new = s->o.best_of;
-    for (int32_t i = 1; i < n_new; i++) copy_hypothesis(&s->live[i], &s->live[0]);
-  }
+}
+
+/* Extends every sequence by the choice of its row; those that end leave. Returns false when none is left. */
+static bool extend_each(whisper_search *s, const speech_choice *choices) {
+  const int32_t n = s->n_live;
   s->n_live = 0;
-  for (int32_t i = 0; i < n_new; i++) {
-    int32_t row = n_old == 1 ? 0 : i;
-    const whisper_choice *c = &choices[row];
-    int32_t token = s->temperature > 0 ? whisper_choice_sample(c, rows[row], s->temperature, uniform(s)) : c->best;
-    float logit = token == c->best ? c->best_logit : rows[row][token];
+  for (int32_t i = 0; i < n; i++) {
     whisper_hypothesis *h = &s->live[i];
-    h->sum_logprob += logit - c->log_sum;
-    if (token == s->rules->special->eot) {
+    const speech_choice *c = &choices[h->row];
+    const bool ends = c->id == s->rules->special->eot;
+    h->sum_logprob += c->logit - c->log_sum;
+    if (!ends) extend(h, c->id, c->logit, c->model_log_sum);
+    if (ends || is_full(s, h) || is_loop(s, h)) {
       add_finished(s, h, h->sum_logprob);
       continue;
     }
-    extend(h, token, logit, c->model_log_sum);
-    if (is_full(s, h) || is_loop(s, h)) {
-      add_finished(s, h, h->sum_logprob);
-      continue;
-    }
-    tokens[s->n_live] = token;
-    parents[s->n_live] = row;
     /* Its place among the live ones: the places before it are free, for sequences only leave. */
-    whisper_hypothesis moved = s->live[s->n_live];
+    const whisper_hypothesis moved = s->live[s->n_live];
     s->live[s->n_live++] = *h;
     *h = moved;
   }
@@ -218,7 +234,7 @@ static int32_t extend_beams(whisper_search *s, float *const *rows, extension all
 
 /* Keeps the best beam_size extensions; those that end before them go to the finished ones. Returns false when enough are
  * finished. Extensions that the rules exclude are never kept, so there may be fewer beams. */
-static bool keep_best(whisper_search *s, const extension *all, int32_t n_all, int32_t *tokens, int32_t *parents) {
+static bool keep_best(whisper_search *s, const extension *all, int32_t n_all) {
   int32_t n_next = 0;
   for (int32_t i = 0; i < n_all && n_next < s->o.beam_size; i++) {
     const extension *e = &all[i];
@@ -231,8 +247,8 @@ static bool keep_best(whisper_search *s, const extension *all, int32_t n_all, in
     copy_hypothesis(h, from);
     extend(h, e->token, e->logit, e->model_log_sum);
     h->sum_logprob = e->sum_logprob;
-    tokens[n_next] = e->token;
-    parents[n_next++] = e->beam;
+    h->row = e->beam;
+    n_next++;
   }
   whisper_hypothesis *old = s->live;
   s->live = s->spare;
@@ -248,7 +264,7 @@ static bool keep_best(whisper_search *s, const extension *all, int32_t n_all, in
   return false;
 }
 
-/* ---- beams chosen by the network itself; greedy is one beam ---- */
+/* ---- what the network chooses by itself; greedy is one beam ---- */
 
 /* The end: nothing that runs ahead is wanted. */
 static sotto_status finish(whisper_search *s) {
@@ -258,51 +274,62 @@ static sotto_status finish(whisper_search *s) {
   return SOTTO_OK;
 }
 
-/* Scores are told by their distance from the best one, as floats have few digits. */
+/* Scores are told by their distance from the best one, as floats have few digits; those of samples do not matter. */
 static speech_past past_of(const whisper_search *s, const whisper_hypothesis *h) {
-  speech_past past = {.last = h->tokens[h->n - 1], .before = h->n > 1 ? h->tokens[h->n - 2] : -1, .time = -1};
-  past.score = (float)(h->sum_logprob - s->live[0].sum_logprob);
+  speech_past past = {
+      .last = h->n > 0 ? h->tokens[h->n - 1] : -1, .before = h->n > 1 ? h->tokens[h->n - 2] : -1, .time = -1};
+  if (s->temperature <= 0) past.score = (float)(h->sum_logprob - s->live[0].sum_logprob);
   for (int32_t i = h->n - 1; i >= 0 && past.time < 0; i--) {
     if (h->tokens[i] >= s->rules->special->first_timestamp) past.time = h->tokens[i];
   }
   return past;
 }
 
-/* One more step; false: it cannot be, or it is the last one that fits, which is chosen here. */
+/* One more step, of which only the choice where no further token fits; false: it cannot be. */
 static bool run_ahead(whisper_search *s) {
   const int32_t n_sampled = s->live[0].n - s->n_given + s->n_ahead;
-  if (s->n_ahead == MOST_AHEAD || n_sampled + 1 >= s->o.sample_len || s->n_prompt + n_sampled + 1 > s->o.n_ctx)
-    return false;
-  const whisper_rules *r = s->rules;
-  const speech_rules rules = {.end = r->special->eot,
-                              .first_time = r->special->first_timestamp,
-                              .timed = r->timestamps,
-                              .suppressed = r->suppressed,
-                              .n_suppressed = r->n_suppressed};
-  speech_past past[WHISPER_MAX_SEQS];
   const int32_t from = s->n_ahead > 0 ? s->ahead[s->n_ahead - 1] : -1;
-  for (int32_t i = 0; from < 0 && i < s->n_live; i++) past[i] = past_of(s, &s->live[i]);
-  const int32_t place = s->net.choose(s->net.context, &rules, past, from, s->o.beam_size);
+  const int32_t keep = s->temperature > 0 ? s->n_rows : s->o.beam_size;
+  if (s->n_ahead == MOST_AHEAD || fills(s, n_sampled)) return false;
+  const speech_rules rules = whisper_rules_told(s->rules, s->live[0].n + s->n_ahead == 0);
+  const speech_past ended = {.last = rules.end, .before = rules.end, .time = -1};
+  speech_past past[WHISPER_MAX_SEQS];
+  speech_draws draws = {.temperature = s->temperature};
+  for (int32_t i = 0; i < s->n_rows; i++) past[i] = ended;
+  for (int32_t i = 0; i < s->n_live; i++) {
+    past[s->live[i].row] = past_of(s, &s->live[i]);
+    draws.at[s->live[i].row] = draw(s, n_sampled, s->live[i].sample);
+  }
+  const int32_t place = s->net.choose(s->net.context, &rules, past, from, keep, s->temperature > 0 ? &draws : NULL);
   if (place < 0) return false;
   s->ahead[s->n_ahead++] = place;
-  return s->net.follow(s->net.context, place, s->o.beam_size) == SOTTO_OK;
+  return !fills(s, n_sampled + 1) && s->net.follow(s->net.context, place, keep) == SOTTO_OK;
 }
 
 /* The first step of those ahead becomes one of the live sequences. */
 static sotto_status take_ahead(whisper_search *s) {
   speech_choice choices[MAX_SPEECH_CHOICES];
   extension all[MAX_SPEECH_CHOICES];
-  int32_t n, tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
+  int32_t n;
   const sotto_status status = s->net.chosen(s->net.context, s->ahead[0], choices, &n);
   if (status != SOTTO_OK) return status;
   memmove(s->ahead, s->ahead + 1, (size_t)--s->n_ahead * sizeof *s->ahead);
-  for (int32_t i = 0; i < n; i++) {
-    const speech_choice *c = &choices[i];
-    if (c->parent >= s->n_live) return SOTTO_ERR_FORMAT;
-    all[i] = (extension){c->parent, c->id, c->logit, c->model_log_sum,
-                         s->live[c->parent].sum_logprob + (c->logit - c->log_sum)};
+  bool more;
+  if (s->temperature > 0) {
+    if (n != s->n_rows) return SOTTO_ERR_FORMAT;
+    more = extend_each(s, choices);
+  } else {
+    for (int32_t i = 0; i < n; i++) {
+      const speech_choice *c = &choices[i];
+      if (c->parent >= s->n_live) return SOTTO_ERR_FORMAT;
+      all[i] = (extension){c->parent, c->id, c->logit, c->model_log_sum,
+                           s->live[c->parent].sum_logprob + (c->logit - c->log_sum)};
+    }
+    more = keep_best(s, all, n);
+    for (int32_t i = 0; i < s->n_live; i++) s->live[i].row = i;
+    s->n_rows = s->n_live;
   }
-  if (!keep_best(s, all, n, tokens, parents)) return finish(s);
+  if (!more) return finish(s);
   s->n_steps++;
   return SOTTO_AGAIN;
 }
@@ -315,7 +342,23 @@ static sotto_status start(whisper_search *s) {
   TRY(s->net.prompt(s->net.context, s->prompt, s->n_prompt, s->sot_index < last ? want : &last,
                     s->sot_index < last ? 2 : 1));
   s->n_steps++;
+  s->heard = false;
   s->phase = CHOOSE;
+  return SOTTO_AGAIN;
+}
+
+/* The live sequences go through the network, in rows of their own order. */
+static sotto_status go_on(whisper_search *s, bool first) {
+  int32_t tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
+  for (int32_t i = 0; i < s->n_live; i++) {
+    whisper_hypothesis *h = &s->live[i];
+    tokens[i] = h->tokens[h->n - 1];
+    parents[i] = first ? 0 : h->row;
+    h->row = i;
+  }
+  s->n_rows = s->n_live;
+  TRY(s->net.next(s->net.context, tokens, parents, s->n_live));
+  s->n_steps++;
   return SOTTO_AGAIN;
 }
 
@@ -323,30 +366,31 @@ sotto_status whisper_search_step(whisper_search *s) {
   if (s->phase == PROMPT) return start(s);
   if (s->phase == FINISHED) return SOTTO_OK;
 
-  float *rows[WHISPER_MAX_SEQS];
-  bool first = s->live[0].n == s->n_given;
-  const bool alone = s->temperature <= 0 && s->net.choose != NULL && !first;
-  while (alone && run_ahead(s)) continue;
+  if (!s->heard) { /* asked for before other steps, so that it comes before them */
+    const sotto_status status = s->net.share(s->net.context, s->rules->special->no_speech, &s->no_speech);
+    if (status < 0) return status;
+    s->heard = status == SOTTO_OK;
+  }
+  while (s->net.choose != NULL && run_ahead(s)) continue;
+  if (!s->heard) return SOTTO_AGAIN;
   if (s->n_ahead > 0) return take_ahead(s);
-  for (int32_t i = 0; i < s->n_live; i++) {
+
+  float *rows[WHISPER_MAX_SEQS];
+  const bool first = is_first(s);
+  for (int32_t i = 0; i < (first ? 1 : s->n_rows); i++) {
     rows[i] = s->net.logits(s->net.context, first && s->sot_index < s->n_prompt - 1 ? 1 : i);
     if (rows[i] == NULL) return SOTTO_AGAIN;
   }
-  if (first) {
-    const float *sot = s->net.logits(s->net.context, 0);
-    if (sot == NULL) return SOTTO_AGAIN;
-    s->no_speech = expf(sot[s->rules->special->no_speech] - log_sum_exp(sot, s->rules->n_vocab));
+  bool more;
+  if (s->temperature <= 0 && s->o.beam_size > 1) {
+    extension all[MAX_EXTENSIONS];
+    more = keep_best(s, all, extend_beams(s, rows, all));
+  } else {
+    speech_choice choices[WHISPER_MAX_SEQS];
+    choose_each(s, rows, choices);
+    more = extend_each(s, choices);
   }
-
-  int32_t tokens[WHISPER_MAX_SEQS], parents[WHISPER_MAX_SEQS];
-  bool beams = s->temperature <= 0 && s->o.beam_size > 1;
-  extension all[MAX_EXTENSIONS];
-  bool more =
-      beams ? keep_best(s, all, extend_beams(s, rows, all), tokens, parents) : choose_single(s, rows, tokens, parents);
-  if (!more) return finish(s);
-  TRY(s->net.next(s->net.context, tokens, parents, s->n_live));
-  s->n_steps++;
-  return SOTTO_AGAIN;
+  return more ? go_on(s, first) : finish(s);
 }
 
 const whisper_hypothesis *whisper_search_result(const whisper_search *s) { return s->result; }

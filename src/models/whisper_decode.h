@@ -5,8 +5,8 @@
  *                                  beams:   the best of all extensions ─┘
  *     ... until the end of text (of all samples; of enough beams) ─> ranked, the best is the result
  *
- * All sequences of a step go through the network as one batch. Where the backend chooses, steps of greedy and of beams run ahead of what is known here
- * after the first one, and only the tokens taken and their scores come back; when enough hypotheses are finished, what ran ahead is forgotten. */
+ * All sequences of a step go through the network as one batch. Where the backend chooses, steps run ahead of what is known here, and only the tokens
+ * taken and their scores come back; when enough hypotheses are finished, what ran ahead is forgotten. */
 #ifndef SOTTO_WHISPER_DECODE_H
 #define SOTTO_WHISPER_DECODE_H
 
@@ -32,6 +32,8 @@ typedef struct whisper_hypothesis {
   float *p;        /* [n] probability under the model; 1 for what was given */
   int32_t n;
   double sum_logprob; /* of the tokens found and the end, after the rules */
+  int32_t row;        /* while it is live: its row of the last forward pass; after the prompt, of the next one */
+  int32_t sample;     /* which of the samples it is: what is drawn for it depends on that alone */
 } whisper_hypothesis;
 
 /* Takes all memory. `net` and `rules` are borrowed. NULL: no memory. */

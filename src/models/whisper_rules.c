@@ -55,7 +55,7 @@ sotto_status whisper_rules_open(whisper_rules *r, const whisper_vocab *v, const 
     }
   }
 
-  r->suppressed = mem_alloc((size_t)options->n_suppress_tokens + 128 + 8, sizeof *r->suppressed);
+  r->suppressed = mem_alloc((size_t)options->n_suppress_tokens + 128 + 16, sizeof *r->suppressed);
   if (r->suppressed == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a transcription");
   const int32_t always[] = {s->transcribe, s->translate, s->sot, s->start_of_prev, s->start_of_lm, s->no_speech};
   int32_t n = options->suppress_symbols ? whisper_non_speech_tokens(v, r->suppressed) : 0;
@@ -65,8 +65,9 @@ sotto_status whisper_rules_open(whisper_rules *r, const whisper_vocab *v, const 
   r->n_suppressed = n;
 
   if (options->suppress_blank) {
-    r->n_blanks = (int32_t)min_size(whisper_vocab_encode(v, " ", 1, r->blanks, 1), 1);
-    r->blanks[r->n_blanks++] = s->eot;
+    int32_t *blanks = r->suppressed + n;
+    r->n_blanks = (int32_t)min_size(whisper_vocab_encode(v, " ", 1, blanks, 1), 1);
+    blanks[r->n_blanks++] = s->eot;
   }
   double latest = rint(options->max_initial_timestamp / seconds_per_timestamp);
   r->max_initial_timestamp = options->max_initial_timestamp > 0 && latest < WHISPER_N_TIMESTAMPS ? (int32_t)latest : -1;
@@ -106,11 +107,6 @@ static int32_t timestamp_rules(const whisper_rules *r, float *logits, const int3
   return closing ? s->eot : 0;
 }
 
-float log_sum_exp(const float *x, int32_t n) {
-  float max = row_max(x, n);
-  return max == -INFINITY ? max : max + logf(row_sum_exp(x, n, max, 1));
-}
-
 /* log(exp(a) + exp(b)) */
 static float log_add(float a, float b) {
   float high = a > b ? a : b, low = a > b ? b : a;
@@ -127,7 +123,7 @@ whisper_choice whisper_rules_apply(const whisper_rules *r, float *logits, const 
   const float max = row_max(logits, r->n_vocab);
   float hidden = 0;
   for (int32_t i = 0; i < r->n_suppressed + (n == 0 ? r->n_blanks : 0); i++) {
-    float *logit = &logits[i < r->n_suppressed ? r->suppressed[i] : r->blanks[i - r->n_suppressed]];
+    float *logit = &logits[r->suppressed[i]];
     hidden += row_sum_exp(logit, 1, max, 1);
     *logit = -INFINITY;
   }
@@ -156,6 +152,18 @@ whisper_choice whisper_rules_apply(const whisper_rules *r, float *logits, const 
   }
   c.best = c.first + row_find(logits + c.first, r->n_vocab - c.first, c.best_logit);
   return c;
+}
+
+speech_rules whisper_rules_told(const whisper_rules *r, bool first) {
+  const whisper_special *s = r->special;
+  return (speech_rules){.end = s->eot,
+                        .first_time = s->first_timestamp,
+                        .max_first = r->max_initial_timestamp < 0
+                                         ? r->n_vocab - 1
+                                         : min_i32(s->first_timestamp + r->max_initial_timestamp, r->n_vocab - 1),
+                        .timed = r->timestamps,
+                        .suppressed = r->suppressed,
+                        .n_suppressed = r->n_suppressed + (first ? r->n_blanks : 0)};
 }
 
 /* ---- choosing ---- */
@@ -197,10 +205,10 @@ int32_t whisper_choice_sample(const whisper_choice *c, const float *logits, floa
     }
     int32_t begin = c->first + block * BLOCK, end = min_i32(begin + BLOCK, c->end), last = c->best;
     for (int32_t i = begin; i < end; i++) {
-      double weight = float4_exp(float4_of((logits[i] - c->best_logit) * scale))[0];
-      if (weight > 0) last = i;
-      if (rest < weight) return i;
-      rest -= weight;
+      double part = float4_exp(float4_of((logits[i] - c->best_logit) * scale))[0];
+      if (part > 0) last = i;
+      if (rest < part) return i;
+      rest -= part;
     }
     return last; /* rounding */
   }

@@ -7,15 +7,14 @@
 #ifndef SOTTO_WHISPER_RULES_H
 #define SOTTO_WHISPER_RULES_H
 
+#include "../ops.h"
 #include "../text/whisper_vocab.h"
 
 typedef struct whisper_rules {
   const whisper_special *special;
   int32_t n_vocab;
-  int32_t *suppressed; /* [n_suppressed] never allowed */
-  int32_t n_suppressed;
-  int32_t blanks[8]; /* [n_blanks] not allowed as the first token */
-  int32_t n_blanks;
+  int32_t *suppressed; /* [n_suppressed] never allowed, then [n_blanks] not allowed as the first token */
+  int32_t n_suppressed, n_blanks;
   bool timestamps;
   int32_t max_initial_timestamp; /* latest first timestamp, in steps of a timestamp token; -1: any */
 } whisper_rules;
@@ -41,8 +40,8 @@ typedef struct whisper_choice {
 /* Applies the rules to logits[n_vocab], which become -infinity where a token is not allowed. sampled[n]: the tokens of the sequence after its prompt. */
 whisper_choice whisper_rules_apply(const whisper_rules *r, float *logits, const int32_t *sampled, int32_t n);
 
-/* Log of the sum of exp(x), n >= 1. -infinity where all are. */
-float log_sum_exp(const float *x, int32_t n);
+/* The same for a backend that chooses, for the first token or for those after it. */
+speech_rules whisper_rules_told(const whisper_rules *r, bool first);
 
 typedef struct whisper_candidate {
   int32_t token;

@@ -17,19 +17,22 @@ static whisper_state *state[2];
 static int32_t n_rows; /* of logits that the stage made */
 static bool encoded;   /* the stage made the encoder's output */
 static double distance;
+static int32_t n_audio; /* positions of the encoder */
 
 void *EXPORT(whisper_room)(size_t bytes) { return mem_alloc(bytes, 1); }
 double EXPORT(whisper_distance)(void) { return distance; }
 
-int32_t EXPORT(whisper_load)(const void *bytes, size_t n) {
+/* n_audio_ctx: positions of the encoder; 0: all. */
+int32_t EXPORT(whisper_load)(const void *bytes, size_t n, int32_t n_audio_ctx) {
   be[0] = cpu_backend_open(pool_open(1));
   TRY(gpu_backend_open(&be[1], NULL));
   for (int i = 0; i < 2; i++) {
     model[i] = whisper_open(be[i]);
     TRY(whisper_feed(model[i], bytes, n, NULL));
     TRY(whisper_finish(model[i], NULL));
-    TRY(whisper_state_open(&state[i], model[i], N_SEQS, 0, NULL));
+    TRY(whisper_state_open(&state[i], model[i], N_SEQS, n_audio_ctx, NULL));
   }
+  n_audio = n_audio_ctx > 0 ? n_audio_ctx : whisper_header(model[0])->n_audio_ctx;
   return SOTTO_OK;
 }
 
@@ -78,7 +81,12 @@ static void compare(const float *is, const float *should, size_t n) {
   if (!(relative <= distance)) distance = relative >= 0 ? relative : INFINITY;
 }
 
-/* 1: whisper_distance is the largest relative distance of a result; 0: pending; -1: the device is gone. */
+static void compare_rows(const float *is, const float *should, int32_t n, int32_t cols) {
+  for (int32_t i = 0; i < n; i++)
+    compare(is + (size_t)i * (size_t)cols, should + (size_t)i * (size_t)cols, (size_t)cols);
+}
+
+/* 1: whisper_distance is the largest relative distance of a row; 0: pending; -1: the device is gone. */
 int32_t EXPORT(whisper_check)(void) {
   const ggml_bin_header *h = whisper_header(model[0]);
   const float *rows[2][N_SEQS], *outputs[2] = {NULL, NULL};
@@ -89,16 +97,17 @@ int32_t EXPORT(whisper_check)(void) {
   }
   if (!whole) return be[1]->lost ? -1 : 0;
   distance = 0;
-  for (int32_t row = 0; row < n_rows; row++) compare(rows[1][row], rows[0][row], (size_t)h->n_vocab);
-  if (encoded) compare(outputs[1], outputs[0], (size_t)h->n_audio_ctx * (size_t)h->n_audio_state);
+  for (int32_t row = 0; row < n_rows; row++) compare_rows(rows[1][row], rows[0][row], 1, h->n_vocab);
+  if (encoded) compare_rows(outputs[1], outputs[0], n_audio, h->n_audio_state);
   return 1;
 }
 
 static whisper_search *search;
 static whisper_rules rules;
 
-/* Begins a search on the GPU with so many beams, by its own choices or by its logits. */
-int32_t EXPORT(whisper_find)(int32_t beams, int32_t patience, int32_t sample_len, int32_t by_itself) {
+/* Begins a search on the GPU with so many beams, or, at a temperature above 0, samples, by its own choices or by its logits. */
+int32_t EXPORT(whisper_find)(int32_t beams, int32_t patience, int32_t sample_len, float temperature,
+                             int32_t by_itself) {
   static const int32_t prompt[] = {50258, 50259, 50359};
   sotto_transcribe_options o;
   sotto_transcribe_options_default(&o);
@@ -107,13 +116,14 @@ int32_t EXPORT(whisper_find)(int32_t beams, int32_t patience, int32_t sample_len
   whisper_net net = whisper_net_of(state[1]);
   if (!by_itself) net.choose = NULL;
   const whisper_search_options options = {.beam_size = beams,
-                                          .best_of = 1,
+                                          .best_of = beams,
+                                          .seed = 7,
                                           .patience = (float)patience,
                                           .length_penalty = -1,
                                           .sample_len = sample_len,
                                           .n_ctx = whisper_header(model[1])->n_text_ctx};
   search = whisper_search_open(&net, &rules, &options);
-  whisper_search_begin(search, prompt, 3, 0, 0, 0);
+  whisper_search_begin(search, prompt, 3, 0, 0, temperature);
   return search != NULL ? SOTTO_OK : SOTTO_ERR_MEMORY;
 }
 

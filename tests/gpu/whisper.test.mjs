@@ -91,9 +91,9 @@ for (const adapter of existsSync(file) ? adapters : [])
       return p;
     };
     const bytes = makeModel();
-    assert.equal(x.whisper_load(put(bytes), bytes.length), 0);
+    const model = put(bytes);
     const frames = put(floats(FRAMES * N_MEL, 0, 1));
-    for (let stage = 0; stage < 4; stage++) {
+    const check = async (stage) => {
       assert.equal(x.whisper_run(stage, frames), 0);
       let result = x.whisper_check();
       for (; result === 0; result = x.whisper_check()) {
@@ -104,13 +104,19 @@ for (const adapter of existsSync(file) ? adapters : [])
       const distance = x.whisper_distance();
       assert.ok(distance < 5e-3, `stage ${stage}: ${distance} away`);
       if (process.env.VERBOSE) console.log(stage, distance);
-    }
+    };
+    // A shorter window, of positions that fill no tile; then a whole one.
+    assert.equal(x.whisper_load(model, bytes.length, 97), 0);
+    await check(0);
+    x.whisper_unload();
+    assert.equal(x.whisper_load(model, bytes.length, 0), 0);
+    for (let stage = 0; stage < 4; stage++) await check(stage);
     // What the GPU chooses by itself is what is found by looking at its logits.
-    const searches = [[3, 1, 5], [1, 1, 6], [3, 2, 3]].slice(0, adapter === 'gpu' || process.env.SOTTO_SLOW_TESTS ? 3 : 1);
-    for (const [beams, patience, sampleLen] of searches) {
+    const searches = [[3, 1, 5, 0], [3, 1, 4, 0.6], [1, 1, 6, 0], [3, 2, 3, 0], [1, 1, 6, 1]];
+    for (const [beams, patience, sampleLen, temperature] of searches.slice(0, adapter === 'gpu' || process.env.SOTTO_SLOW_TESTS ? 5 : 2)) {
       const found = [];
       for (const byItself of [0, 1]) {
-        assert.equal(x.whisper_find(beams, patience, sampleLen, byItself), 0);
+        assert.equal(x.whisper_find(beams, patience, sampleLen, temperature, byItself), 0);
         let status;
         while ((status = x.whisper_find_step()) === 1) {
           await player.settled();
@@ -121,7 +127,7 @@ for (const adapter of existsSync(file) ? adapters : [])
         const n = x.whisper_found(tokens);
         found.push({ tokens: [...new Int32Array(x.memory.buffer, tokens, n)], score: x.whisper_distance() });
       }
-      assert.deepEqual(found[1].tokens, found[0].tokens, `${beams} beams`);
+      assert.deepEqual(found[1].tokens, found[0].tokens, `${beams} beams at ${temperature}`);
       assert.ok(Math.abs(found[1].score - found[0].score) < 1e-3, `${beams} beams: ${found[1].score}, not ${found[0].score}`);
       if (process.env.VERBOSE) console.log(beams, JSON.stringify(found));
     }

@@ -29,11 +29,11 @@ static bool mock_choose(backend *be, tensor logits, const speech_rules *r, const
   float *rows = malloc((size_t)n_vocab * sizeof *rows), scores[MAX_SPEECH * (MAX_SPEECH + 1)];
   speech_choice all[MAX_SPEECH * (MAX_SPEECH + 1)];
   int32_t n_all = 0;
-  CHECK(place != state->from && r->end == rules.special->eot && state->length < N_CTX);
+  CHECK(state->draws == NULL && place != state->from && r->end == rules.special->eot && state->length < N_CTX);
   for (int32_t row = 0; row < n_rows; row++) {
     const speech_past past = from != NULL ? from->past[row] : state->past[row];
     const int32_t tokens[] = {past.time, past.before, past.last};
-    const int32_t first = past.before < 0 ? 2 : past.time < 0 ? 1 : 0;
+    const int32_t first = past.last < 0 ? 3 : past.before < 0 ? 2 : past.time < 0 ? 1 : 0;
     whisper_candidate top[MAX_SPEECH + 1];
     memcpy(rows, cpu_ops.read(be, tensor_rows(logits, row, 1)), (size_t)n_vocab * sizeof *rows);
     const whisper_choice c = whisper_rules_apply(&rules, rows, tokens + first, 3 - first);

@@ -391,15 +391,20 @@ static void await_logits(whisper_state *s, int32_t n) {
 /* Three sequences become five, which are chosen four times over before the first answer is asked for. The device, which computes nothing, chooses none.
  * parts: of weights, which take more dispatches. */
 static void test_beams(gpu *g, whisper_state *s, bool parts) {
-  const speech_rules rules = {
-      .end = 50257, .first_time = 50364, .timed = true, .suppressed = (int32_t[]){7}, .n_suppressed = 1};
+  const speech_rules rules = {.end = 50257,
+                              .first_time = 50364,
+                              .max_first = 50414,
+                              .timed = true,
+                              .suppressed = (int32_t[]){7},
+                              .n_suppressed = 1};
+  const speech_draws draws = {.temperature = 0.4f, .at = {0.1f, 0.9f}}; /* every second time */
   const speech_past past[3] = {{1, -1, -1, 0}, {50365, 2, 50365, -1}, {2, 50365, 50365, -2}};
   int32_t places[4], n = 9;
   speech_choice choices[MAX_SPEECH_CHOICES];
-  CHECK(whisper_decode_choose(s, &rules, past, -1, 6) == -1); /* more than there is room for */
+  CHECK(whisper_decode_choose(s, &rules, past, -1, 6, NULL) == -1); /* more than there is room for */
   for (int32_t i = 0; i < 4; i++) {
     const uint32_t before = fake.n_dispatches;
-    places[i] = whisper_decode_choose(s, &rules, past, i > 0 ? places[i - 1] : -1, 5);
+    places[i] = whisper_decode_choose(s, &rules, past, i > 0 ? places[i - 1] : -1, 5, i % 2 ? &draws : NULL);
     CHECK(places[i] >= 0 && (i == 0 || places[i] != places[i - 1]));
     CHECK(whisper_decode_follow(s, places[i], 5) == SOTTO_OK);
     gpu_flush(g);
@@ -447,6 +452,10 @@ static void test_whisper(uint32_t max_binding_bytes, uint32_t type) {
     const int32_t prompt[] = {50258, 50259, 50359, 50363, 400, 401, 402, 403, 404, 405, 406, 407}, want[] = {0, 11};
     whisper_decode_reset(s);
     CHECK(whisper_decode_prompt(s, prompt, 12, want, 2) == SOTTO_OK);
+    float p = -1;
+    CHECK(whisper_share(s, 50362, &p) == SOTTO_AGAIN && whisper_share(s, 50362, &p) == SOTTO_OK && p == 0);
+    CHECK(whisper_some_logits(s, 0, 50259, 99) == NULL && whisper_some_logits(s, 0, 50259, 99) != NULL);
+    CHECK(whisper_some_logits(s, 2, 0, 9) == NULL && whisper_some_logits(s, 0, h.n_vocab - 1, 2) == NULL);
     await_logits(s, 2);
     CHECK(whisper_decode_next(s, (int32_t[]){1, 2, 3, 4, 5}, (int32_t[]){0, 0, 0, 0, 0}, 5) == SOTTO_OK);
     await_logits(s, 5);

@@ -35,8 +35,8 @@ typedef struct fake_net {
   history prompts[MAX_CALLS];
   float first_mel[MAX_CALLS];
   history rows[WHISPER_MAX_SEQS];
-  int32_t n_rows; /* in use */
-  float *logits;  /* [WHISPER_MAX_SEQS + 1, N] */
+  int32_t n_rows, first_row; /* those in use, and the first one's logits */
+  float *logits;             /* [WHISPER_MAX_SEQS + 1, N] */
 } fake_net;
 
 static void say_script(fake_net *net, int32_t call, const int32_t *tokens, int32_t n, int32_t n_prompt, float *logits) {
@@ -87,6 +87,25 @@ static struct {
   uint32_t places;
 } chooser;
 
+/* For each sequence what is drawn from its row, or from the only one, as ops.h says. */
+static void draw_step(const float *rows, const whisper_rules *rules, const speech_past *past, int32_t n,
+                      const speech_draws *draws, chosen_step *step) {
+  step->n = step->n_next = step->keep;
+  for (int32_t i = 0; i < step->keep; i++) {
+    const int32_t row = min_i32(i, n - 1);
+    const int32_t tokens[] = {past[row].time, past[row].before, past[row].last};
+    const int32_t first = past[row].last < 0 ? 3 : past[row].before < 0 ? 2 : past[row].time < 0 ? 1 : 0;
+    float logits[N];
+    memcpy(logits, rows + (size_t)row * N, sizeof logits);
+    const whisper_choice c = whisper_rules_apply(rules, logits, tokens + first, 3 - first);
+    const int32_t id =
+        past[row].last == EOT ? EOT : whisper_choice_sample(&c, logits, draws->temperature, draws->at[i]);
+    step->list[i] = (speech_choice){row, id, logits[id], c.log_sum, c.model_log_sum};
+    step->parents[i] = row;
+    step->past[i] = (speech_past){id, past[row].last, id >= T0 ? id : past[row].time, 0};
+  }
+}
+
 /* The best of all that n sequences can become, as ops.h says. */
 static void choose_step(const float *rows, const whisper_rules *rules, const speech_past *past, int32_t n,
                         chosen_step *step) {
@@ -95,7 +114,7 @@ static void choose_step(const float *rows, const whisper_rules *rules, const spe
   int32_t n_all = 0;
   for (int32_t row = 0; row < n; row++) {
     const int32_t tokens[] = {past[row].time, past[row].before, past[row].last};
-    int32_t first = past[row].before < 0 ? 2 : past[row].time < 0 ? 1 : 0;
+    const int32_t first = past[row].last < 0 ? 3 : past[row].before < 0 ? 2 : past[row].time < 0 ? 1 : 0;
     float logits[N];
     whisper_candidate top[MAX_SPEECH + 1];
     memcpy(logits, rows + (size_t)row * N, sizeof logits);
@@ -125,13 +144,14 @@ static void choose_step(const float *rows, const whisper_rules *rules, const spe
 }
 
 static int32_t fake_choose(void *context, const speech_rules *rules, const speech_past *past, int32_t from,
-                           int32_t keep) {
+                           int32_t keep, const speech_draws *draws) {
   const fake_net *net = context;
   const whisper_special special = {.eot = rules->end, .first_timestamp = rules->first_time};
   const whisper_rules own = {.special = &special,
                              .n_vocab = N,
                              .suppressed = (int32_t *)(uintptr_t)rules->suppressed,
                              .n_suppressed = rules->n_suppressed,
+                             .max_initial_timestamp = rules->max_first - rules->first_time,
                              .timestamps = rules->timed};
   int32_t place = 0, n_ahead = 1;
   while (place < MAX_CHOSEN && (chooser.places & 1u << place)) place++;
@@ -142,15 +162,22 @@ static int32_t fake_choose(void *context, const speech_rules *rules, const speec
   for (int32_t i = 0; from < 0 && i < net->n_rows; i++) { /* what the search tells of the past is so */
     const history *h = &net->rows[i];
     const int32_t n = h->n - net->n_prompt;
-    CHECK(past[i].last == h->tokens[h->n - 1] &&
-          (past[i].before == h->tokens[h->n - 2] || (n == 1 && past[i].before == -1)));
+    if (past[i].last == EOT) continue; /* a sample that has ended, perhaps as a loop */
+    const bool given = n < 2 && past[i].before >= 0; /* a prefix, which is the end of the prompt */
+    CHECK(past[i].last == h->tokens[h->n - 1] || (n == 0 && past[i].last == -1));
+    CHECK(past[i].before == (n > 1 || given ? h->tokens[h->n - 2] : -1));
     CHECK(past[i].time < 0 || past[i].time >= T0);
   }
   chosen_step *step = &chooser.at[place];
   step->keep = keep;
   step->delay = chooser.n_chosen++ % 4;
-  choose_step(net->logits, &own, from < 0 ? past : chooser.at[from].past,
-              from < 0 ? net->n_rows : chooser.at[from].n_next, step);
+  const speech_past *of = from < 0 ? past : chooser.at[from].past;
+  const int32_t n = from < 0 ? net->n_rows : chooser.at[from].n_next;
+  const float *rows = net->logits + (size_t)net->first_row * N;
+  if (draws != NULL)
+    draw_step(rows, &own, of, n, draws, step);
+  else
+    choose_step(rows, &own, of, n, step);
   for (int32_t i = 0; i < step->n; i++) chooser.n_ended += step->list[i].id == EOT;
   chooser.places |= 1u << place;
   return place;
@@ -187,6 +214,7 @@ static sotto_status fake_prompt(void *context, const int32_t *tokens, int32_t n,
     return SOTTO_OK;
   }
   net->prompts[net->n_calls++] = *h;
+  net->first_row = n_want - 1;
   fill(net, n_want - 1, h);
   if (n_want == 2) {
     CHECK(want[1] == n - 1);
@@ -209,6 +237,7 @@ static sotto_status fake_next(void *context, const int32_t *tokens, const int32_
     fill(net, i, h);
   }
   net->n_rows = n;
+  net->first_row = 0;
   return SOTTO_OK;
 }
 
@@ -231,6 +260,21 @@ static float *fake_logits(void *context, int32_t row) {
     return NULL;
   }
   return net->logits + (size_t)row * N;
+}
+
+static float *fake_some_logits(void *context, int32_t row, int32_t first, int32_t n) {
+  CHECK(first >= 0 && n > 0 && first + n <= N);
+  float *logits = fake_logits(context, row);
+  return logits == NULL ? NULL : logits + first;
+}
+
+static sotto_status fake_share(void *context, int32_t token, float *p) {
+  const float *logits = fake_logits(context, 0);
+  if (logits == NULL) return SOTTO_AGAIN;
+  double sum = 0;
+  for (int32_t i = 0; i < N; i++) sum += exp(logits[i]);
+  *p = (float)(exp(logits[token]) / sum);
+  return SOTTO_OK;
 }
 
 static whisper_vocab *vocab;
@@ -256,6 +300,8 @@ static whisper_net net_of(fake_net *net) {
                        .prompt = fake_prompt,
                        .next = fake_next,
                        .logits = fake_logits,
+                       .some_logits = fake_some_logits,
+                       .share = fake_share,
                        .choose = chooser.on ? fake_choose : NULL,
                        .follow = fake_follow,
                        .chosen = fake_chosen};
@@ -399,17 +445,20 @@ static void test_choosers(void) {
   fake_net *net = net_open();
   net->say = say_hash;
   int32_t longest = 0;
-  for (int32_t i = 0; i < 30; i++) {
+  for (int32_t i = 0; i < 60; i++) {
     const whisper_search_options o = {.beam_size = (const int32_t[]){1, 2, 5}[i % 3],
+                                      .best_of = (const int32_t[]){5, 1, 3}[i % 3],
+                                      .seed = (uint64_t)i,
                                       .patience = i % 2 ? 1 : 2,
                                       .length_penalty = i % 4 ? -1 : 0.5f,
                                       .sample_len = i % 5 ? 25 : 3};
     found f[2];
+    const float temperature = i < 30 ? 0 : 0.2f * (float)(1 + i % 5);
     net->level[0] = (float)i;
     net->pending = i % 2;
     for (int32_t on = 0; on < 2; on++) {
       chooser.on = on;
-      f[on] = search(net, o, 0, i % 7 < 4);
+      f[on] = search(net, o, temperature, i % 7 < 4);
     }
     CHECK(f[0].n == f[1].n && memcmp(f[0].tokens, f[1].tokens, sizeof f[0].tokens) == 0);
     CHECK_NEAR(f[0].sum_logprob, f[1].sum_logprob, 1e-4);
