@@ -4,12 +4,10 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { serve } from '../../tools/serve.mjs';
-import { CHROMIUM_FLAGS, findBrowser, LONG, Pages, whyNot } from './browser.mjs';
+import { LONG, Pages, whyNot } from './browser.mjs';
 
 const missing = whyNot('chromium');
-const noPatience = missing ?? (process.env.SOTTO_SLOW_TESTS ? undefined : 'it takes minutes: set SOTTO_SLOW_TESTS');
-for (const why of new Set([missing, noPatience])) if (why) console.log(`skip: ${why}`);
+if (missing) console.log(`skip: ${missing}`);
 
 const PATH = '#/benchmark';
 const near = (a, b) => assert.ok(Math.abs(a / b - 1) < 1e-4, `${a} is not ${b}`);
@@ -103,11 +101,10 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
         near(times_real_time, speech.clip.duration_s / whole_s.median);
         assert.ok(encode_s.median + 10 * step_s.median < whole_s.median, 'the parts are more than the whole');
       }
-      assert.equal(language.prefill_tokens, 128);
       for (const run of language.runs) {
         near(run.prefill_tokens_per_s, 128 / run.prefill_s.median);
         near(run.decode_tokens_per_s, 1 / run.decode_s.median);
-        assert.equal(run.decode_tokens, 64);
+        assert.deepEqual([run.prefill_tokens, run.decode_tokens], [128, 64]);
         assert.ok(run.prefill_tokens_per_s > run.decode_tokens_per_s, 'a prompt is read faster than tokens are written');
       }
 
@@ -303,31 +300,4 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
         await check('two results');
       }));
   }
-});
-
-describe('benchmark on WebGPU, played by the processor', { skip: noPatience, timeout: 290_000 }, () => {
-  test('a GPU in software is measured where it is ticked', async (t) => {
-    const { chromium } = await import('playwright-core');
-    const browser = await chromium.launch({
-      executablePath: findBrowser('chromium'),
-      args: [...CHROMIUM_FLAGS, '--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'],
-    });
-    t.after(() => browser.close());
-    const server = await serve({ port: 0 });
-    t.after(() => server.close());
-    const page = await (await browser.newContext({ serviceWorkers: 'block', permissions: ['clipboard-read', 'clipboard-write'] })).newPage();
-    await page.goto(server.url + PATH);
-    const gpu = page.getByRole('checkbox', { name: /^GPU.*played by the processor/s });
-    await gpu.waitFor();
-    assert.ok(!(await gpu.isChecked()));
-    await tick(page, ['Language model']);
-    await gpu.check();
-    await begin(page);
-    await result(page).waitFor({ timeout: 280_000 });
-    const { runs, failed } = (await copied(page)).language;
-    assert.deepEqual(failed, []);
-    assert.deepEqual([runs[0].backend, runs[0].gpu.software], ['webgpu', true]);
-    assert.match(runs[0].gpu.adapter, /swiftshader/i);
-    assert.ok(runs[0].decode_tokens_per_s > 0);
-  });
 });

@@ -105,7 +105,7 @@ function Kinds({ kind, results }: { kind: Kind; results: readonly [Result, Resul
                   {title}, {unit}
                 </th>
               ))}
-              {kind === 'language' && <th scope="col">Tokens written</th>}
+              {kind === 'language' && <th scope="col">Tokens read, written</th>}
               <th scope="col">Loading</th>
               <th scope="col">Memory</th>
             </tr>
@@ -132,7 +132,7 @@ function Kinds({ kind, results }: { kind: Kind; results: readonly [Result, Resul
 function captionOf(kind: Kind, { speech, language, rounds }: Result): string {
   const spread = rounds > 1 ? ', least and most in brackets' : '';
   if (kind === 'speech') return speech ? `${speech.clip.name}, ${elapsed(speech.clip.duration_s)}${spread}` : `Transcription${spread}`;
-  return language ? `A prompt of ${language.prefill_tokens} tokens${spread}` : `Language model${spread}`;
+  return `${language?.model.name ?? 'Language model'}${spread}`;
 }
 
 function Row({ row: { result, run, spreads, times }, kind, two }: { row: TableRow; kind: Kind; two: boolean }) {
@@ -149,7 +149,11 @@ function Row({ row: { result, run, spreads, times }, kind, two }: { row: TableRo
           {times[i] !== undefined && <small> {figure(times[i])}× as fast</small>}
         </td>
       ))}
-      {kind === 'language' && <td>{(run as LanguageRun).decode_tokens}</td>}
+      {kind === 'language' && (
+        <td>
+          {(run as LanguageRun).prefill_tokens}, {(run as LanguageRun).decode_tokens}
+        </td>
+      )}
       <td>{run.load_s === undefined ? '–' : elapsed(run.load_s)}</td>
       <td>{megabytes(run.memory_bytes)}</td>
     </tr>

@@ -5,7 +5,7 @@ import { PlayIcon, WarnIcon } from '../ui/icons.tsx';
 import { megabytes } from '../ui/words.ts';
 import { gpu, power } from './device.ts';
 import { ROUNDS } from './keep.ts';
-import { DECODE, PREFILL } from './measure.ts';
+import { TOKENS } from './measure.ts';
 import { candidates } from './models.ts';
 import type { Kind, Where } from './result.ts';
 import { choices, choose, modelOf, planned, problem, softwareTicked, start, ticked, whyNot } from './state.ts';
@@ -13,7 +13,7 @@ import { KINDS, placeName } from './words.ts';
 
 const WHAT: Record<Kind, string> = {
   speech: 'The sample of 11 s: the whole, a window of the encoder, a token of the decoder.',
-  language: `Reading ${PREFILL} tokens, writing ${DECODE}.`,
+  language: `Reading ${TOKENS.prefill} tokens, writing ${TOKENS.decode}.`,
 };
 
 export function Setup() {
@@ -122,7 +122,7 @@ function PlaceField({ where }: { where: Where }) {
           found && (
             <small>
               {found.adapter}
-              {found.software && ', played by the processor: takes minutes, and tells nothing about a real one'}
+              {found.software && ', played by the processor: slow, with fewer tokens, and tells nothing about a real one'}
             </small>
           )
         )}

@@ -10,8 +10,9 @@ import { Told } from '../ui/told.ts';
 import type { Candidate } from './models.ts';
 import { languageRates, rounded, speechRates, type LanguageRun, type Run, type SpeechRun, type Spread, type Where } from './result.ts';
 
-export const PREFILL = 128; // tokens
-export const DECODE = 64;
+export const TOKENS = { prefill: 128, decode: 64 };
+/** Where the processor plays a GPU. */
+const FEW_TOKENS = { prefill: 16, decode: 8 };
 
 export interface Job {
   model: Candidate;
@@ -78,18 +79,20 @@ export async function measureLanguage(job: Job): Promise<LanguageRun> {
   const { signal, model } = job;
   const session = await LanguageModel.create(options(job));
   try {
-    const all = await measured(job, (seed) => textRound(session, { prefill: PREFILL, decode: DECODE, seed, signal }));
+    const tokens = session.info.gpu?.software ? FEW_TOKENS : TOKENS;
+    const all = await measured(job, (seed) => textRound(session, { ...tokens, seed, signal }));
     const decode_tokens = Math.min(...all.map((run) => run.n_decode));
     if (decode_tokens < 1) throw new Told(`${model.name} ended its text at once, so that nothing can be measured. Choose another model.`);
-    const times = {
+    const found = {
+      prefill_tokens: tokens.prefill,
       prefill_s: spread(all.map((run) => run.prefill_ms)),
+      decode_tokens,
       decode_s: spread(all.map((run) => run.decode_ms / run.n_decode)),
     };
     return {
       ...facts(session.info, model, Math.max(...all.map((run) => run.memory_bytes))),
-      ...times,
-      decode_tokens,
-      ...languageRates(PREFILL, times),
+      ...found,
+      ...languageRates(found),
     };
   } finally {
     await session.destroy(); // before the next engine starts

@@ -45,7 +45,8 @@ export interface SpeechRun extends Run {
 }
 
 export interface LanguageRun extends Run {
-  prefill_s: Spread; // all tokens of the prompt
+  prefill_tokens: number; // of the prompt
+  prefill_s: Spread; // all of them
   prefill_tokens_per_s: number;
   decode_tokens: number; // fewer than asked for where the model ended its text
   decode_s: Spread; // a token
@@ -82,7 +83,7 @@ export interface Result {
     power?: 'mains' | 'battery';
   };
   speech?: Part<SpeechRun> & { clip: { name: string; duration_s: number } };
-  language?: Part<LanguageRun> & { prefill_tokens: number };
+  language?: Part<LanguageRun>;
 }
 
 export type Kind = 'speech' | 'language';
@@ -102,10 +103,11 @@ export const speechRates = (duration_s: number, whole_s: Spread): Pick<SpeechRun
   times_real_time: rounded(duration_s / whole_s.median),
 });
 
-export const languageRates = (
-  prefill_tokens: number,
-  { prefill_s, decode_s }: Pick<LanguageRun, 'prefill_s' | 'decode_s'>,
-): Pick<LanguageRun, 'prefill_tokens_per_s' | 'decode_tokens_per_s'> => ({
+export const languageRates = ({
+  prefill_tokens,
+  prefill_s,
+  decode_s,
+}: Pick<LanguageRun, 'prefill_tokens' | 'prefill_s' | 'decode_s'>): Pick<LanguageRun, 'prefill_tokens_per_s' | 'decode_tokens_per_s'> => ({
   prefill_tokens_per_s: rounded(prefill_tokens / prefill_s.median),
   decode_tokens_per_s: rounded(1 / decode_s.median),
 });
@@ -180,18 +182,19 @@ function speechPart(it: Fields): NonNullable<Result['speech']> {
   };
 }
 
-function languagePart(it: Fields): NonNullable<Result['language']> {
-  const prefill_tokens = it.whole('prefill_tokens', 1, 1e9);
-  return {
-    model: modelFacts(it.fields('model')),
-    prefill_tokens,
-    runs: runs(it, (run) => {
-      const times = { prefill_s: spread(run.fields('prefill_s')), decode_s: spread(run.fields('decode_s')) };
-      return { ...plainRun(run), ...times, decode_tokens: run.whole('decode_tokens', 1, 1e9), ...languageRates(prefill_tokens, times) };
-    }),
-    failed: failures(it),
-  };
-}
+const languagePart = (it: Fields): Part<LanguageRun> => ({
+  model: modelFacts(it.fields('model')),
+  runs: runs(it, (run) => {
+    const measured = {
+      prefill_tokens: run.whole('prefill_tokens', 1, 1e9),
+      prefill_s: spread(run.fields('prefill_s')),
+      decode_tokens: run.whole('decode_tokens', 1, 1e9),
+      decode_s: spread(run.fields('decode_s')),
+    };
+    return { ...plainRun(run), ...measured, ...languageRates(measured) };
+  }),
+  failed: failures(it),
+});
 
 const modelFacts = (it: Fields): ModelFacts => ({
   id: it.text('id'),

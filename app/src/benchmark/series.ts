@@ -39,7 +39,7 @@ const LANGUAGE: Metric[] = [
     title: 'Reading a prompt',
     unit: 'tokens/s',
     better: 'higher',
-    of: (run: LanguageRun, { language }) => rate(language!.prefill_tokens, run.prefill_s),
+    of: (run: LanguageRun) => rate(run.prefill_tokens, run.prefill_s),
   },
   { title: 'Writing', unit: 'tokens/s', better: 'higher', of: (run: LanguageRun) => rate(1, run.decode_s) },
 ];

@@ -14,7 +14,7 @@ import { announcement } from '../ui/say.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 import { cores, deviceFacts, gpu } from './device.ts';
 import { MOST_KEPT, readChoices, readResults, writeChoices, writeResults, type Choices } from './keep.ts';
-import { measureLanguage, measureSpeech, PREFILL, type Job } from './measure.ts';
+import { measureLanguage, measureSpeech, type Job } from './measure.ts';
 import { candidates, factsOf, refreshCandidates, type Candidate } from './models.ts';
 import { FORMAT, resultFrom, rounded, VERSION, type Failure, type Kind, type Result, type Where } from './result.ts';
 
@@ -170,7 +170,7 @@ async function measureStep(result: Result, index: number, { kind, ...plan }: Pla
   const seen = watchHidden();
   try {
     if (kind === 'language') {
-      result.language ??= { model: factsOf(model), prefill_tokens: PREFILL, runs: [], failed: [] };
+      result.language ??= { model: factsOf(model), runs: [], failed: [] };
       const run = await measureLanguage(job);
       result.language.runs.push({ ...run, ...seen() });
     } else {
