@@ -44,6 +44,24 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
+/** The style of the frame in the page itself, so that its first paint waits for nothing else. */
+function inlineStyle(): Plugin {
+  return {
+    name: 'inline-style',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler: (html, { bundle = {} }) =>
+        html.replace(/<link rel="stylesheet"[^>]*href="\.\/([^"]+)"[^>]*>/, (link, name: string) => {
+          const file = bundle[name];
+          if (file?.type !== 'asset') return link;
+          delete bundle[name];
+          return `<style>${String(file.source).trim()}</style>`;
+        }),
+    },
+  };
+}
+
 /** dist/offline.js, the service worker, which knows what was built. */
 function serviceWorker(): Plugin {
   return {
@@ -92,8 +110,13 @@ function localModels(): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [contentSecurityPolicy(), serviceWorker(), localModels()],
+  plugins: [contentSecurityPolicy(), inlineStyle(), serviceWorker(), localModels()],
   server: { headers: isolation, fs: { allow: ['..'] } },
   worker: { format: 'es' },
-  build: { target: 'es2022', assetsInlineLimit: 0 },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    // The package apart from the page, which tests weigh.
+    rolldownOptions: { output: { advancedChunks: { groups: [{ name: 'sotto', test: /\/js\/dist\// }] } } },
+  },
 });

@@ -8,6 +8,7 @@ import { createServer } from 'node:http';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { createGzip } from 'node:zlib';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -57,8 +58,9 @@ function rangeOf(header, size) {
   return first <= last ? [first, last] : undefined;
 }
 
-/** A listening server; close() ends it. For tests: `isolated: false` leaves the isolating headers out, `onFile` is told of each file that is sent, `onRequest` of every request. */
-export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, onFile, onRequest } = {}) {
+/** A listening server; close() ends it. For tests: `isolated: false` leaves the isolating headers out, `onFile` is told of each file that is sent, `onRequest` of every request, and `compressed: true` sends text
+ *  as most hosts do, with gzip. */
+export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, compressed = false, onFile, onRequest } = {}) {
   const headers = {
     'Cache-Control': 'no-cache',
     'Cross-Origin-Resource-Policy': 'same-origin',
@@ -74,9 +76,14 @@ export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host 
     const range = rangeOf(request.headers.range, found.size);
     if (range === undefined) return response.writeHead(416, { ...headers, 'Content-Range': `bytes */${found.size}` }).end();
     const [first, last] = range ?? [0, found.size - 1];
+    const type = TYPES[path.extname(found.file).toLowerCase()] ?? 'application/octet-stream';
+    if (compressed && !range && request.method === 'GET' && /^text|json|svg|wasm/.test(type)) {
+      response.writeHead(200, { ...headers, 'Content-Type': type, 'Content-Encoding': 'gzip' });
+      return createReadStream(found.file).pipe(createGzip({ level: 9 })).pipe(response);
+    }
     response.writeHead(range ? 206 : 200, {
       ...headers,
-      'Content-Type': TYPES[path.extname(found.file).toLowerCase()] ?? 'application/octet-stream',
+      'Content-Type': type,
       'Content-Length': last - first + 1,
       ...(range && { 'Content-Range': `bytes ${first}-${last}/${found.size}` }),
     });

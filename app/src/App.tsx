@@ -2,6 +2,7 @@
 
 import { useEffect } from 'preact/hooks';
 import { useFocusOnSection } from './frame/focus.ts';
+import { Install } from './frame/Install.tsx';
 import { Notices } from './frame/Notices.tsx';
 import { Privacy } from './frame/Privacy.tsx';
 import { addressOf, place } from './route.ts';
@@ -12,7 +13,7 @@ import { announcement } from './ui/say.ts';
 
 const PARTS: readonly { section: Section; Part: SectionView }[] = SECTIONS.map((section) => ({
   section,
-  Part: 'is' in section.part ? section.part.is : lazy(section.name, section.part.load),
+  Part: lazy(section.name, section.load, section.meanwhile),
 }));
 
 const opened = new Set<Section>();
@@ -46,7 +47,10 @@ export function App() {
             </a>
           ))}
         </nav>
-        <Privacy />
+        <div class="top-end">
+          <Install />
+          <Privacy />
+        </div>
       </header>
       <main id="main" tabIndex={-1}>
         <Notices />

@@ -1,13 +1,15 @@
 import { render } from 'preact';
 import { App } from './App.tsx';
+import { beginInstall } from './frame/install.ts';
 import { beginSeal } from './frame/seal.ts';
 import { startService } from './frame/service.ts';
-import { begin } from './transcribe/state.ts';
 import './style/base.css';
 import './style/controls.css';
 import './style/transcribe.css';
 
-render(<App />, document.getElementById('app')!);
-void begin();
+const root = document.getElementById('app')!;
+root.replaceChildren(); // the header of index.html, drawn anew in the same frame
+render(<App />, root);
+beginInstall();
 
 if (import.meta.env.PROD) void startService().then(beginSeal);

@@ -2,10 +2,9 @@
 
 import type { ComponentType, JSX } from 'preact';
 import type { View } from './route.ts';
-import { busy } from './transcribe/state.ts';
-import { Transcribe } from './transcribe/Transcribe.tsx';
+import { Start } from './transcribe/Start.tsx';
 import { ChartIcon, ChatIcon, MicIcon, SparkIcon } from './ui/icons.tsx';
-import { chatTitle } from './ui/title.ts';
+import { chatTitle, transcribeTitle } from './ui/title.ts';
 
 /** What a section shows. It stays, hidden, when another is opened: `active` says whether it is seen. Its heading is an h1 with tabIndex -1. */
 export type SectionView = ComponentType<{ active: boolean }>;
@@ -16,7 +15,8 @@ export interface Section {
   icon: () => JSX.Element;
   title?: string; // of the window; else the name
   now?: () => string; // what goes on in it, for the title, or ''
-  part: { is: SectionView } | { load: () => Promise<SectionView> }; // what is loaded comes when it is opened first
+  load: () => Promise<SectionView>; // its code, which comes when it is opened first
+  meanwhile?: ComponentType; // what is shown until then; else that it is coming
 }
 
 export const SECTIONS: readonly Section[] = [
@@ -25,26 +25,31 @@ export const SECTIONS: readonly Section[] = [
     name: 'Transcribe',
     icon: SparkIcon,
     title: 'sotto · speech to text on this device',
-    now: () => (busy.value ? 'Transcribing…' : ''),
-    part: { is: Transcribe },
+    now: () => transcribeTitle.value,
+    load: async () => {
+      const { begun, Transcribe } = await import('./transcribe/Transcribe.tsx');
+      await begun; // what was open is there with it
+      return Transcribe;
+    },
+    meanwhile: Start,
   },
   {
     view: 'chat',
     name: 'Chat',
     icon: ChatIcon,
     now: () => chatTitle.value,
-    part: { load: async () => (await import('./chat/Chat.tsx')).Chat },
+    load: async () => (await import('./chat/Chat.tsx')).Chat,
   },
   {
     view: 'voice',
     name: 'Voice',
     icon: MicIcon,
-    part: { load: async () => (await import('./voice/Voice.tsx')).Voice },
+    load: async () => (await import('./voice/Voice.tsx')).Voice,
   },
   {
     view: 'benchmark',
     name: 'Benchmark',
     icon: ChartIcon,
-    part: { load: async () => (await import('./benchmark/Benchmark.tsx')).Benchmark },
+    load: async () => (await import('./benchmark/Benchmark.tsx')).Benchmark,
   },
 ];

@@ -2,7 +2,8 @@
 
 import { useEffect, useRef } from 'preact/hooks';
 import { useDrop } from '../ui/drop.ts';
-import { Hero, Intake } from './Intake.tsx';
+import { Intake } from './Intake.tsx';
+import { Hero } from './IntakeCard.tsx';
 import { live } from './live.ts';
 import { Live } from './Live.tsx';
 import { Options } from './Options.tsx';
@@ -11,6 +12,8 @@ import { Progress } from './Progress.tsx';
 import { Recording } from './Recording.tsx';
 import { facts, player, recorder, restored, source, takeFile, type EngineFacts } from './state.ts';
 import { Transcript } from './Transcript.tsx';
+
+export { begun } from './state.ts';
 
 const takeDropped = (files: File[]) => {
   if (!recorder.value && !live.value) void takeFile(files[0]!);

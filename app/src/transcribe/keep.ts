@@ -4,6 +4,7 @@
 import { del, get, set } from 'idb-keyval';
 import { backendOf, type BackendChoice } from '../ui/place.ts';
 import type { Segment } from './engine.ts';
+import { noteOpen } from './last-open.ts';
 
 export interface Settings {
   model: string; // name in the manifest, or 'own'
@@ -70,6 +71,7 @@ export async function readKept(slot: Slot): Promise<Kept | null> {
 
 /** Keeps `kept` under `slot`, or empties the slot. Without room for the recording, the text alone is kept. */
 export async function writeKept(slot: Slot, kept: Kept | null): Promise<void> {
+  if (slot === 'current') noteOpen(kept !== null);
   try {
     if (!kept) return await del(slot);
     const small = kept.file && kept.file.size <= LARGEST_FILE ? kept : { ...kept, file: null };

@@ -14,6 +14,7 @@ import { fetchSample, SAMPLE_NAME } from './sample.ts';
 import { tellWork } from '../ui/at-work.ts';
 import type { BackendChoice, Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
+import { transcribeTitle } from '../ui/title.ts';
 import { Told } from '../ui/told.ts';
 import { clock, elapsed, spoken } from '../ui/words.ts';
 
@@ -99,6 +100,9 @@ export function change(part: Partial<Settings>): void {
 }
 
 effect(() => writeSettings(settings.value));
+effect(() => {
+  transcribeTitle.value = busy.value ? 'Transcribing…' : '';
+});
 
 /* ---- the player, as the rest of the page sees it ---- */
 
@@ -431,7 +435,7 @@ async function keep(): Promise<void> {
 
 /* ---- beginning and end of the page ---- */
 
-export async function begin(): Promise<void> {
+async function begin(): Promise<void> {
   const [current, before] = await Promise.all([readKept('current'), readKept('previous'), refreshStored()]);
   if (current && !source.value) show(current);
   previous.value = before;
@@ -444,6 +448,9 @@ export async function begin(): Promise<void> {
     if (recorder.value || hearing.value) event.preventDefault();
   });
 }
+
+/** What was open when the page was left is open again. */
+export const begun = begin();
 
 /** Removes the chosen model from this device. */
 export async function forgetModel(): Promise<void> {

@@ -7,8 +7,12 @@ import { WarnIcon } from './icons.tsx';
 
 type Code<P> = { at: 'none' } | { at: 'wanted' } | { at: 'failed' } | { at: 'here'; Part: ComponentType<P> };
 
-/** A component that fetches itself, and says so: `name` begins the sentences. With `quiet` it shows nothing until it is here. */
-export function lazy<P extends object>(name: string, load: () => Promise<ComponentType<P>>, quiet = false): ComponentType<P> {
+/** A component that fetches itself, and says so, or shows `Meanwhile`. `name` begins the sentences. */
+export function lazy<P extends object>(
+  name: string,
+  load: () => Promise<ComponentType<P>>,
+  Meanwhile?: ComponentType,
+): ComponentType<P> {
   const code = signal<Code<P>>({ at: 'none' });
   const fetchCode = async () => {
     code.value = { at: 'wanted' };
@@ -36,7 +40,7 @@ export function lazy<P extends object>(name: string, load: () => Promise<Compone
         </div>
       );
     }
-    if (quiet) return null;
+    if (Meanwhile) return <Meanwhile />;
     return (
       <p class="hint wait" role="status">
         Opening {name}…

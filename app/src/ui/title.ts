@@ -1,4 +1,5 @@
 import { signal } from '@preact/signals';
 
-/** What the chat has to say in the window's title; '' for its name alone. */
+/** What a section has to say in the window's title; '' for its name alone. */
 export const chatTitle = signal('');
+export const transcribeTitle = signal('');
