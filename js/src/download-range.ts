@@ -14,12 +14,12 @@ export interface Found {
   stamp: string;
 }
 
-const stampOf = (response: Response): string =>
+export const stampOf = (response: Response): string =>
   response.headers.get('etag') ?? response.headers.get('last-modified') ?? '';
 
 /** Asks for the first byte. Throws a SottoError, code `network`; `missing` in its cause where there is no such file. */
-export async function probe(url: string, signal: AbortSignal, own?: OwnHeaders): Promise<Found> {
-  return patiently(signal, async (watch) => {
+export async function probe(url: string, signal: AbortSignal, own?: OwnHeaders, untried = false): Promise<Found> {
+  return patiently({ signal, untried }, async (watch) => {
     const response = await request(url, { signal: watch.signal, headers: { Range: 'bytes=0-0' } }, own);
     void response.body?.cancel().catch(() => {});
     if (!response.ok && response.status !== 416) throw new HttpError(response.status, url);
@@ -49,7 +49,7 @@ export async function fetchRange(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(n);
   let have = 0;
-  return patiently(signal, async (watch, progressed) => {
+  return patiently({ signal }, async (watch, progressed) => {
     const headers = { Range: `bytes=${offset + have}-${offset + n - 1}` };
     const response = await request(url, { signal: watch.signal, headers }, own);
     if (!response.ok) throw new HttpError(response.status, url);
@@ -71,24 +71,54 @@ export async function fetchRange(
   });
 }
 
-/** Tries again after a break or a passing error, a few times without any progress between. */
-async function patiently<T>(
-  signal: AbortSignal,
+export interface Patience {
+  signal: AbortSignal;
+  /** A connection that is silent for so long counts as broken. */
+  stallMs?: number | undefined;
+  /** Nobody has heard of this server yet: only one that asks for patience gets it. */
+  untried?: boolean | undefined;
+  onRetry?: (() => void) | undefined;
+}
+
+/** Tries again after a break or a passing error, a few times without any progress between; a server may say when. */
+export async function patiently<T>(
+  { signal, stallMs, untried = false, onRetry }: Patience,
   work: (watch: Watch, progressed: () => void) => Promise<T>,
 ): Promise<T> {
+  let moved = !untried;
   for (let tries = 0; ;) {
     if (signal.aborted) throw abortError();
-    const watch = new Watch(signal);
+    const watch = new Watch(signal, stallMs);
+    let wait: number;
     try {
-      return await work(watch, () => (tries = 0));
+      return await work(watch, () => {
+        tries = 0;
+        moved = true;
+      });
     } catch (error) {
       if (signal.aborted) throw abortError();
-      if (error instanceof SottoError) throw error;
-      const final = error instanceof HttpError && !error.passing;
-      if (final || ++tries > RETRIES) throw new SottoError('network', reasonOf(error), { cause: error });
+      if (error instanceof SottoError || !(error instanceof Error) || error.name === 'Changed') throw error;
+      const http = error instanceof HttpError ? error : undefined;
+      const final = http ? !http.passing || (!moved && !http.busy) : !moved;
+      if (final || ++tries > RETRIES) throw new SottoError('network', reasonOf(watch.reason ?? error), { cause: error });
+      wait = Math.max(RETRY_MS * 2 ** (tries - 1), http?.waitMs ?? 0);
     } finally {
       watch.close();
     }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** (tries - 1)));
+    onRetry?.();
+    await pause(wait, signal);
   }
+}
+
+/** Sleeps, until the signal ends it. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+  });
 }

@@ -8,7 +8,9 @@ import { streamPieces } from './stream.js';
 export const RETRIES = 4;
 export const RETRY_MS = 400;
 /** A connection that is silent for so long counts as broken. */
-const SILENCE_MS = 30_000;
+export const SILENCE_MS = 30_000;
+/** A server that asks for more patience than that is not waited for. */
+const MOST_WAIT_MS = 60_000;
 
 /** The bytes of `url` from `offset` on; broken connections are taken up again. `own`: headers of the caller's for it. */
 export async function* fetchPieces(
@@ -73,10 +75,12 @@ export class Watch {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal;
   readonly #end = (): void => this.#controller.abort();
+  readonly #silenceMs: number;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(caller: AbortSignal) {
+  constructor(caller: AbortSignal, silenceMs = SILENCE_MS) {
     this.#caller = caller;
+    this.#silenceMs = silenceMs;
     caller.addEventListener('abort', this.#end, { once: true });
     this.heard();
   }
@@ -87,8 +91,18 @@ export class Watch {
 
   heard(): void {
     clearTimeout(this.#timer);
-    const silence = new Error(`nothing came for ${SILENCE_MS / 1000} s`);
-    this.#timer = setTimeout(() => this.#controller.abort(silence), SILENCE_MS);
+    const silence = new Error(`nothing came for ${this.#silenceMs / 1000} s`);
+    this.#timer = setTimeout(() => this.#controller.abort(silence), this.#silenceMs);
+  }
+
+  /** Nobody listens for a while: then silence is no wonder. */
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Why it ended the connection; undefined: it did not. */
+  get reason(): unknown {
+    return this.#caller.aborted ? undefined : this.signal.reason;
   }
 
   close(): void {
@@ -100,9 +114,17 @@ export class Watch {
 export class HttpError extends Error {
   /** May be over in a moment. */
   readonly passing: boolean;
-  constructor(status: number, url: string) {
+  /** The server asks to come back later, and maybe when. */
+  readonly busy: boolean;
+  readonly waitMs: number;
+
+  /** `retryAfter`: the header, in s or as a date. */
+  constructor(status: number, url: string, retryAfter: string | null = null) {
     super(refusal(status, url));
-    this.passing = status === 408 || status === 429 || status >= 500;
+    const wait = retryAfter === null ? 0 : /^\d+$/.test(retryAfter) ? 1000 * Number(retryAfter) : Date.parse(retryAfter) - Date.now();
+    this.waitMs = wait > 0 ? wait : 0;
+    this.busy = status === 429 || status === 503;
+    this.passing = (status === 408 || status === 429 || status >= 500) && this.waitMs <= MOST_WAIT_MS;
   }
 }
 

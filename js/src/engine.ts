@@ -18,6 +18,7 @@ import {
   type TensorInfo,
   type ToWorker,
 } from './protocol.js';
+import { isStored, removeStored } from './store/list.js';
 import type { Pieces } from './stream.js';
 
 /** Bytes of a model that came so far: an event "downloadprogress", also for models from the cache or the disk. */
@@ -74,7 +75,7 @@ export async function availabilityOf(model: ModelInput, options: ModelOptions, k
     const states = await Promise.all(
       spec.parts.map(async (part): Promise<Availability> => {
         if (part.kind !== 'download') return 'available';
-        if (part.cacheKey && (await host.isCached(part.cacheKey, part.file))) return 'available';
+        if (!part.fresh && (await isStored(part))) return 'available';
         return part.urls.length > 0 ? 'downloadable' : 'unavailable';
       }),
     );
@@ -84,11 +85,11 @@ export async function availabilityOf(model: ModelInput, options: ModelOptions, k
   }
 }
 
-/** Removes a model from the cache. */
+/** Removes a model from the store. */
 export async function removeModel(model: ModelInput, options: ModelOptions, kind: ModelKind): Promise<void> {
   const { spec } = await resolveModel(model, options, kind);
   for (const part of spec.parts)
-    if (part.kind === 'download' && part.cacheKey) await host.removeCached(part.cacheKey, part.file);
+    if (part.kind === 'download') await removeStored(part);
 }
 
 /** Work for the worker. */

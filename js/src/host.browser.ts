@@ -1,10 +1,10 @@
 // The page around the package.
-import { isCached, removeCached } from './cache.browser.js';
 import { SottoError } from './errors.js';
 import { kept } from './kept.browser.js';
 import { plainDownload, type Host } from './host.js';
 import type { FromWorker } from './protocol.js';
 import { startWorker } from './start-worker.js';
+import { tabs } from './store/tabs.browser.js';
 
 const absolute = (address: string): string => new URL(address, globalThis.document?.baseURI ?? location.href).href;
 
@@ -67,6 +67,13 @@ export const host: Host = {
   },
   decode,
   kept,
-  isCached,
-  removeCached,
+  tabs,
+  async estimate() {
+    const [{ usage = 0, quota } = {}, persisted = false] = await Promise.all([
+      navigator.storage?.estimate?.().catch(() => undefined),
+      navigator.storage?.persisted?.().catch(() => undefined),
+    ]);
+    return { usage, quota, persisted };
+  },
+  persist: async () => (await navigator.storage?.persist?.()) ?? false,
 };

@@ -5,10 +5,10 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { isCached, removeCached } from './cache.node.js';
 import { decode } from './decode.node.js';
 import { SottoError } from './errors.js';
 import { kept } from './kept.node.js';
+import { tabs } from './store/tabs.node.js';
 import { plainDownload, type Host } from './host.js';
 import type { FromWorker, ToWorker } from './protocol.js';
 import { VAD_FILE } from './vad.js';
@@ -76,6 +76,11 @@ export const host: Host = {
   },
   decode,
   kept,
-  isCached,
-  removeCached,
+  tabs,
+  async estimate() {
+    const [whole, earlier, room] = await Promise.all([kept.list(), kept.earlier(), kept.room()]);
+    const usage = [...whole, ...earlier].reduce((sum, { bytes }) => sum + bytes, 0);
+    return { usage, quota: room === undefined ? undefined : usage + room, persisted: true };
+  },
+  persist: async () => true,
 };

@@ -2,6 +2,8 @@
 // build puts the right one in place of '@host'.
 import type { KeptStore } from './kept.js';
 import type { BackendChoice, FromWorker, ModelPart, ToWorker } from './protocol.js';
+import type { StoreEstimate } from './store.js';
+import type { Tabs } from './store/tabs.js';
 
 export interface Port {
   post(message: ToWorker, transfer?: ArrayBuffer[]): void;
@@ -32,10 +34,13 @@ export interface Host {
   openAudio(address: string): Promise<Blob | ReadableStream<Uint8Array>>;
   /** Decodes a recording that is not WAV. */
   decode(file: Blob): Promise<Decoded>;
-  /** Models made here. */
+  /** Models on this device, and the others that use them. */
   kept: KeptStore;
-  isCached(sha256: string, file: string): Promise<boolean>;
-  removeCached(sha256: string, file: string): Promise<void>;
+  tabs: Tabs;
+  /** How much is kept, and may be. */
+  estimate(): Promise<StoreEstimate>;
+  /** Asks that it is not cleared away; whether that was granted. */
+  persist(): Promise<boolean>;
 }
 
 /** A download of an address that nothing is known about. */

@@ -1,6 +1,7 @@
-// Models made here, in the private files of the page's origin (OPFS): written in a worker, read as Files.
+// Models in the private files of the page's origin (OPFS): written in a worker, read as Files.
 import { SottoError } from './errors.js';
-import { dataOf, folderName, newData, OutOfRoom, parseAbout, type Draft, type KeptAbout, type KeptStore, type Scratch } from './kept.js';
+import { hasCaches, listCached, listEarlier, openCachedBlob, openCachedDraft, openCachedWhole, removeCached, reopenCached, touchCached, unfinishedCached, usedCached } from './kept-cache.browser.js';
+import { dataOf, folderName, newData, OutOfRoom, parseAbout, type Draft, type KeptAbout, type KeptStore, type Scratch, type WholeFile } from './kept.js';
 
 const FOLDER = 'sotto-kept';
 const SCRATCH = 'sotto-scratch';
@@ -53,35 +54,58 @@ async function* folders(): AsyncGenerator<[string, Folder]> {
   for await (const [name, handle] of kept.entries()) if (handle.kind === 'directory') yield [name, handle as Folder];
 }
 
+type AboutAndData = KeptAbout & { data: string };
+
+const aboutOf = async (name: string, folder: Folder): Promise<AboutAndData | undefined> => parseAbout(name, await textOf(folder, 'about.json').catch(() => ''));
+const withoutData = ({ data: _, ...about }: AboutAndData): KeptAbout => about;
+
+const notHere = (name: string): SottoError => new SottoError('argument', `The model ${name} is no longer on this device: make it, or download it, again.`);
+
 export const kept: KeptStore = {
   async list() {
     const all: KeptAbout[] = [];
     for await (const [name, folder] of folders()) {
-      const { data: _, ...about } = parseAbout(name, await textOf(folder, 'about.json')) ?? { data: '' };
-      if ('bytes' in about) all.push(about);
+      const about = await aboutOf(name, folder);
+      if (about) all.push(withoutData(about));
     }
-    return all.sort((a, b) => a.made - b.made);
+    return [...all, ...(await listCached())].sort((a, b) => a.made - b.made);
   },
 
   async unfinished() {
-    const all = [];
+    const all = await unfinishedCached();
     for await (const [name, folder] of folders()) {
+      if (await aboutOf(name, folder)) continue; // what a closed tab left behind beside a whole one
       const journal = await textOf(folder, 'journal').catch(() => ''); // one that is being written is not unfinished
       if (dataOf(journal)) all.push({ name, journal: journal.slice(journal.indexOf('\n') + 1) });
     }
     return all;
   },
 
+  earlier: listEarlier,
+
+  async used() {
+    const all = new Map(await usedCached());
+    for await (const [name, folder] of folders()) {
+      const time = Number(await textOf(folder, 'used').catch(() => ''));
+      if (time > 0) all.set(name, time);
+    }
+    return all;
+  },
+
   async remove(name) {
-    await (await keptFolder(false))?.removeEntry(folderName(name), { recursive: true }).catch(missingIs(undefined));
+    await removeCached(name);
+    const folder = await keptFolder(false).catch(() => undefined);
+    await folder?.removeEntry(folderName(name), { recursive: true }).catch(missingIs(undefined));
   },
 
   async open(name) {
-    const folder = await folderOf(name);
-    const about = folder && parseAbout(name, await textOf(folder, 'about.json'));
+    const folder = await folderOf(name).catch(() => undefined);
+    const about = folder && (await aboutOf(name, folder));
     const file = about && (await (await folder.getFileHandle(about.data).catch(missingIs(undefined)))?.getFile());
-    if (!file || file.size !== about.bytes) throw new SottoError('argument', `The model ${name} is no longer on this device: make it again.`);
-    return file;
+    if (file && file.size === about.bytes) return file;
+    const cached = await openCachedBlob(name);
+    if (!cached) throw notHere(name);
+    return cached;
   },
 
   async room() {
@@ -91,6 +115,58 @@ export const kept: KeptStore = {
 };
 
 // ---- in the worker ----
+
+/** A whole file to be read; undefined: there is none of this key. */
+export async function openWhole(name: string): Promise<WholeFile | undefined> {
+  const folder = await folderOf(name).catch(() => undefined);
+  const about = folder && (await aboutOf(name, folder));
+  const file = about && (await (await folder.getFileHandle(about.data).catch(() => undefined))?.getFile());
+  if (!file || file.size !== about.bytes) return openCachedWhole(name);
+  return {
+    about: withoutData(about),
+    async read(at, n) {
+      const bytes = new Uint8Array(await file.slice(at, at + n).arrayBuffer());
+      if (bytes.length !== n) throw new SottoError('format', `The kept file ${about.file} has become shorter.`);
+      return bytes;
+    },
+    close: async () => {},
+  };
+}
+
+/** Makes a whole file one in the making again, with this journal. */
+export async function reopen(name: string, journal: string): Promise<void> {
+  const folder = await folderOf(name).catch(() => undefined);
+  const about = folder && (await aboutOf(name, folder));
+  if (!about) return reopenCached(name, journal);
+  await writeText(folder, 'journal', `${about.data}\n${journal}\n`);
+  await folder.removeEntry('about.json');
+}
+
+async function writeText(folder: Folder, file: string, text: string): Promise<void> {
+  const handle = await openHandle(folder, file);
+  try {
+    handle.truncate(0);
+    writeAll(handle, 0, new TextEncoder().encode(text));
+    handle.flush();
+  } finally {
+    handle.close();
+  }
+}
+
+/** Notes that a model is being loaded. */
+export async function touch(name: string): Promise<void> {
+  const folder = await folderOf(name).catch(() => undefined);
+  if (folder) await writeText(folder, 'used', String(Date.now())).catch(() => {}); // another tab does so, too
+  else await touchCached(name);
+}
+
+/** Takes up, or begins, a file of the store: among the page's own files, or in the Cache API. */
+export async function openPieces(name: string): Promise<Draft> {
+  const hasFiles = typeof FileSystemFileHandle !== 'undefined' && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
+  if (hasFiles && (await navigator.storage?.getDirectory?.().catch(() => undefined))) return openDraft(name);
+  if (!hasCaches()) throw new SottoError('storage', 'This browser keeps no files for this page.');
+  return openCachedDraft(name);
+}
 
 async function openHandle(folder: Folder, file: string): Promise<SyncHandle> {
   const handle = (await folder.getFileHandle(file, { create: true })) as WorkerFileHandle;
@@ -179,6 +255,10 @@ class OpfsDraft implements Draft {
     writeAll(this.#data, at, bytes);
   }
 
+  async flush(): Promise<void> {
+    this.#data.flush();
+  }
+
   async note(line: string): Promise<void> {
     const bytes = this.#encoder.encode(`${line}\n`);
     writeAll(this.#journal, this.#end, bytes);
@@ -196,12 +276,8 @@ class OpfsDraft implements Draft {
   async commit(about: Omit<KeptAbout, 'name'>): Promise<void> {
     this.#data.flush();
     this.#data.close();
-    const before = parseAbout(this.#name, await textOf(this.#folder, 'about.json'));
-    const handle = await openHandle(this.#folder, 'about.json');
-    handle.truncate(0);
-    writeAll(handle, 0, this.#encoder.encode(JSON.stringify({ ...about, data: this.#dataName })));
-    handle.flush();
-    handle.close();
+    const before = await aboutOf(this.#name, this.#folder);
+    await writeText(this.#folder, 'about.json', JSON.stringify({ ...about, data: this.#dataName }));
     this.#journal.close();
     await this.#folder.removeEntry('journal');
     if (before && before.data !== this.#dataName) await this.#folder.removeEntry(before.data).catch(missingIs(undefined));

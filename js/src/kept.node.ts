@@ -1,55 +1,171 @@
-// Models made here, on the disk: in $XDG_CACHE_HOME/sotto/made, or beside the path that was asked for.
+// Models on the disk: in $XDG_CACHE_HOME/sotto/models, or beside the path that was asked for. A download has a second name (a hard link)
+// in $XDG_CACHE_HOME/sotto, where the native command looks for it. Models that earlier versions made are in .../made.
 import fs from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { cacheFolder } from './cache.node.js';
 import { SottoError } from './errors.js';
-import { dataOf, folderName, newData, OutOfRoom, parseAbout, type Draft, type KeptAbout, type KeptStore, type Scratch } from './kept.js';
+import { cacheFolder } from './folder.node.js';
+import { dataOf, folderName, newData, OutOfRoom, parseAbout, type Draft, type Earlier, type EarlierAbout, type KeptAbout, type KeptStore, type Scratch, type WholeFile } from './kept.js';
 
+const modelsFolder = (): string => path.join(cacheFolder(), 'models');
 const madeFolder = (): string => path.join(cacheFolder(), 'made');
-const folderOf = (name: string): string => path.join(madeFolder(), folderName(name));
 const textOf = (file: string): Promise<string> => fs.readFile(file, 'utf8').catch(() => '');
 
-async function names(): Promise<string[]> {
-  const entries = await fs.readdir(madeFolder(), { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+async function folderOf(name: string): Promise<string> {
+  const made = path.join(madeFolder(), folderName(name));
+  return (await fs.stat(made).catch(() => null)) ? made : path.join(modelsFolder(), folderName(name));
+}
+
+/** The second name of a download. */
+const linkOf = (file: string): string => path.join(cacheFolder(), file.replace(/[^\w.-]/g, '_'));
+
+async function* folders(): AsyncGenerator<[name: string, folder: string]> {
+  for (const parent of [madeFolder(), modelsFolder()]) {
+    const entries = await fs.readdir(parent, { withFileTypes: true }).catch(() => []);
+    for (const entry of entries) if (entry.isDirectory()) yield [entry.name, path.join(parent, entry.name)];
+  }
+}
+
+type AboutAndData = KeptAbout & { data: string };
+const aboutOf = async (name: string, folder: string): Promise<AboutAndData | undefined> => parseAbout(name, await textOf(path.join(folder, 'about.json')));
+const withoutData = ({ data: _, ...about }: AboutAndData): KeptAbout => about;
+
+/** A whole model, and the path of its bytes; undefined: there is none, or its bytes are gone. */
+async function wholeOf(name: string): Promise<{ about: AboutAndData; file: string } | undefined> {
+  const folder = await folderOf(name);
+  const about = await aboutOf(name, folder);
+  if (!about) return undefined;
+  const file = path.join(folder, about.data);
+  const stat = await fs.stat(file).catch(() => null);
+  return stat?.size === about.bytes ? { about, file } : undefined;
 }
 
 export const kept: KeptStore = {
   async list() {
     const all: KeptAbout[] = [];
-    for (const name of await names()) {
-      const { data: _, ...about } = parseAbout(name, await textOf(path.join(folderOf(name), 'about.json'))) ?? { data: '' };
-      if ('bytes' in about) all.push(about);
+    for await (const [name, folder] of folders()) {
+      const about = await aboutOf(name, folder);
+      if (about) all.push(withoutData(about));
     }
     return all.sort((a, b) => a.made - b.made);
   },
 
   async unfinished() {
     const all = [];
-    for (const name of await names()) {
-      const journal = await textOf(path.join(folderOf(name), 'journal'));
+    for await (const [name, folder] of folders()) {
+      if (await aboutOf(name, folder)) continue; // what a process that was killed left behind beside a whole one
+      const journal = await textOf(path.join(folder, 'journal'));
       if (dataOf(journal)) all.push({ name, journal: journal.slice(journal.indexOf('\n') + 1) });
     }
     return all;
   },
 
-  remove: (name) => fs.rm(folderOf(name), { recursive: true, force: true }),
+  async earlier() {
+    const entries = await fs.readdir(cacheFolder(), { withFileTypes: true }).catch(() => []);
+    const all: EarlierAbout[] = [];
+    for (const { name } of entries.filter((entry) => entry.isFile())) {
+      const at = path.join(cacheFolder(), name);
+      const stat = await fs.stat(at).catch(() => null);
+      if (!stat || stat.nlink > 1) continue; // the second name of one that is kept as it is now
+      const file = name.replace(/\.part$/, '');
+      all.push({ key: `file-${name}`, file, bytes: stat.size, complete: file === name, open: async () => at, remove: () => fs.rm(at, { force: true }) });
+    }
+    return all;
+  },
+
+  async used() {
+    const all = new Map<string, number>();
+    for await (const [name, folder] of folders()) {
+      const time = Number(await textOf(path.join(folder, 'used')));
+      if (time > 0) all.set(name, time);
+    }
+    return all;
+  },
+
+  async remove(name) {
+    const folder = await folderOf(name);
+    const whole = await wholeOf(name);
+    if (whole) await unlink(whole.about.file, whole.file);
+    await fs.rm(folder, { recursive: true, force: true });
+  },
 
   async open(name) {
-    const about = parseAbout(name, await textOf(path.join(folderOf(name), 'about.json')));
-    const file = about && path.join(folderOf(name), about.data);
-    const stat = file === undefined ? null : await fs.stat(file).catch(() => null);
-    if (stat?.size !== about?.bytes || file === undefined)
-      throw new SottoError('argument', `The model ${name} is no longer on this device: make it again.`);
-    return file;
+    const whole = await wholeOf(name);
+    if (!whole) throw new SottoError('argument', `The model ${name} is no longer on this device: make it, or download it, again.`);
+    return whole.file;
   },
 
   async room() {
-    const folder = await fs.mkdir(madeFolder(), { recursive: true }).then(madeFolder, tmpdir);
+    const folder = await fs.mkdir(modelsFolder(), { recursive: true }).then(modelsFolder, tmpdir);
     return roomIn(folder);
   },
 };
+
+/** Gives a download its second name, unless another file has it. */
+async function link(file: string, data: string): Promise<void> {
+  await fs.link(data, linkOf(file)).catch(() => {}); // or the disk knows no second names: then the native command does not find it
+}
+
+/** Takes the second name away, if it is of these bytes. */
+async function unlink(file: string, data: string): Promise<void> {
+  const [second, first] = await Promise.all([fs.stat(linkOf(file)).catch(() => null), fs.stat(data).catch(() => null)]);
+  if (second && first && second.ino === first.ino && second.dev === first.dev) await fs.rm(linkOf(file), { force: true });
+}
+
+/** A whole file to be read; undefined: there is none of this key. */
+export async function openWhole(name: string): Promise<WholeFile | undefined> {
+  const whole = await wholeOf(name);
+  const handle = whole && (await fs.open(whole.file).catch(() => undefined));
+  if (!handle) return undefined;
+  return {
+    about: withoutData(whole.about),
+    async read(at, n) {
+      const bytes = await readAt(handle, at, n);
+      if (bytes.length !== n) throw new SottoError('format', `The kept file ${whole.about.file} has become shorter.`);
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}
+
+/** Makes a whole file one in the making again, with this journal. */
+export async function reopen(name: string, journal: string): Promise<void> {
+  const folder = await folderOf(name);
+  const about = await aboutOf(name, folder);
+  if (!about) return;
+  await unlink(about.file, path.join(folder, about.data)); // what is written now is not for those who use it by that name
+  await fs.writeFile(path.join(folder, 'journal'), `${about.data}\n${journal}\n`);
+  await fs.rm(path.join(folder, 'about.json'), { force: true });
+}
+
+/** Notes that a model is being loaded. */
+export async function touch(name: string): Promise<void> {
+  await fs.writeFile(path.join(await folderOf(name), 'used'), String(Date.now())).catch(() => {}); // a disk that takes nothing
+}
+
+/** What earlier versions kept of a download: FILE, or FILE.part of one that was not finished. */
+export async function openEarlier(_key: string, file: string, expected: number | undefined): Promise<Earlier | undefined> {
+  const whole = linkOf(file);
+  for (const at of [whole, `${whole}.part`]) {
+    const handle = await fs.open(at).catch(() => undefined);
+    if (!handle) continue;
+    const { size: bytes, nlink } = await handle.stat();
+    if (nlink > 1 || (expected !== undefined && (at === whole ? bytes !== expected : bytes > expected))) {
+      await handle.close(); // the second name of another model, or another file
+      continue;
+    }
+    return {
+      bytes,
+      read: async (offset, n) => {
+        const read = await readAt(handle, offset, n);
+        return read.length === n ? read : undefined;
+      },
+      close: () => handle.close(),
+      remove: () => fs.rm(at, { force: true }),
+    };
+  }
+  return undefined;
+}
 
 /** Bytes that are free where models are kept, or where a file is to be. */
 export const roomAt = (file?: string): Promise<number | undefined> =>
@@ -91,18 +207,19 @@ interface Place {
   drop(data: string): Promise<void>;
 }
 
-function placeInStore(name: string): Place {
-  const folder = folderOf(name);
+async function placeInStore(name: string): Promise<Place> {
+  const folder = await folderOf(name);
   const journal = path.join(folder, 'journal');
   return {
     journal,
     data: (data) => path.join(folder, data),
     async commit(data, about) {
       const file = path.join(folder, 'about.json');
-      const before = parseAbout(name, await textOf(file));
+      const before = await aboutOf(name, folder);
       await fs.writeFile(`${file}.new`, JSON.stringify({ ...about, data }));
       await fs.rename(`${file}.new`, file);
       await fs.rm(journal, { force: true });
+      if (about.store?.origin === 'download') await link(about.file, path.join(folder, data));
       if (before && before.data !== data) await fs.rm(path.join(folder, before.data), { force: true });
     },
     async drop(data) {
@@ -130,7 +247,7 @@ function placeOfPath(file: string): Place {
   };
 }
 
-export const openDraft = (name: string): Promise<Draft> => DiskDraft.open(placeInStore(name));
+export const openDraft = (name: string): Promise<Draft> => placeInStore(name).then((place) => DiskDraft.open(place));
 export const openDraftOfPath = (file: string): Promise<Draft> => DiskDraft.open(placeOfPath(path.resolve(file)));
 
 class DiskDraft implements Draft {
@@ -173,6 +290,10 @@ class DiskDraft implements Draft {
     this.size = Math.max(this.size, at + bytes.length);
   }
 
+  async flush(): Promise<void> {
+    await this.#data.sync();
+  }
+
   async note(line: string): Promise<void> {
     await this.#journal.writeFile(`${line}\n`);
   }
@@ -202,8 +323,8 @@ class DiskDraft implements Draft {
 }
 
 export async function openScratch(): Promise<Scratch> {
-  await fs.mkdir(madeFolder(), { recursive: true });
-  const file = path.join(madeFolder(), `scratch-${newData()}`);
+  await fs.mkdir(modelsFolder(), { recursive: true });
+  const file = path.join(modelsFolder(), `scratch-${newData()}`);
   const handle = await fs.open(file, 'wx+');
   return {
     read: (at, n) => readAt(handle, at, n),

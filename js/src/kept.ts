@@ -1,21 +1,53 @@
-// Models made on this device, and those in the making. kept.browser.ts and kept.node.ts keep them.
+// Where models are kept on this device: a folder for each, whole or in the making. kept.browser.ts and kept.node.ts do it.
 //
-//   FOLDER/NAME/about.json     of a model that is whole; says which file has its bytes
-//   FOLDER/NAME/journal        of one in the making: what it is made of, then a line for each tensor that is done
-//   FOLDER/NAME/data-XXXX      the bytes
+//   FOLDER/KEY/about.json     of a model that is whole; says which file has its bytes
+//   FOLDER/KEY/journal        of one in the making: what it is made of, then a line for each piece or tensor that is done
+//   FOLDER/KEY/data-XXXX      the bytes
+//   FOLDER/KEY/used           when it was last loaded, in ms since 1970
+//
+// KEY is the SHA-256 of a download where that is known before, else a hash of its address; of models made here, their name.
+import { plainHex } from './store/sums.js';
 
-/** What is known of a model that is whole. */
+/** What is known of a file that is whole. */
 export interface KeptAbout {
-  /** Under which it is kept. */
+  /** The key. */
   name: string;
   /** As which it is saved: "NAME.gguf". */
   file: string;
   bytes: number;
+  /** "": not known. */
   architecture: string;
-  /** Of most of its weights: "q4_K_M". */
+  /** Of most of its weights: "q4_K_M". "": not known. */
   type: string;
-  /** In ms since 1970. */
+  /** When it became whole, in ms since 1970. */
   made: number;
+  /** Of what was not made by quantize(). */
+  store?: StoreAbout | undefined;
+}
+
+/** What is known of a download or an import beside. */
+export interface StoreAbout {
+  origin: 'download' | 'import';
+  /** For people. */
+  title: string;
+  /** Of all bytes; undefined only while it is in the making. */
+  sha256?: string | undefined;
+  /** Its address, and what the server said of it there: its ETag or date. */
+  source?: string | undefined;
+  stamp?: string | undefined;
+  /** Of which model of several files it is one, and the how manyth of them. */
+  group?: Group | undefined;
+  /** What it is checked by when it is read: SHA-256 of each stretch of so many bytes. */
+  pieceBytes: number;
+  sums: string[];
+}
+
+/** Files that are one model. */
+export interface Group {
+  id: string;
+  title: string;
+  index: number;
+  count: number;
 }
 
 /** One in the making. */
@@ -35,6 +67,8 @@ export interface Draft {
   read(at: number, n: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Errors are those of the system; OutOfRoom where the disk is full. */
   write(at: number, bytes: Uint8Array): Promise<void>;
+  /** What was written is on the disk. */
+  flush(): Promise<void>;
   /** Adds a line to the journal. */
   note(line: string): Promise<void>;
   /** Forgets what was there. */
@@ -45,16 +79,51 @@ export interface Draft {
   close(keep: boolean): Promise<void>;
 }
 
+/** A file that is whole, for reading. */
+export interface WholeFile {
+  about: KeptAbout;
+  /** Exactly n bytes. */
+  read(at: number, n: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
 /** Where the models of this device are. */
 export interface KeptStore {
   list(): Promise<KeptAbout[]>;
   unfinished(): Promise<UnfinishedAbout[]>;
+  /** What earlier versions kept elsewhere, and nothing has taken over yet. */
+  earlier(): Promise<EarlierAbout[]>;
+  /** When each was last loaded, by keys; in ms since 1970. */
+  used(): Promise<Map<string, number>>;
   /** Removes a model, whole or not. */
   remove(name: string): Promise<void>;
   /** The bytes of a whole one: a Blob that reads the disk, or a path. */
   open(name: string): Promise<Blob | string>;
   /** Room that is left, as far as it is known, in bytes. */
   room(): Promise<number | undefined>;
+}
+
+/** A file that an earlier version kept elsewhere. */
+export interface EarlierAbout {
+  /** Its SHA-256, in browsers. */
+  key: string;
+  /** Its name, in Node. */
+  file?: string | undefined;
+  bytes: number;
+  complete: boolean;
+  open(): Promise<Blob | string>;
+  remove(): Promise<void>;
+}
+
+/** What an earlier version kept of a file elsewhere: read once more, then gone. */
+export interface Earlier {
+  /** From the first byte on. */
+  bytes: number;
+  /** undefined: these are not there any more. */
+  read(at: number, n: number): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  close(): Promise<void>;
+  /** It was taken over, or is of no use. */
+  remove(): Promise<void>;
 }
 
 /** A file of no name, that is gone when it is closed. */
@@ -80,14 +149,37 @@ export const folderName = (name: string): string =>
 /** What can be read of an about.json; undefined: it is none. */
 export function parseAbout(name: string, text: string): (KeptAbout & { data: string }) | undefined {
   try {
-    const about = JSON.parse(text);
-    const { file, bytes, architecture, type, made, data } = about;
+    const { file, bytes, architecture, type, made, data, store } = JSON.parse(text);
     const texts = [file, architecture, type, data].every((value) => typeof value === 'string');
-    if (!texts || !/^data-[\w-]+$/.test(data) || !Number.isSafeInteger(bytes) || typeof made !== 'number') return undefined;
-    return { name, file, bytes, architecture, type, made, data };
+    if (!texts || !/^data-[\w-]+$/.test(data) || !Number.isSafeInteger(bytes) || bytes < 0 || typeof made !== 'number') return undefined;
+    const about = { name, file, bytes, architecture, type, made, data };
+    if (store === undefined) return about;
+    const more = parseStoreAbout(store);
+    if (!more || more.sha256 === undefined || more.sums.length !== Math.ceil(bytes / more.pieceBytes)) return undefined;
+    return { ...about, store: more };
   } catch {
     return undefined;
   }
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTextOrNone = (value: unknown): value is string | undefined => value === undefined || isText(value);
+
+/** What the store noted of a file, in an about.json or in a journal; undefined: it cannot be what the store wrote. */
+export function parseStoreAbout(value: unknown): StoreAbout | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { origin, title, sha256, source, stamp, group, pieceBytes, sums } = value as Record<string, unknown>;
+  if ((origin !== 'download' && origin !== 'import') || !isText(title) || !isTextOrNone(source) || !isTextOrNone(stamp)) return undefined;
+  if (sha256 !== undefined && !plainHex(sha256)) return undefined;
+  if (!Number.isSafeInteger(pieceBytes) || (pieceBytes as number) < 1 || !Array.isArray(sums) || !sums.every(plainHex)) return undefined;
+  return { origin, title, sha256, source, stamp, group: parseGroup(group), pieceBytes: pieceBytes as number, sums };
+}
+
+function parseGroup(value: unknown): Group | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { id, title, index, count } = value as Record<string, unknown>;
+  const fit = isText(id) && isText(title) && Number.isSafeInteger(index) && Number.isSafeInteger(count) && (index as number) >= 0 && (index as number) < (count as number);
+  return fit ? { id, title, index: index as number, count: count as number } : undefined;
 }
 
 /** The journal's first line names the file of its bytes. */

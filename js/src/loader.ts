@@ -1,18 +1,15 @@
 // The bytes of a model, from wherever they are, into the engine as they arrive.
 //
 //   for each file:
-//     pieces of the page, blob, path ────────────────────────────────────────> feed
-//     cache (whole) ───────────────── checked ───────────────────────────────> feed
-//     cache (a part) ─ then the rest by Range ─┬─> SHA-256 ──────────────────> feed ─> right? keep : next source
-//     source 1, source 2, ... ─────────────────┘ └> cache
-//   then finish; a model of several files begins anew when a source of one of them was wrong.
-//
-// A source that gives other bytes than promised (an error page, an older file) is left for the next one. When all fail,
-// the error names each with its reason.
-import { fetchPieces } from './download.js';
+//     pieces of the page, blob, path ────────────────────> feed
+//     address ──> store, network (store/supply.ts) ──────> feed ──> whole and right? keep : another address, from the start
+//   then finish; a model of several files begins anew when one of them was wrong.
 import { abortError, SottoError } from './errors.js';
-import type { CacheEntry, Hash, Platform } from './platform.js';
-import { headersFor, type Download, type ModelPart, type ModelSpec } from './protocol.js';
+import type { Platform } from './platform.js';
+import type { ModelPart, ModelSpec } from './protocol.js';
+import { hashOf } from './store/hash.js';
+import { Supply } from './store/supply.js';
+import { Changed } from './store/transfer.js';
 import { streamPieces } from './stream.js';
 import type { Pointer, Wasm } from './wasm.js';
 
@@ -38,37 +35,41 @@ export interface Loaded {
   cached: boolean;
 }
 
-type DownloadPart = ModelPart & Download;
-
-/** A file, and what became of its sources. */
+/** A file, and where its bytes come from. */
 interface Source {
   part: ModelPart;
-  /** Of `urls`; -1: the cache. */
-  next: number;
-  reasons: string[];
-}
-
-/** A file could not be had from the source that was tried, but perhaps from another. */
-class SourceFailed extends Error {
-  readonly source: Source;
-  constructor(source: Source, cause: unknown) {
-    super('', { cause });
-    this.source = source;
-  }
+  supply?: Supply | undefined;
 }
 
 export async function loadModel(spec: ModelSpec, c: LoadContext): Promise<Loaded> {
-  const sources = spec.parts.map((part): Source => ({ part, next: -1, reasons: [] }));
   checkRoom(sizeOf(spec.parts), c);
-  for (;;) {
-    try {
-      return await attempt(sources, c);
-    } catch (error) {
-      if (c.signal.aborted) throw abortError();
-      if (!(error instanceof SourceFailed)) throw error;
-      nextSource(error.source, error.cause);
+  const progress = new LoadProgress(c);
+  const sources = spec.parts.map((part): Source => (part.kind === 'download' ? { part, supply: new Supply(part, supplyContext(part, progress, c)) } : { part }));
+  try {
+    for (;;) {
+      progress.feed = new Feed(c, sizeOf(spec.parts));
+      const loaded = await attempt(sources, progress, c);
+      if (loaded) return loaded;
+      await stopAll(sources);
     }
+  } catch (error) {
+    if (c.signal.aborted) throw abortError();
+    throw error;
+  } finally {
+    await stopAll(sources);
   }
+}
+
+const supplyContext = (part: ModelPart, progress: LoadProgress, c: LoadContext): ConstructorParameters<typeof Supply>[1] => ({
+  keeper: c.platform.keeper,
+  signal: c.signal,
+  hash: () => hashOf(c.platform, c.wasm),
+  sized: (size) => progress.expect(part.size ?? 0, size),
+  progress: (bytes, _, state) => state === 'waiting' && progress.waiting(bytes),
+});
+
+async function stopAll(sources: readonly Source[]): Promise<void> {
+  for (const { supply } of sources) await supply?.stop();
 }
 
 const sizeOf = (parts: readonly ModelPart[]): number => parts.reduce((sum, { size = 0 }) => sum + size, 0);
@@ -83,121 +84,83 @@ function checkRoom(bytes: number, { wasm }: LoadContext): void {
   );
 }
 
-/** Goes on to the next source, or says what was wrong with all of them. */
-function nextSource(source: Source, cause: unknown): void {
-  const part = source.part as DownloadPart;
-  if (source.next >= 0) {
-    // The engine's own word for a single address that the caller gave; otherwise a list.
-    const own = cause instanceof SottoError && cause.code !== 'network';
-    if (own && part.urls.length === 1 && !part.sha256) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    source.reasons.push(`${part.urls[source.next]}: ${reason.replace(/\.$/, '')}`);
-  }
-  if (++source.next < part.urls.length) return;
-  const list = source.reasons.length ? source.reasons.join('; ') : 'it has no source here';
-  throw new SottoError('network', `The model ${part.name} could not be fetched (${list}).`);
-}
-
-/** Feeds all files, each from the source whose turn it is. */
-async function attempt(sources: Source[], c: LoadContext): Promise<Loaded> {
-  const feed = new Feed(c, sizeOf(sources.map(({ part }) => part)));
-  const keep: CacheEntry[] = [];
-  let cached = true;
+/** Feeds all files; undefined: what was fed is of no use, and another attempt may do better. */
+async function attempt(sources: readonly Source[], progress: LoadProgress, c: LoadContext): Promise<Loaded | undefined> {
+  const { feed } = progress;
+  let [current]: (Supply | undefined)[] = [];
   try {
-    for (const source of sources) {
-      const { part } = source;
+    for (const { part, supply } of sources) {
+      current = supply;
       if (sources.length > 1) feed.begin(part.file);
-      const entry = await feedFile(source, feed, c);
-      if (source.next >= 0 || part.kind !== 'download') cached = false;
-      if (entry && sources.length > 1 && part.sha256) await entry.commit();
-      else if (entry) keep.push(entry);
-    }
-    const model = await feed.finish();
-    for (const entry of keep) await entry.commit();
-    return { model, cached };
-  } catch (error) {
-    feed.abandon();
-    for (const entry of keep) await (c.signal.aborted ? entry.suspend() : entry.drop());
-    const [only] = sources;
-    if (sources.length > 1 || only.part.kind !== 'download' || !mayBeSource(error)) throw error;
-    throw error instanceof SourceFailed ? error : new SourceFailed(only, error);
-  }
-}
-
-/** Another source may do better, unless memory ran out or all is at an end. */
-const mayBeSource = (error: unknown): boolean =>
-  !(error instanceof SottoError && ['memory', 'argument', 'gpu'].includes(error.code));
-
-/** Feeds one file. What it returns is to be kept when the model is whole. */
-async function feedFile(source: Source, feed: Feed, c: LoadContext): Promise<CacheEntry | undefined> {
-  const { part } = source;
-  if (part.kind === 'download') return feedDownload(source, part, feed, c);
-  let pieces: AsyncIterable<Uint8Array>;
-  if (part.kind === 'blob') pieces = streamPieces(part.blob.stream());
-  else if (part.kind === 'pulled') pieces = c.pulled();
-  else {
-    const file = await c.platform.openFile(part.path);
-    feed.expect(part.size ?? 0, file.size);
-    checkRoom(feed.total, c);
-    ({ pieces } = file);
-  }
-  const check = new Check(part, c);
-  for await (const bytes of pieces) await check.feed(feed, bytes);
-  check.done(part.file);
-  return undefined;
-}
-
-async function feedDownload(
-  source: Source,
-  part: DownloadPart,
-  feed: Feed,
-  c: LoadContext,
-): Promise<CacheEntry | undefined> {
-  const { cacheKey } = part;
-  const entry = cacheKey === undefined ? null : await c.platform.openCache(cacheKey, part.file).catch(() => null);
-  if (source.next < 0) {
-    if (!entry?.complete) {
-      nextSource(source, undefined);
-    } else {
-      try {
-        await feedCached(entry, part, feed, c);
-        return undefined;
-      } catch (error) {
-        if (!mayBeSource(error)) throw error;
-        await entry.drop(); // not what was kept: fetch it again
-        throw new SourceFailed(source, error);
+      if (!supply) await feedFile(part, progress, c);
+      else {
+        for await (const bytes of supply.bytes()) await progress.add(bytes);
+        if (part.sha256 !== undefined) await supply.commit();
       }
     }
-  }
-  let whole = false;
-  try {
-    const begin = feed.bytes;
-    const check = new Check(part, c);
-    if (entry && entry.bytes > 0) for await (const bytes of entry.read()) await check.feed(feed, bytes, false);
-    const sized = (total: number): void => {
-      feed.expect(part.size ?? 0, total);
-      checkRoom(feed.total, c);
-    };
-    const url = part.urls[source.next];
-    for await (const bytes of fetchPieces(url, feed.bytes - begin, part.size, c.signal, sized, headersFor(part, url))) {
-      await check.feed(feed, bytes);
-      entry?.append(bytes);
-    }
-    whole = true;
-    check.done('this');
-    return entry ?? undefined;
+    current = sources.length === 1 ? sources[0].supply : undefined;
+    const model = await feed.finish();
+    for (const { part, supply } of sources) if (part.sha256 === undefined) await supply?.commit();
+    return { model, cached: sources.every(({ supply }) => supply?.cached) };
   } catch (error) {
-    const network = error instanceof SottoError ? error.code === 'network' : !whole;
-    await (network || c.signal.aborted ? entry?.suspend() : entry?.drop());
-    throw mayBeSource(error) ? new SourceFailed(source, error) : error;
+    feed.abandon();
+    if (error instanceof Changed) return undefined;
+    if (c.signal.aborted || !current || !(error instanceof SottoError) || !['format', 'unsupported'].includes(error.code)) throw error;
+    await current.wrong(error).catch((wrong: unknown) => {
+      if (!(wrong instanceof Changed)) throw wrong;
+    });
+    return undefined;
   }
 }
 
-async function feedCached(entry: CacheEntry, part: DownloadPart, feed: Feed, c: LoadContext): Promise<void> {
-  feed.expect(part.size ?? 0, entry.bytes);
-  const check = new Check(entry.checksItself ? { size: part.size } : part, c);
-  for await (const bytes of entry.read()) await check.feed(feed, bytes);
-  check.done(`The cached model ${part.name}`);
+/** A file that comes from here. */
+async function feedFile(part: ModelPart, progress: LoadProgress, c: LoadContext): Promise<void> {
+  let pieces: AsyncIterable<Uint8Array>;
+  if (part.kind === 'blob') pieces = streamPieces(part.blob.stream());
+  else if (part.kind !== 'path') pieces = c.pulled();
+  else {
+    const file = await c.platform.openFile(part.path);
+    progress.expect(part.size ?? 0, file.size);
+    ({ pieces } = file);
+  }
+  const hash = part.sha256 === undefined ? undefined : hashOf(c.platform, c.wasm);
+  let n = 0;
+  for await (const bytes of pieces) {
+    hash?.update(bytes);
+    n += bytes.length;
+    await progress.add(bytes);
+  }
+  if (part.size !== undefined && n !== part.size) throw new SottoError('format', `${part.file} has ${n} bytes, not the ${part.size} that it should have.`);
+  if (hash && hash.digest() !== part.sha256) throw new SottoError('format', `${part.file} is not the file that was asked for: its SHA-256 differs.`);
+}
+
+/** What is told of a load: what was fed, or what another tab has of it where that is waited for. */
+class LoadProgress {
+  feed!: Feed;
+  readonly #c: LoadContext;
+  /** What was told already. */
+  #told = 0;
+
+  constructor(c: LoadContext) {
+    this.#c = c;
+  }
+
+  expect(before: number, size: number): void {
+    this.feed.expect(before, size);
+    checkRoom(this.feed.total, this.#c);
+  }
+
+  async add(bytes: Uint8Array): Promise<void> {
+    if (this.#c.signal.aborted) throw abortError();
+    await this.feed.add(bytes);
+    const { bytes: fed, total } = this.feed;
+    if (fed >= this.#told) this.#c.report(fed, Math.max(total, fed));
+  }
+
+  waiting(bytes: number): void {
+    this.#told = Math.max(this.feed.bytes + bytes, this.#told);
+    if (this.#told > 0) this.#c.report(this.#told, Math.max(this.feed.total, this.#told));
+  }
 }
 
 /** A model that is being fed. */
@@ -231,13 +194,11 @@ class Feed {
     if (status < 0) wasm.fail(status, engine);
   }
 
-  /** Feeds; hashes with the engine's SHA-256 too if asked, while the bytes are there. */
-  async add(bytes: Uint8Array, sha256: Pointer): Promise<void> {
+  async add(bytes: Uint8Array): Promise<void> {
     const { wasm, engine } = this.#c;
     for (let at = 0; at < bytes.length; at += FEED_BYTES) {
       const part = bytes.subarray(at, at + FEED_BYTES);
       wasm.bytes(this.#buffer, part.length).set(part);
-      if (sha256) wasm.x.sotto_wasm_sha256_update(sha256, this.#buffer, part.length);
       const status = wasm.x.sotto_wasm_model_feed(this.model, this.#buffer, part.length);
       if (status < 0) wasm.fail(status, engine);
       this.#identified ||= this.#c.identify(this.model);
@@ -258,49 +219,5 @@ class Feed {
   abandon(): void {
     this.#c.wasm.x.sotto_wasm_model_close(this.model);
     this.#c.wasm.free(this.#buffer);
-  }
-}
-
-/** Feeds a file, and knows in the end whether it was the right one: by the platform's SHA-256, or the engine's. */
-class Check {
-  readonly #c: LoadContext;
-  readonly #size: number | undefined;
-  readonly #sha256: string | undefined;
-  readonly #platform: Hash | undefined;
-  readonly #own: Pointer = 0;
-  #bytes = 0;
-
-  constructor({ size, sha256 }: Pick<ModelPart, 'size' | 'sha256'>, c: LoadContext) {
-    this.#c = c;
-    this.#size = size;
-    this.#sha256 = sha256;
-    if (sha256 === undefined) return;
-    this.#platform = c.platform.sha256?.();
-    if (!this.#platform) this.#own = c.wasm.x.sotto_wasm_sha256_open();
-  }
-
-  async feed(feed: Feed, bytes: Uint8Array, tell = true): Promise<void> {
-    if (this.#c.signal.aborted) throw abortError();
-    this.#platform?.update(bytes);
-    this.#bytes += bytes.length;
-    await feed.add(bytes, this.#own);
-    if (tell) this.#c.report(feed.bytes, Math.max(feed.total, feed.bytes));
-  }
-
-  done(what: string): void {
-    if (this.#size !== undefined && this.#bytes !== this.#size)
-      throw new SottoError('format', `${what} has ${this.#bytes} bytes, not the ${this.#size} that it should have.`);
-    if (this.#sha256 !== undefined && this.#digest() !== this.#sha256)
-      throw new SottoError('format', `${what} is not the file that was asked for: its SHA-256 differs.`);
-  }
-
-  #digest(): string {
-    if (this.#platform) return this.#platform.digest();
-    const { wasm } = this.#c;
-    const out = wasm.alloc(32);
-    wasm.x.sotto_wasm_sha256_close(this.#own, out);
-    const hex = Array.from(wasm.bytes(out, 32), (byte) => byte.toString(16).padStart(2, '0')).join('');
-    wasm.free(out);
-    return hex;
   }
 }

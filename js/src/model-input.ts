@@ -15,6 +15,7 @@ import { addressOf, readManifest, type SiteManifest } from './manifest.js';
 import { findModel, urlsOf, type Manifest, type ManifestFile, type ManifestModel } from './models.js';
 import type { ModelPart, ModelSpec } from './protocol.js';
 import { QuantizedModel } from './quantize/made.js';
+import { filesOf, type StoredModel } from './store/list.js';
 import { bytePieces, streamPieces, type Pieces } from './stream.js';
 
 /** One file of a model. */
@@ -39,6 +40,8 @@ export type ModelInput =
   | ModelFile
   /** Made here, by quantize(). */
   | QuantizedModel
+  /** One of modelStore.list(); also "stored:ID". */
+  | StoredModel
   /** The parts of a split GGUF file, or the files of a Hugging Face folder; others among them are left out. */
   | readonly (string | URL | Blob | { name: string; source: ModelFile })[];
 
@@ -97,6 +100,8 @@ async function resolveAll(
   signal: AbortSignal | undefined,
   access: Access,
 ): Promise<Resolved[]> {
+  const stored = storedId(model);
+  if (stored !== undefined) return storedParts(stored);
   if (model instanceof QuantizedModel) return resolveAll(await model.open(), options, kind, signal, access);
   if (Array.isArray(model)) return resolveArray(model, options, signal, access);
   if (!(typeof model === 'string' || model instanceof URL)) return [await resolveFile(model as ModelFile, 'model', options, signal, access)];
@@ -106,6 +111,19 @@ async function resolveAll(
   const reference = parseReference(address, access.hub);
   const parts = reference ? await hubParts(reference, arrange, options, access, signal) : await partsAt(address, options, access);
   return parts.map((part) => ({ part }));
+}
+
+/** The id of a model of the store: "stored:ID", or the entry of a list. */
+function storedId(model: ModelInput): string | undefined {
+  if (typeof model === 'string') return model.startsWith('stored:') ? model.slice('stored:'.length) : undefined;
+  const entry = model as Partial<StoredModel> | null;
+  return typeof entry === 'object' && typeof entry?.id === 'string' && typeof entry.origin === 'string' ? entry.id : undefined;
+}
+
+async function storedParts(id: string): Promise<Resolved[]> {
+  const files = await filesOf(id);
+  if (files.length === 0) throw new SottoError('argument', `There is no model ${id} on this device: modelStore.list() gives those that are.`);
+  return Promise.all(files.map(async (file) => ({ part: await file.part() })));
 }
 
 /** A model of the site's manifest, or of the one that comes along. */
@@ -139,7 +157,7 @@ function download(
   access: Access,
 ): ModelPart {
   const { cacheKey } = file;
-  return { kind: 'download', ...file, cacheKey: cache ? cacheKey : undefined, headers: access.headersOf(file.urls) };
+  return { kind: 'download', ...file, cacheKey: cache ? cacheKey : undefined, fresh: !cache, headers: access.headersOf(file.urls) };
 }
 
 /** A model of a manifest. */

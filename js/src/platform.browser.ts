@@ -1,10 +1,11 @@
 // The browser around the engine's worker.
 import type { Variant } from './detect.js';
 import { SottoError } from './errors.js';
-import { notes, openCache } from './cache.browser.js';
 import { kept, openDraft, openScratch } from './kept.browser.js';
+import { notes } from './notes.browser.js';
 import type { Platform } from './platform.js';
 import { startWorker } from './start-worker.js';
+import { keeper } from './store/keeper.browser.js';
 
 // Written out one by one, so that bundlers find the files.
 const files: Record<Variant, () => URL> = {
@@ -67,7 +68,7 @@ export const platform: Platform = {
     });
   },
 
-  openCache,
+  keeper,
   notes,
 
   openFile: noPaths,

@@ -4,11 +4,12 @@ import type { Stats } from 'node:fs';
 import fs from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { parentPort, Worker, workerData } from 'node:worker_threads';
-import { notes, openCache } from './cache.node.js';
 import { SottoError } from './errors.js';
 import { openDraft, openDraftOfPath, openScratch, readAt, roomAt } from './kept.node.js';
+import { notes } from './notes.node.js';
 import type { Platform } from './platform.js';
 import { readFile } from './read-file.node.js';
+import { keeper } from './store/keeper.node.js';
 
 const port = parentPort!;
 
@@ -59,7 +60,7 @@ export const platform: Platform = {
 
   breathe: () => new Promise((resolve) => void setImmediate(resolve)),
 
-  openCache,
+  keeper,
   notes,
 
   async openFile(path) {

@@ -3,6 +3,7 @@
 import type { Variant } from './detect.js';
 import type { Draft, Scratch } from './kept.js';
 import type { FromWorker, ToWorker } from './protocol.js';
+import type { Keeper } from './store/keeper.js';
 import type { ThreadSeat } from './wasm.js';
 
 export interface Platform {
@@ -20,8 +21,8 @@ export interface Platform {
   startThread(seat: ThreadSeat): Thread;
   /** Lets messages in. */
   breathe(): Promise<void>;
-  /** null: there is nowhere to keep files. */
-  openCache(key: string, file: string): Promise<CacheEntry | null>;
+  /** Where models are kept. */
+  keeper: Keeper;
   /** Short texts kept beside the models, by name: what was measured once. Where nothing can be kept, they are not. */
   notes: Notes;
   /** Reads a local file. */
@@ -59,22 +60,4 @@ export interface Hash {
   update(bytes: Uint8Array): void;
   /** In hexadecimal. */
   digest(): string;
-}
-
-/** A file in the cache, whole or in part, under a key that says what its bytes must be. */
-export interface CacheEntry {
-  /** Bytes held. */
-  readonly bytes: number;
-  readonly complete: boolean;
-  /** read() itself finds changed bytes, so that a complete entry need not be hashed again. */
-  readonly checksItself: boolean;
-  /** Throws when the bytes are not those that were written. */
-  read(): AsyncIterable<Uint8Array>;
-  /** Adds bytes (copied before it returns). Trouble with the disk ends the keeping, not the download. */
-  append(bytes: Uint8Array): void;
-  /** All bytes came and are right. */
-  commit(): Promise<void>;
-  /** Keeps what came for the next time. */
-  suspend(): Promise<void>;
-  drop(): Promise<void>;
 }

@@ -22,6 +22,9 @@
 //                                <──    bytes {at, data}                where the page writes the output itself
 //   more, pause, cancel          ──>
 //                                <──    quantized | plans | failed
+//   store {task}                 ──>                                   in a worker of its own
+//                                <──    storing {news}                  0..n
+//                                <──    stored {result} | failed
 //   close                        ──>
 //                                <──    closed
 //
@@ -29,10 +32,12 @@
 import type { Variant } from './detect.js';
 import type { ErrorData } from './errors.js';
 import type { Profile } from './gpu/profile.js';
+import type { Group } from './kept.js';
 import type { ModelKind } from './kind.js';
 import type { OptionValue } from './options.js';
 import type { VadOptions } from './vad-options.js';
 import type { OwnHeaders } from './request.js';
+import type { StoreNews, StoreResult, StoreTask } from './store/messages.js';
 import type { QuantizeMessage, QuantizeOutcome, QuantizePlan, QuantizeProgress } from './quantize/types.js';
 
 /** A model: one file, or several that belong together, in the order in which the engine wants them. */
@@ -57,6 +62,14 @@ export interface Download {
   urls: string[];
   /** Look in the cache and keep the file there, under this key: only where something says what its bytes must be. */
   cacheKey?: string | undefined;
+  /** Neither look in the store nor keep it there. */
+  fresh?: boolean | undefined;
+  /** It is in the store under this key: not asked for elsewhere, as long as it is whole there. */
+  stored?: string | undefined;
+  /** One file of several that are a model. */
+  group?: Group | undefined;
+  /** A connection that is silent for so long counts as broken. */
+  stallMs?: number | undefined;
   /** Of the caller, by the origins that they go to. */
   headers?: Readonly<Record<string, OwnHeaders>> | undefined;
 }
@@ -353,6 +366,7 @@ export type ToWorker =
   /** The page has used the rows that came. */
   | { type: 'more'; id: number }
   | QuantizeMessage
+  | { type: 'store'; task: StoreTask }
   | { type: 'pause'; paused: boolean }
   /** `keep`: of a quantization, what is done for the next time. */
   | { type: 'cancel'; id: number; keep?: boolean | undefined }
@@ -388,4 +402,6 @@ export type FromWorker =
   | { type: 'bytes'; at: number; data: Uint8Array<ArrayBuffer> }
   | { type: 'quantized'; outcome: QuantizeOutcome }
   | { type: 'plans'; plans: QuantizePlan[] }
+  | { type: 'storing'; news: StoreNews }
+  | { type: 'stored'; result: StoreResult }
   | { type: 'closed' };

@@ -12,6 +12,7 @@ import type { QuantizeServer } from './quantize/serve.js';
 import type { QuantizeMessage } from './quantize/types.js';
 import type { LanguageMessage, LoadMessage, Outcome, TensorInfo, ToWorker } from './protocol.js';
 import { Running } from './running.js';
+import { StoreServer } from './store/serve.js';
 import { Transcribing } from './transcribe.js';
 
 const PROGRESS_MS = 50;
@@ -73,6 +74,7 @@ class Server {
   #loading: Promise<void> = Promise.resolve();
   #text: LanguageSide | undefined;
   #last: Promise<void> = Promise.resolve();
+  #storing: StoreServer | undefined;
   #quantizing: Promise<QuantizeServer | undefined> | undefined;
 
   constructor(platform: Platform) {
@@ -88,6 +90,9 @@ class Server {
         break;
       case 'quantize':
         this.#quantizing = this.#quantize(message);
+        break;
+      case 'store':
+        this.#storing = new StoreServer(this.#platform, message.task);
         break;
       case 'pause':
         void this.#quantizing?.then((job) => job?.pause(message.paused));
@@ -174,6 +179,7 @@ class Server {
     await this.#loading; // a GPU that is being opened must be given back
     await this.#running?.stop();
     await (await this.#quantizing)?.stop();
+    await this.#storing?.stop();
     this.#platform.post({ type: 'closed' });
   }
 

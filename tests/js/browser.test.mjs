@@ -115,7 +115,7 @@ test('isolated: threads; files, AudioBuffer, samples; segments as they come; abo
   );
 });
 
-test('the model is kept, checked when it is taken out, and can be removed', ready, async (t) => {
+test('the model is kept in the page’s own files, checked when it is taken out, and can be removed', ready, async (t) => {
   const page = await open(t, true);
   asked.length = 0;
   const r = await page.evaluate(async () => {
@@ -130,11 +130,13 @@ test('the model is kept, checked when it is taken out, and can be removed', read
     out.kept = await Transcriber.availability({ model: 'tiny-q5_1' });
     await load();
     await load();
-    const store = await caches.open('sotto-models');
-    const piece = (await store.keys()).find(({ url }) => url.endsWith('/7')); // the last one, of weights
-    const bytes = new Uint8Array(await (await store.match(piece)).arrayBuffer());
-    bytes[bytes.length - 1000] ^= 1;
-    await store.put(piece, new Response(bytes));
+    const kept = await (await navigator.storage.getDirectory()).getDirectoryHandle('sotto-kept');
+    const [[, folder]] = await Array.fromAsync(kept.entries());
+    const [, data] = (await Array.fromAsync(folder.entries())).find(([name]) => name.startsWith('data-'));
+    const position = (await data.getFile()).size - 1000; // within a weight
+    const file = await data.createWritable({ keepExistingData: true });
+    await file.write({ type: 'write', position, data: Uint8Array.of(1, 2, 3, 4) });
+    await file.close();
     await load();
     await load();
     await Transcriber.remove('tiny-q5_1');

@@ -31,7 +31,7 @@ function ownStore(t) {
   const before = process.env.XDG_CACHE_HOME;
   process.env.XDG_CACHE_HOME = temporaryFolder(t);
   t.after(() => (before === undefined ? delete process.env.XDG_CACHE_HOME : (process.env.XDG_CACHE_HOME = before)));
-  return path.join(process.env.XDG_CACHE_HOME, 'sotto/made');
+  return path.join(process.env.XDG_CACHE_HOME, 'sotto/models');
 }
 
 /** A copy of the golden folder, changed. */

@@ -6,6 +6,7 @@
 //
 // A journal of other files, of another recipe or of another engine is of no use. Sums are checked before anything is taken over.
 import type { ModelPart } from '../protocol.js';
+import { sumOf, sumOfText } from '../store/sums.js';
 import type { Ranges } from './ranges.js';
 import type { QuantizePlan, Recipe } from './types.js';
 
@@ -33,16 +34,8 @@ export interface JournalEntry {
   sum: string;
 }
 
-const hex = (bytes: ArrayBuffer): string =>
-  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('');
-
-export const canSum = (): boolean => !!globalThis.crypto?.subtle;
-
-export const sumOf = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
-  hex(await crypto.subtle.digest('SHA-256', bytes));
-
 /** Of a tensor, of the sums of its pieces. */
-export const sumOfSums = (sums: readonly string[]): Promise<string> => sumOf(new TextEncoder().encode(sums.join('')));
+export const sumOfSums = (sums: readonly string[]): Promise<string> => sumOfText(sums.join(''));
 
 export async function journalHead(
   files: readonly Ranges[],
