@@ -280,6 +280,13 @@ typedef struct sotto_session_options {
   int32_t n_batch;    /* tokens evaluated in one step, at most n_ctx; 0: 256 */
   int32_t all_logits; /* 1: logits of every token, not only of the last: for measuring */
   int32_t kv_type;    /* sotto_kv_type */
+  /* Tokens guessed ahead, and checked several at once by sotto_session_next: what a guess spares is most of a step. Texts are the same with them and without, for
+   * every sampler and seed. How many guesses are made at once follows from what they bring on this machine, down to none. On the CPU alone. */
+  sotto_model
+      *draft; /* guesses: a smaller model of the same engine and vocabulary, which outlives the session; NULL: none */
+  int32_t
+      lookup; /* 1: guesses what followed the same tokens earlier in the text; costs next to nothing. Not with a draft */
+  int32_t n_draft; /* most guesses checked at once, up to 15; 0: 4 */
 } sotto_session_options;
 
 /* Memory that a session takes, in bytes, all of it at open. `options` may be NULL for the defaults. Known as soon as the model's sizes are: the
@@ -366,6 +373,14 @@ sotto_status sotto_sampler_sample(sotto_sampler *s, float *logits, int32_t *id, 
  * everything else is answered as if it had not, and texts are the same up to rounding.
  * Errors: ARGUMENT (nothing was synced, the context is full), FORMAT (no logit is a number), DEVICE. */
 sotto_status sotto_session_next(sotto_session *s, sotto_sampler *sampler, int32_t *id, float *logprob);
+
+/* What guesses of tokens brought a session so far; all zero without them. */
+typedef struct sotto_speculation {
+  int64_t n_checks;   /* steps that checked guesses */
+  int64_t n_guesses;  /* guesses checked */
+  int64_t n_accepted; /* of these, those that were the next token: so many steps were spared */
+} sotto_speculation;
+void sotto_session_speculation(const sotto_session *s, sotto_speculation *out);
 
 #define SOTTO_MAX_TOP 20
 

@@ -16,7 +16,9 @@ static void ask(sotto_session *s, ahead *a) {
 }
 
 void session_come_back(sotto_session *s) {
-  if (s->n_ahead == 0) return;
+  const bool checking = s->speculation != NULL && s->speculation->rows > 0;
+  if (s->n_ahead == 0 && !checking) return;
+  if (checking) s->speculation->rows = 0;
   for (int32_t i = 0; i < s->n_ahead; i++) backend_leave_place(s->engine->be, s->ahead[i].place);
   s->n_ahead = s->n_logits = 0;
   /* The logits are those of a token that is forgotten, or changed. A ring holds n_batch places more than the last token looks back to. */
@@ -71,8 +73,8 @@ static sotto_status hand_out(sotto_session *s, sotto_sampler *chooser, int32_t *
 
 /* ---- the call ---- */
 
-static sotto_status sample_here(sotto_session *s, sotto_sampler *chooser, int32_t *id, float *logprob) {
-  float *logits = gemma_logits(s->state, s->n_logits - 1);
+sotto_status session_sample(sotto_session *s, sotto_sampler *chooser, int32_t row, int32_t *id, float *logprob) {
+  float *logits = gemma_logits(s->state, row);
   if (logits == NULL) return check_device(s->engine, SOTTO_AGAIN);
   int32_t chosen;
   TRY(sotto_sampler_sample(chooser, logits, &chosen, logprob));
@@ -83,6 +85,7 @@ static sotto_status sample_here(sotto_session *s, sotto_sampler *chooser, int32_
 
 sotto_status sotto_session_next(sotto_session *s, sotto_sampler *chooser, int32_t *id, float *logprob) {
   if (s == NULL || chooser == NULL || id == NULL || chooser->engine != s->engine) return SOTTO_ERR_ARGUMENT;
+  if (s->speculation != NULL) return speculation_next(s, chooser, id, logprob);
   const bool alone = s->engine->be->ops->choose != NULL && logprob == NULL;
   if (s->stamp != chooser->stamp || !alone) session_come_back(s);
   if (s->n_ahead == 0) {
@@ -98,5 +101,5 @@ sotto_status sotto_session_next(sotto_session *s, sotto_sampler *chooser, int32_
       return fail(&s->engine->err, status, "the model could not take another token: open a new session");
     }
   }
-  return s->n_ahead > 0 ? hand_out(s, chooser, id) : sample_here(s, chooser, id, logprob);
+  return s->n_ahead > 0 ? hand_out(s, chooser, id) : session_sample(s, chooser, s->n_logits - 1, id, logprob);
 }

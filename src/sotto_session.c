@@ -3,11 +3,30 @@
  *     tokens ─> sync: the common prefix stays ─> step: a batch at a time ─> logits
  *                             └─> fork, save, restore
  *
- * sotto_next.c goes on from there, and may have run ahead: whoever wants anything else of the session brings it back first. */
+ * sotto_next.c and sotto_speculate.c go on from there, and may have run ahead: whoever wants anything else of the session brings it back first. */
 #include "sotto_session.h"
 
-/* The options with their defaults filled in, for a model whose configuration is known. */
-static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options, gemma_plan *plan) {
+/* Guesses at once; 0: none are made. Negative: what is wrong. */
+static int32_t plan_guesses(const sotto_model *m, const sotto_session_options *o) {
+  error *err = &m->engine->err;
+  if (o->draft == NULL && !o->lookup) return 0;
+  if (o->draft != NULL && o->lookup)
+    return fail(err, SOTTO_ERR_ARGUMENT, "guesses come from a draft or are looked up: choose one of the two");
+  if (m->engine->be->ops->choose != NULL)
+    return fail(err, SOTTO_ERR_ARGUMENT, "tokens are guessed on the CPU alone: leave the draft out, or the GPU");
+  if (o->n_draft < 0 || o->n_draft > MOST_DRAFT)
+    return fail(err, SOTTO_ERR_ARGUMENT, "%d guesses at once are out of range: give 1 to %d", (int)o->n_draft,
+                MOST_DRAFT);
+  if (o->draft != NULL && o->draft->engine != m->engine)
+    return fail(err, SOTTO_ERR_ARGUMENT, "the draft belongs to another engine: load it with the one of the model");
+  if (o->draft != NULL && (o->draft->language == NULL || gemma_configuration(o->draft->language) == NULL))
+    return fail(err, SOTTO_ERR_ARGUMENT, "the draft is no language model that was loaded");
+  return o->n_draft != 0 ? o->n_draft : USUAL_DRAFT;
+}
+
+/* The options with their defaults filled in, for a model whose configuration is known. *n_draft: guesses at once. */
+static sotto_status plan_session(const sotto_model *m, const sotto_session_options *options, gemma_plan *plan,
+                                 int32_t *n_draft) {
   error *err = &m->engine->err;
   const int32_t n_ctx_train = gemma_configuration(m->language)->n_ctx_train;
   const sotto_session_options o = options != NULL ? *options : (sotto_session_options){0};
@@ -22,16 +41,22 @@ static sotto_status plan_session(const sotto_model *m, const sotto_session_optio
     return fail(err, SOTTO_ERR_ARGUMENT,
                 "there is no storage %d of keys and values: give SOTTO_KV_F16 or SOTTO_KV_Q8_0", (int)o.kv_type);
   plan->n_batch = min_i32(plan->n_batch, plan->n_ctx);
-  plan->n_logits = o.all_logits ? plan->n_batch : 1;
+  *n_draft = plan_guesses(m, &o);
+  if (*n_draft < 0) return (sotto_status)*n_draft;
+  *n_draft = min_i32(*n_draft, plan->n_batch - 1);
+  plan->n_logits = o.all_logits ? plan->n_batch : 1 + *n_draft;
   plan->kv = (kv_type)o.kv_type;
   return SOTTO_OK;
 }
 
 uint64_t sotto_session_bytes(const sotto_model *m, const sotto_session_options *options) {
   gemma_plan plan;
+  int32_t n_draft;
   if (m == NULL || m->failed < 0 || m->language == NULL || gemma_configuration(m->language) == NULL) return 0;
-  if (plan_session(m, options, &plan) < 0) return 0;
-  return gemma_state_bytes(m->language, &plan) + ((uint64_t)plan.n_ctx + 1) * sizeof(int32_t);
+  if (plan_session(m, options, &plan, &n_draft) < 0) return 0;
+  const gemma *draft = n_draft > 0 && options->draft != NULL ? options->draft->language : NULL;
+  return gemma_state_bytes(m->language, &plan) + ((uint64_t)plan.n_ctx + 1) * sizeof(int32_t) +
+         (n_draft > 0 ? speculation_bytes(m->language, draft, &plan) : 0);
 }
 
 /* A session without its state. */
@@ -60,13 +85,19 @@ sotto_status sotto_session_open(sotto_session **out, sotto_model *m, const sotto
   if (out != NULL) *out = NULL;
   if (out == NULL || m == NULL) return SOTTO_ERR_ARGUMENT;
   gemma_plan plan;
+  int32_t n_draft;
   TRY(check_language(m));
-  TRY(plan_session(m, options, &plan));
+  TRY(plan_session(m, options, &plan, &n_draft));
+  if (n_draft > 0 && options->draft != NULL) TRY(check_language(options->draft));
   error *err = &m->engine->err;
   const int32_t n_vocab = gemma_configuration(m->language)->n_vocab;
   sotto_session *s = bare_session(m->engine, n_vocab, plan.n_ctx, plan.n_batch, options != NULL && options->all_logits);
   if (s == NULL) return fail(err, SOTTO_ERR_MEMORY, "out of memory for a session: choose a smaller context");
-  return hand_over(gemma_state_open(&s->state, m->language, &plan, err), out, s);
+  sotto_status status = gemma_state_open(&s->state, m->language, &plan, err);
+  gemma *draft = n_draft > 0 && options->draft != NULL ? options->draft->language : NULL;
+  if (status == SOTTO_OK && n_draft > 0)
+    status = speculation_open(&s->speculation, m->language, draft, &plan, n_draft, err);
+  return hand_over(status, out, s);
 }
 
 sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
@@ -79,13 +110,17 @@ sotto_status sotto_session_fork(sotto_session **out, sotto_session *from) {
   s->n_tokens = from->n_tokens;
   s->n_logits = from->n_logits;
   memcpy(s->tokens, from->tokens, (size_t)from->n_tokens * sizeof *s->tokens);
-  return hand_over(check_device(from->engine, gemma_state_fork(&s->state, from->state, err)), out, s);
+  sotto_status status = check_device(from->engine, gemma_state_fork(&s->state, from->state, err));
+  if (status == SOTTO_OK && from->speculation != NULL)
+    status = speculation_fork(&s->speculation, from->speculation, from->n_vocab, err);
+  return hand_over(status, out, s);
 }
 
 void sotto_session_close(sotto_session *s) {
   if (s == NULL) return;
   session_come_back(s);
   gemma_state_close(s->state);
+  speculation_close(s->speculation);
   mem_free(s->tokens);
   mem_free(s);
 }
@@ -93,6 +128,9 @@ void sotto_session_close(sotto_session *s) {
 int32_t sotto_session_capacity(const sotto_session *s) { return s != NULL ? s->capacity : 0; }
 int32_t sotto_session_length(const sotto_session *s) {
   return s != NULL ? min_i32(gemma_length(s->state), s->n_tokens) : 0;
+}
+void sotto_session_speculation(const sotto_session *s, sotto_speculation *out) {
+  if (out != NULL) *out = s != NULL && s->speculation != NULL ? s->speculation->tally : (sotto_speculation){0};
 }
 int32_t sotto_session_n_logits(const sotto_session *s) { return s != NULL && s->n_ahead == 0 ? s->n_logits : 0; }
 

@@ -3,6 +3,7 @@
 #define SOTTO_SESSION_H
 
 #include "sotto_internal.h"
+#include "sotto_speculate.h"
 
 enum { MOST_AHEAD = 4 };
 
@@ -26,11 +27,15 @@ struct sotto_session {
   ahead ahead[MOST_AHEAD];
   int32_t n_ahead;
   uint64_t stamp; /* of the sampler that they were chosen by */
+
+  speculation *speculation; /* NULL: no tokens are guessed */
 };
 
 /* Evaluates a batch of the tokens that are wanted: AGAIN while more are to come, OK when all are. */
 sotto_status session_evaluate(sotto_session *s);
-/* Forgets what was chosen ahead: the last token is to be evaluated again then. */
+/* Forgets what was chosen or guessed ahead: the last token is to be evaluated again then. */
 void session_come_back(sotto_session *s);
+/* Chooses the token after row `row` of the last logits, and adds it to what the session holds. AGAIN: they are pending. */
+sotto_status session_sample(sotto_session *s, sotto_sampler *chooser, int32_t row, int32_t *id, float *logprob);
 
 #endif

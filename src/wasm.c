@@ -168,14 +168,13 @@ static const option sampler_option_table[] = {
     SAMPLER_OPTION(n_logit_bias, OPTION_SIZE),
 };
 
-#define SESSION_OPTION(field) \
-  { #field, offsetof(sotto_session_options, field), OPTION_I32 }
+#define SESSION_OPTION(field, kind) \
+  { #field, offsetof(sotto_session_options, field), kind }
 
 static const option session_option_table[] = {
-    SESSION_OPTION(n_ctx),
-    SESSION_OPTION(n_batch),
-    SESSION_OPTION(all_logits),
-    SESSION_OPTION(kv_type),
+    SESSION_OPTION(n_ctx, OPTION_I32),   SESSION_OPTION(n_batch, OPTION_I32), SESSION_OPTION(all_logits, OPTION_I32),
+    SESSION_OPTION(kv_type, OPTION_I32), SESSION_OPTION(lookup, OPTION_I32),  SESSION_OPTION(n_draft, OPTION_I32),
+    SESSION_OPTION(draft, OPTION_POINTER),
 };
 
 #define VAD_OPTION(field, kind) \
@@ -417,6 +416,15 @@ int32_t EXPORT(sotto_wasm_session_next)(sotto_session *s, sotto_sampler *sampler
   const sotto_status status = sotto_session_next(s, sampler, &id, NULL);
   out[0] = id;
   return status;
+}
+
+/* out[0] ... out[2]: checks of guesses, guesses, those that were right, so far. */
+void EXPORT(sotto_wasm_session_speculation)(const sotto_session *s, double *out) {
+  sotto_speculation so_far;
+  sotto_session_speculation(s, &so_far);
+  out[0] = (double)so_far.n_checks;
+  out[1] = (double)so_far.n_guesses;
+  out[2] = (double)so_far.n_accepted;
 }
 
 int32_t EXPORT(sotto_wasm_session_n_logits)(const sotto_session *s) { return sotto_session_n_logits(s); }

@@ -13,7 +13,8 @@
  *     for a block of places:   scores = q · keys,   weights = exp(scores - largest),   y = y * shrink + weights · values
  *     at the end:              y / sum of weights
  *
- * Few tiles are cut along the places, too; then each run leaves y, largest and sum in memory, to be joined. */
+ * Few tiles are cut along the places, too; then each run leaves y, largest and sum in memory, to be joined. A few tokens of one sequence are taken one by
+ * one, and so have the bits that they have alone: guesses are checked so (sotto_speculate.h). */
 #include "cpu_kv.h"
 
 #define TILE_QUERIES 16 /* queries of an item, at most: those at its end see places that the first do not */
@@ -233,7 +234,7 @@ bool cpu_attention_grow(cpu *c, int32_t padded_dim) {
   return c->partial && cpu_grow_scratch(c, KV_ROWS * (d * 6 + KV_BLOCK * 6) + 4 * 64);
 }
 
-void cpu_attend(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view) {
+static void attend(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view) {
   attend_job j = {.c = (cpu *)be, .a = a, .y = y, .q = q, .scale = scale, .n_head = q.cols / a->head_dim, .view = view};
   const int32_t group = j.n_head / a->n_head;
   j.heads = min_i32(group, KV_ROWS);
@@ -250,6 +251,19 @@ void cpu_attend(backend *be, tensor y, tensor q, const kv *a, float scale, const
   j.runs = max_i32(1, min_i32(min_i32(MAX_RUNS / items, blocks), PARTIAL_ROWS / (q.rows * j.n_head)));
   cpu_run(j.c, slots_item, &j, items * j.runs, work);
   for (int32_t i = 0; j.runs > 1 && i < q.rows * j.n_head; i++) join_runs(&j, i / j.n_head, i % j.n_head);
+}
+
+void cpu_attend(backend *be, tensor y, tensor q, const kv *a, float scale, const kv_view *view) {
+  if (view->slot_stride != 0 || q.rows > MAX_FEW_ROWS) {
+    attend(be, y, q, a, scale, view);
+    return;
+  }
+  for (int32_t i = 0; i < q.rows; i++) {
+    kv_view one = *view;
+    one.first = view->first ? view->first + i : NULL;
+    one.length = view->length + i;
+    attend(be, tensor_rows(y, i, 1), tensor_rows(q, i, 1), a, scale, &one);
+  }
 }
 
 /* -- rotation, and storing -- */

@@ -339,6 +339,15 @@ const int32_t *sampler_history(sampler *s, const int32_t *ahead, int32_t n_ahead
   return s->history + s->n_window + n_ahead - *n;
 }
 
+bool sampler_guess(sampler *s, float *logits, int32_t ahead, int32_t *id) {
+  uint64_t random[4];
+  memcpy(random, s->random, sizeof random);
+  for (int32_t i = 0; i < ahead && !greedy(s); i++) uniform(s);
+  const bool chosen = sampler_sample(s, logits, id, NULL) == SOTTO_OK;
+  memcpy(s->random, random, sizeof random);
+  return chosen;
+}
+
 void sampler_chose(sampler *s, int32_t id) {
   if (!greedy(s)) uniform(s);
   sampler_accept(s, id);

@@ -46,6 +46,9 @@ double sampler_peek(const sampler *s, int32_t ahead);
 /* The [*n] tokens that the penalties will look at once `ahead` are accepted too, at most SAMPLER_MOST_AHEAD of whatever values. Valid until the next
  * call. */
 const int32_t *sampler_history(sampler *s, const int32_t *ahead, int32_t n_ahead, int32_t *n);
+/* What sampler_sample would choose from logits[n_vocab] (changed and changed back) after `ahead` further choices, which penalties do not know of; nothing is chosen
+ * by it. False: no logit is a number. */
+bool sampler_guess(sampler *s, float *logits, int32_t ahead, int32_t *id);
 /* A choice was made elsewhere: as if sampler_sample had given `id`, and then it was accepted. */
 void sampler_chose(sampler *s, int32_t id);
 /* No logit was a number: FORMAT. */
