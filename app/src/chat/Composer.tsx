@@ -1,17 +1,14 @@
 /* Where the next message is written, with the model that will answer and the room that is left for it. */
 
-import { signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Bar } from '../ui/Bar.tsx';
 import { useFit } from '../ui/fit.ts';
 import { DownIcon, ModelIcon, SendIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
 import { grouped, megabytes } from '../ui/words.ts';
+import { draftOf, setDraft } from './drafts.ts';
 import { panel } from './panel.ts';
 import { cancelLoading, choose, chosen, settings, work } from './model-state.ts';
-import { answering, current, path, send, stop } from './state.ts';
-
-/** What was typed and not sent, by conversation. */
-const typed = signal<Readonly<Record<string, string>>>({});
+import { answering, conversations, current, path, send, stop } from './state.ts';
 
 const area: { current: HTMLTextAreaElement | null } = { current: null };
 
@@ -25,10 +22,9 @@ const byFinger = matchMedia('(hover: none) and (pointer: coarse)');
 
 export function Composer() {
   const { id } = current.value;
-  const text = typed.value[id] ?? '';
-  const setText = (value: string) => {
-    typed.value = { ...typed.value, [id]: value };
-  };
+  const draft = conversations.value.some((c) => c.id === id) ? id : '';
+  const text = draftOf(draft);
+  const setText = (value: string) => setDraft(draft, value);
   const field = useRef<HTMLTextAreaElement>(null);
   useFit(field, text);
   useEffect(() => {

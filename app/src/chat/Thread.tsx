@@ -18,7 +18,7 @@ export function Thread() {
   const [away, setAway] = useState(false);
   const follows = useRef(true);
   const toEnd = () => {
-    box.current!.scrollTop = box.current!.scrollHeight;
+    box.current!.scrollTop = path.value.length > 0 ? box.current!.scrollHeight : 0; // a welcome is read from its top
   };
   const turns = path.value;
   const conversation = current.value;
@@ -35,7 +35,7 @@ export function Thread() {
   const onScroll = () => {
     const { scrollHeight, scrollTop, clientHeight } = box.current!;
     follows.current = scrollHeight - scrollTop - clientHeight < NEAR;
-    setAway(!follows.current);
+    setAway(path.value.length > 0 && !follows.current);
   };
   const now = answering.value;
   return (

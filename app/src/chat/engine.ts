@@ -3,6 +3,7 @@
 import { ContextOverflowEvent, LanguageModel, SottoError, type Generation, type Message } from 'sotto';
 import type { ChatModel } from './models.ts';
 import type { Sampling, Settings } from './settings.ts';
+import { notWhileSealed, sealed } from '../frame/seal.ts';
 import { placeOf, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
@@ -116,6 +117,7 @@ function notLoaded({ name, id }: ChatModel, error: unknown): Error {
   if (id === 'own') return new Told(`${name} cannot be used. ${sentenceOf(error)}`);
   if (!(error instanceof SottoError) || error.code !== 'network') return new Told(sentenceOf(error));
   console.warn(error.message);
+  if (sealed.value) return new Told(notWhileSealed(name));
   if (!navigator.onLine) {
     return new Told(`You are offline, and ${name} is not on this device yet. Connect once to download it.`);
   }

@@ -28,6 +28,10 @@ export const seal = signal<Seal>({ at: 'open' });
 
 export const sealed = computed(() => seal.value.at === 'sealed');
 
+/** Why a model does not come. */
+export const notWhileSealed = (name: string): string =>
+  `The page is sealed, and ${name} is not on this device yet: unseal it (the lock at the top) to download it.`;
+
 /** Only a page with a service worker can be sealed. */
 export const canSeal = computed(() => controller.value !== null);
 

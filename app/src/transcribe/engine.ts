@@ -2,6 +2,7 @@
 
 import { models, SottoError, Transcriber, type LiveEvent, type LiveTranscription, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
 import { format, type Format, type FormatTranscript } from 'sotto/format';
+import { notWhileSealed, sealed } from '../frame/seal.ts';
 import { placeOf, type BackendChoice, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
@@ -148,6 +149,7 @@ export class Engine {
 function notLoaded({ label }: ModelEntry, error: unknown): Error {
   if (!(error instanceof SottoError) || error.code !== 'network') return new Told(sentenceOf(error));
   console.warn(error.message);
+  if (sealed.value) return new Told(notWhileSealed(label));
   if (!navigator.onLine) {
     return new Told(`You are offline, and the ${label} model is not on this device yet. Connect once to download it.`);
   }

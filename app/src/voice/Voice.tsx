@@ -2,13 +2,14 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { chosen } from '../chat/model-state.ts';
-import { LockIcon, MicIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
+import { addressOf } from '../route.ts';
+import { MicIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
+import { SealOffer } from './SealOffer.tsx';
 import { Speaker } from './speaker.ts';
 import { answer, heard, phase, problem, requests, start, stop, turns, type Phase } from './state.ts';
 import '../style/voice.css';
 
-const NOW: Record<Phase, string> = {
-  rest: 'Say something, and a model on this device answers aloud. It listens while it speaks: talk, and it stops.',
+const NOW: Record<Exclude<Phase, 'rest'>, string> = {
   opening: 'Opening the models…',
   listening: 'Listening. A pause ends what you say.',
   thinking: 'Thinking…',
@@ -23,25 +24,33 @@ export function Voice() {
     list.current?.lastElementChild?.scrollIntoView({ block: 'nearest' });
   }, [turns.value, heard.value, answer.value]);
   return (
-    <section class="card voice" aria-labelledby="voice-title">
-      <h1 id="voice-title" tabIndex={-1}>
-        Voice
-      </h1>
-      <p role="status">{NOW[now]}</p>
-      <button type="button" class="button primary" onClick={() => (on ? stop() : void start())}>
-        {on ? <StopIcon /> : <MicIcon />} {on ? 'End the conversation' : 'Start a conversation'}
-      </button>
-      {problem.value && (
-        <p class="notice bad" role="alert">
-          <WarnIcon /> <span>{problem}</span>
+    <div class="voice">
+      <div class="hero">
+        <h1 tabIndex={-1}>Talk with a model</h1>
+        <p>Say something, and a model on this device answers aloud. It listens while it speaks: talk, and it stops.</p>
+      </div>
+      <section class="card voice-card" aria-label="Conversation">
+        <div class="voice-head">
+          <button type="button" class="button primary" onClick={() => (on ? stop() : void start())}>
+            {on ? <StopIcon /> : <MicIcon />} {on ? 'End the conversation' : 'Start a conversation'}
+          </button>
+          <p class="voice-now" data-phase={now} role="status">
+            {now !== 'rest' && NOW[now]}
+          </p>
+        </div>
+        {problem.value && (
+          <p class="notice bad" role="alert">
+            <WarnIcon /> <span>{problem}</span>
+          </p>
+        )}
+        <Turns list={list} />
+        <p class="hint">
+          Answers come from {chosen.value.name}; another model is chosen in the <a href={addressOf('chat')}>chat</a>. <VoiceHint />{' '}
+          <span data-testid="requests">Requests of this page since it listens: {requests}.</span>
         </p>
-      )}
-      <Turns list={list} />
-      <p class="hint">
-        <LockIcon /> <span data-testid="requests">Requests of this page since it listens: {requests}.</span> Answers come from{' '}
-        {chosen.value.name}; another model is chosen in the chat. <VoiceHint />
-      </p>
-    </section>
+      </section>
+      <SealOffer />
+    </div>
   );
 }
 
