@@ -65,18 +65,24 @@ const options = (world, target) => ({
     ['host', 'platform', 'thread-host'].map((name) => [`@${name}`, `./src/${name}.${world}.ts`]),
   ),
 });
+const made = new Set();
+/** Bundles, and notes what came of it. */
+async function bundle(settings) {
+  const { metafile } = await build({ ...settings, metafile: true });
+  for (const file of Object.keys(metafile.outputs)) made.add(path.basename(file));
+}
 const entries = (names, suffix = '') => names.map((name) => ({ in: `src/${name}.ts`, out: name + suffix }));
-await build({
+await bundle({
   ...options('browser', 'es2022'),
   platform: 'browser',
   entryPoints: entries(['index', 'worker', 'thread', 'live-worklet', 'gpu', 'quantizer', 'format']),
 });
-await build({
+await bundle({
   ...options('node', 'node20'),
   platform: 'node',
   entryPoints: entries(['index', 'worker', 'thread', 'gpu', 'quantizer'], '.node'),
 });
-await build({
+await bundle({
   ...options('node', 'node20'),
   platform: 'node',
   entryPoints: entries(['cli']),
@@ -89,13 +95,15 @@ const besideIndex = (index) => ({
   setup: ({ onResolve }) => onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: index, external: true })),
 });
 for (const [world, target, suffix] of [['browser', 'es2022', ''], ['node', 'node20', '.node']]) {
-  await build({
+  await bundle({
     ...options(world, target),
     platform: world,
     entryPoints: entries(['openai'], suffix),
     plugins: [besideIndex(`./index${suffix}.js`)],
   });
 }
+
+for (const file of readdirSync('dist')) if (file.endsWith('.js') && !made.has(file)) rmSync(`dist/${file}`); // of an entry that is gone
 
 if (!process.argv.includes('--no-types')) {
   const require = createRequire(import.meta.url);

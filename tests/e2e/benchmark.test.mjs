@@ -133,6 +133,9 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
       await page.reload();
       await result(page).waitFor();
       assert.deepEqual(await copied(page), found);
+      const offered = page.getByLabel('Model for transcription').locator('option');
+      await offered.filter({ hasText: /^Whisper Tiny, 32 MB$/ }).waitFor({ state: 'attached' }); // it is on the device now
+      assert.equal(await offered.filter({ hasText: 'to be downloaded' }).count(), 0);
       await page.getByRole('button', { name: 'Delete the result' }).click();
       await result(page).waitFor({ state: 'detached' });
       await page.reload();

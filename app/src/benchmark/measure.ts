@@ -41,7 +41,7 @@ const spread = (ms: number[]): Spread => {
 const facts = ({ backend, threads, variant, gpu, loadMs, cached }: EngineInfo, model: Candidate, memory_bytes: number): Run => ({
   ...{ backend, threads, variant },
   ...(gpu && { gpu: { adapter: gpu.adapter, software: gpu.software, features: gpu.features } }),
-  ...((cached || model.made) && { load_s: rounded(loadMs / 1e3) }),
+  ...((cached || model.stored) && { load_s: rounded(loadMs / 1e3) }),
   memory_bytes,
 });
 

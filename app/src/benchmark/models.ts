@@ -1,54 +1,61 @@
 /* Models to measure: the default of each kind, and those that are on this device. */
 
 import { signal } from '@preact/signals';
-import { defaultModel, models, type ModelInput } from 'sotto';
-import { madeModels, refreshMade } from '../chat/made.ts';
-import { DEFAULT_MODEL, isStored as talkerIsStored, MODELS as TALKERS } from '../chat/models.ts';
-import { isStored as hearerIsStored, MODELS as HEARERS } from '../transcribe/engine.ts';
+import { defaultModel, models, modelStore, type ModelInput, type StoredModel } from 'sotto';
+import { DEFAULT_MODEL, MODELS as TALKERS } from '../chat/models.ts';
+import { MODELS as HEARERS } from '../transcribe/engine.ts';
 import type { Kind, ModelFacts } from './result.ts';
 
 export interface Candidate extends ModelFacts {
   kind: Kind;
-  here: boolean; // on this device
-  made: boolean; // by quantizing on it
+  here: boolean; // on this device, or with this page
+  stored: boolean; // it need not be fetched
   input: ModelInput;
   sources: string[];
 }
 
 const BESIDE = ['models/']; // where someone put models beside the page
 
-const ofManifest = (id: string): Pick<ModelFacts, 'weights' | 'sha256'> => {
-  const { weights, sha256 } = models.find((m) => m.id === id)!;
-  return { weights, ...(sha256 && { sha256 }) };
-};
+/** One of the manifest, by its id; undefined: there is none. */
+function known(id: string, stored: boolean): Candidate | undefined {
+  const entry = models.find((m) => m.id === id);
+  if (!entry) return undefined;
+  const { weights, sha256, size_bytes: bytes } = entry;
+  const speech = HEARERS.find((m) => m.id === id);
+  const talker = TALKERS.find((m) => m.id === id);
+  return {
+    ...{ kind: speech ? 'speech' : 'language', id, bytes, weights, ...(sha256 && { sha256 }) },
+    name: speech ? `Whisper ${speech.label}` : (talker?.name ?? entry.name),
+    ...{ here: stored || talker === DEFAULT_MODEL, stored, input: id, sources: talker?.sources ?? BESIDE },
+  };
+}
 
-const hearer = (m: (typeof HEARERS)[number], here: boolean): Candidate => ({
-  ...{ kind: 'speech', id: m.id, name: `Whisper ${m.label}`, bytes: m.bytes, ...ofManifest(m.id) },
-  ...{ here, made: false, input: m.id, sources: BESIDE },
-});
+/** One that is kept: as the manifest names it, where it is of the manifest. */
+function candidateOf(model: StoredModel): Candidate | undefined {
+  const { id, name, bytes, kind, sha256, type } = model;
+  const entry = sha256 && models.find((m) => m.sha256 === sha256);
+  if (entry) return known(entry.id, true);
+  return kind && { kind, id, name, bytes, ...(type && { weights: type }), ...(sha256 && { sha256 }), ...{ here: true, stored: true, input: model, sources: [] } };
+}
 
-const talker = (m: (typeof TALKERS)[number], here: boolean): Candidate => ({
-  ...{ kind: 'language', id: m.id, name: m.name, bytes: m.bytes, ...ofManifest(m.id) },
-  ...{ here, made: false, input: m.input, sources: m.sources },
-});
+const defaults = (): Candidate[] => [known(defaultModel, false)!, known(DEFAULT_MODEL.id, false)!];
 
-export const candidates = signal<readonly Candidate[]>([
-  ...HEARERS.filter(({ id }) => id === defaultModel).map((m) => hearer(m, false)),
-  talker(DEFAULT_MODEL, true), // comes with the page
-]);
+export const candidates = signal<readonly Candidate[]>(defaults());
 
-/** Looks what is on this device. */
+/** Looks what is on this device, small to large. */
 export async function refreshCandidates(): Promise<void> {
-  const [hearers, talkers] = await Promise.all([
-    Promise.all(HEARERS.map(async (m) => hearer(m, await hearerIsStored(m).catch(() => false)))),
-    Promise.all(TALKERS.map(async (m) => talker(m, m === DEFAULT_MODEL || (await talkerIsStored(m))))),
-    refreshMade(),
-  ]);
-  const made = madeModels.value.map(({ id, name, bytes, input, made }): Candidate => ({
-    ...{ kind: made.kind, id, name, bytes, weights: made.type },
-    ...{ here: true, made: true, input, sources: [] },
-  }));
-  candidates.value = [...hearers, ...talkers, ...made].filter(({ id, here }) => here || id === defaultModel);
+  const all = await modelStore.list().catch(() => []);
+  const kept = all.filter(({ complete }) => complete).flatMap((model) => candidateOf(model) ?? []);
+  const byId = new Map([...defaults(), ...kept].map((model) => [model.id, model]));
+  candidates.value = [...byId.values()].sort((a, b) => a.bytes - b.bytes);
+}
+
+/** From now on the list is that of the device, whichever tab changes it. */
+export function watchCandidates(): () => void {
+  const onChange = () => void refreshCandidates();
+  onChange();
+  modelStore.addEventListener('change', onChange);
+  return () => modelStore.removeEventListener('change', onChange);
 }
 
 /** What of a candidate belongs into a result. */

@@ -15,7 +15,7 @@ import { sentenceOf, Told } from '../ui/told.ts';
 import { cores, deviceFacts, gpu } from './device.ts';
 import { MOST_KEPT, readChoices, readResults, writeChoices, writeResults, type Choices } from './keep.ts';
 import { measureLanguage, measureSpeech, type Job } from './measure.ts';
-import { candidates, factsOf, refreshCandidates, type Candidate } from './models.ts';
+import { candidates, factsOf, type Candidate } from './models.ts';
 import { FORMAT, resultFrom, rounded, VERSION, type Failure, type Kind, type Result, type Where } from './result.ts';
 
 /* ---- what is ticked ---- */
@@ -115,7 +115,6 @@ export async function start(): Promise<void> {
     void awake?.release().catch(() => {});
     if (signal.reason instanceof Told) problem.value = signal.reason.message;
     running.value = stopping.value = false;
-    void refreshCandidates();
   }
 }
 
