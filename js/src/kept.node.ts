@@ -219,6 +219,7 @@ async function placeInStore(name: string): Promise<Place> {
       await fs.writeFile(`${file}.new`, JSON.stringify({ ...about, data }));
       await fs.rename(`${file}.new`, file);
       await fs.rm(journal, { force: true });
+      if (before && before.data !== data) await unlink(before.file, path.join(folder, before.data));
       if (about.store?.origin === 'download') await link(about.file, path.join(folder, data));
       if (before && before.data !== data) await fs.rm(path.join(folder, before.data), { force: true });
     },

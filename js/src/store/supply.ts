@@ -60,7 +60,11 @@ export class Supply {
   /** The digest is the one that was asked for. */
   #verified = false;
   #start = new Uint8Array(0);
-  #told = 0;
+  #told = -Infinity;
+  /** Tells what came last, where nothing follows it. */
+  #later: ReturnType<typeof setTimeout> | undefined;
+  /** When the file became whole that is no longer what its address has. */
+  #outdated = 0;
 
   constructor(part: SuppliedPart, c: SupplyContext) {
     this.part = part;
@@ -123,13 +127,16 @@ export class Supply {
   }
 
   /** A file of an address alone may be another one by now; where that cannot be asked, it is taken as it is. */
-  async #isCurrent({ bytes, store }: KeptAbout): Promise<boolean> {
+  async #isCurrent({ bytes, store, made }: KeptAbout): Promise<boolean> {
     const { part } = this;
+    if (made === this.#outdated) return false;
     if (part.sha256 !== undefined || part.cacheKey !== undefined || part.stored !== undefined) return true;
     const url = part.urls[0];
     const found = await probe(url, this.#c.signal, headersFor(part, url), true).catch(() => undefined);
     if (this.#c.signal.aborted) throw abortError();
-    return !found || ((store?.source !== url || (store.stamp ?? '') === found.stamp) && (found.size ?? bytes) === bytes);
+    const current = !found || ((store?.source !== url || (store.stamp ?? '') === found.stamp) && (found.size ?? bytes) === bytes);
+    if (!current) this.#outdated = made;
+    return current;
   }
 
   async *#readWhole(): AsyncGenerator<Uint8Array> {
@@ -273,9 +280,14 @@ export class Supply {
   }
 
   #report(state: TransferState): void {
-    const now = performance.now();
-    if (state === 'downloading' && now - this.#told < TELL_MS) return;
-    this.#told = now;
+    const wait = this.#told + TELL_MS - performance.now();
+    if (state === 'downloading' && wait > 0) {
+      this.#later ??= setTimeout(() => this.#report(state), wait);
+      return;
+    }
+    clearTimeout(this.#later);
+    this.#later = undefined;
+    this.#told = performance.now();
     const { bytes = 0, size = this.part.size } = this.#transfer ?? {};
     this.#c.progress(bytes, size, state);
     if (this.#draft) this.#c.keeper.tabs.tell({ type: 'progress', key: this.key, bytes, size, state });
@@ -343,6 +355,8 @@ export class Supply {
   }
 
   async #close(keep: boolean): Promise<void> {
+    clearTimeout(this.#later);
+    this.#later = undefined;
     await this.#transfer?.close();
     await this.#whole?.close();
     await this.#earlier?.close();

@@ -1,4 +1,5 @@
 // Processes and threads of this machine: a file for each lock, touched while it is held, and a BroadcastChannel between threads.
+import { rmSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { abortError } from '../errors.js';
@@ -46,7 +47,7 @@ async function take(file: string): Promise<(() => void) | undefined> {
   timer.unref();
   return () => {
     clearInterval(timer);
-    void fs.rm(file, { force: true }).catch(() => {});
+    rmSync(file, { force: true }); // whoever looks next finds it gone
   };
 }
 

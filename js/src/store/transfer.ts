@@ -18,8 +18,11 @@ import { canSum, sumOf } from './sums.js';
 import type { TransferState } from './tabs.js';
 
 export const CONNECTIONS = 4;
-/** Asked for at once. */
+/** Asked for at once, at most; and of small files such a part, so that all connections have something to do. */
 const RUN_BYTES = 4 << 20;
+const RUNS = 16;
+/** Asked for before anything is known. */
+const FIRST_BYTES = 1 << 20;
 /** Bytes in memory from which on nothing more is asked for, but what the reader waits for. */
 const MOST_HELD = 32 << 20;
 /** Pieces that are read from the disk ahead of the reader. */
@@ -322,7 +325,7 @@ export class Transfer {
     const first = this.#pieces.findIndex(isMissing);
     if (first > this.#reader && this.#held >= MOST_HELD) return undefined;
     const run: Piece[] = [];
-    const most = Math.max(Math.floor(RUN_BYTES / this.#pieceBytes), 1);
+    const most = Math.max(Math.floor(Math.min(RUN_BYTES, (this.size ?? 0) / RUNS) / this.#pieceBytes), 1);
     for (let i = first; i >= 0 && i < this.#pieces.length && run.length < most && isMissing(this.#pieces[i]); i++) run.push(this.#pieces[i]);
     for (const piece of run) piece.coming = true;
     return run;
@@ -368,11 +371,11 @@ export class Transfer {
         if (run.length > 0 && !piece) return;
         const from = piece ? piece.at + piece.have : 0;
         const last = run.at(-1);
-        const to = last ? last.at + last.n - 1 : RUN_BYTES - 1;
+        const to = last ? last.at + last.n - 1 : FIRST_BYTES - 1;
         const headers: Record<string, string> = this.#ranges === false ? {} : { Range: `bytes=${from}-${to}` };
         const response = await request(url, { signal: watch.signal, headers }, headersFor(this.#addresses.part, url));
         try {
-          await this.#take(response, url, from, run, watch, progressed);
+          await this.#take(response, url, [from, to], run, watch, progressed);
         } catch (error) {
           void response.body?.cancel().catch(() => {});
           throw error;
@@ -405,7 +408,8 @@ export class Transfer {
     return `The model ${part.name} could not be fetched (${reasons.length ? reasons.join('; ') : 'it has no source here'}).`;
   }
 
-  async #take(response: Response, url: string, from: number, run: Piece[], watch: Patience, progressed: () => void): Promise<void> {
+  /** What an answer to a request for bytes `from` to `to` brings. */
+  async #take(response: Response, url: string, [from, to]: [number, number], run: Piece[], watch: Patience, progressed: () => void): Promise<void> {
     if (response.status === 416 && from === 0) return this.#begin(0, url, stampOf(response)); // an empty file has no first byte
     if (!response.ok) throw new HttpError(response.status, url, response.headers.get('retry-after'));
     const partial = response.status === 206;
@@ -420,11 +424,12 @@ export class Transfer {
       this.#streaming = true;
     } else if (this.#ranges === undefined) {
       this.#ranges = true;
-      if (run.length === 0) run.push(...(this.#claim() ?? []));
+      if (run.length === 0) run.push(...this.#pieces.filter((piece) => piece.at <= to && isMissing(piece)));
+      for (const piece of run) piece.coming ||= piece.have < piece.n;
       this.#start();
     }
     try {
-      await this.#consume(response, url, partial ? from : 0, run, watch, progressed);
+      await this.#consume(response, url, partial ? [from, Math.min(to + 1, this.size ?? Infinity)] : [0, this.size ?? Infinity], run, watch, progressed);
     } finally {
       if (!partial) this.#streaming = false;
     }
@@ -473,11 +478,9 @@ export class Transfer {
     this.#changed();
   }
 
-  /** What an answer brings from `at` on; of a server without ranges that is everything. */
-  async #consume(response: Response, url: string, at: number, run: Piece[], watch: Patience, progressed: () => void): Promise<void> {
+  /** What an answer brings from `at` up to `end`; of a server without ranges that is everything. */
+  async #consume(response: Response, url: string, [at, end]: [number, number], run: Piece[], watch: Patience, progressed: () => void): Promise<void> {
     const ranged = response.status === 206;
-    const last = run.at(-1);
-    const end = !ranged ? (this.size ?? Infinity) : Math.min(last ? last.at + last.n : RUN_BYTES, this.size ?? Infinity);
     const mine = new Set(run);
     if (!response.body) throw new Error('no body');
     for await (const bytes of streamPieces(response.body)) {
