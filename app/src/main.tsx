@@ -12,4 +12,7 @@ root.replaceChildren(); // the header of index.html, drawn anew in the same fram
 render(<App />, root);
 beginInstall();
 
-if (import.meta.env.PROD) void startService().then(beginSeal);
+if (import.meta.env.PROD) {
+  void startService();
+  beginSeal();
+}

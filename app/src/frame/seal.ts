@@ -6,7 +6,7 @@
  *
  * The two walls do not know of each other: the policy is the browser's, whatever the service worker does. */
 
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { ask, controlledFromStart, controller } from './service.ts';
@@ -41,14 +41,19 @@ interface State {
   allowed: string[]; // addresses that the policy still allows: files of the engine, which the service worker answers
 }
 
-/** Whether the page was sealed before, and still is. */
-export async function beginSeal(): Promise<void> {
+/** Closes a page that was sealed before, and listens for other tabs that seal or have sealed it. */
+export function beginSeal(): void {
   navigator.serviceWorker?.addEventListener('message', ({ data }: MessageEvent<State & { type?: string }>) => {
     if (data?.type === 'seal' && data.sealed && seal.value.at === 'open') void close(data); // by another tab
   });
-  if (!controller.value) return;
+  effect(() => {
+    if (controller.value) void look();
+  });
+}
+
+async function look(): Promise<void> {
   const state = await ask<State>({ type: 'state' });
-  if (state.sealed) await close(state);
+  if (state.sealed && seal.value.at === 'open') await close(state);
 }
 
 /** Forbids the page every request, until it is unsealed. */
@@ -77,6 +82,7 @@ export async function unsealPage(): Promise<void> {
 }
 
 async function close({ policy, allowed }: State): Promise<void> {
+  seal.value = { at: 'sealing' };
   const element = document.createElement('meta');
   element.httpEquiv = 'Content-Security-Policy';
   element.content = policy;

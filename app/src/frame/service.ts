@@ -37,6 +37,7 @@ export async function startService(): Promise<void> {
   try {
     controller.value = service.controller;
     service.addEventListener('controllerchange', () => onController(service.controller));
+    await rest(); // what it keeps is fetched after what is seen
     const registration = await service.register('./offline.js');
     watchVersions(registration);
     await service.ready;
@@ -47,6 +48,14 @@ export async function startService(): Promise<void> {
   } catch {
     // not here
   }
+}
+
+/** Waits until the browser has nothing better to do, but not for long. */
+function rest(): Promise<void> {
+  return new Promise((resolve) => {
+    if ('requestIdleCallback' in globalThis) requestIdleCallback(() => resolve(), { timeout: 3000 });
+    else setTimeout(resolve, 1000);
+  });
 }
 
 function onController(now: ServiceWorker | null): void {
