@@ -229,13 +229,11 @@ static bool load_conversation(chat *c) {
 
 static bool open_model(chat *c) {
   const language_options *o = &c->r->language;
-  const sotto_session_options options = {.n_ctx = o->n_ctx, .kv_type = o->kv_type};
   const sotto_turn turn = {SOTTO_USER, "", 0};
   size_t n;
   if (!language_open(&c->l, o->model, o->threads, false)) return false;
-  return (sotto_chat_tokens(c->l.model, &turn, 1, NULL, 0, &n) >= 0 &&
-          sotto_session_open(&c->session, c->l.model, &options) >= 0) ||
-         language_complain(&c->l);
+  if (sotto_chat_tokens(c->l.model, &turn, 1, NULL, 0, &n) < 0) return language_complain(&c->l);
+  return language_session(&c->l, o, &c->session);
 }
 
 static void open_editor(chat *c) {
@@ -269,23 +267,15 @@ static int run(chat_request *r) {
 
 enum { HELP = 1, MESSAGE, SYSTEM, LENGTH, STOP, HISTORY, NO_HISTORY, LOAD, SAVE, JSON, TIMINGS };
 
-static const option_spec options[] = {LANGUAGE_MODEL_OPTION,
-                                      LANGUAGE_CONTEXT_OPTION,
-                                      LANGUAGE_THREADS_OPTION,
-                                      LANGUAGE_KV_OPTION,
-                                      SAMPLING_OPTIONS,
-                                      {"prompt", 'p', true, MESSAGE},
-                                      {"system", 0, true, SYSTEM},
-                                      {"tokens", 'n', true, LENGTH},
-                                      {"stop", 0, true, STOP},
-                                      {"history", 0, true, HISTORY},
-                                      {"no-history", 0, false, NO_HISTORY},
-                                      {"load", 0, true, LOAD},
-                                      {"save", 0, true, SAVE},
-                                      {"json", 0, false, JSON},
-                                      {"timings", 0, false, TIMINGS},
-                                      {"help", 'h', false, HELP},
-                                      {NULL, 0, false, 0}};
+static const option_spec options[] = {LANGUAGE_MODEL_OPTION,          LANGUAGE_CONTEXT_OPTION,
+                                      LANGUAGE_THREADS_OPTION,        LANGUAGE_KV_OPTION,
+                                      LANGUAGE_DRAFT_OPTIONS,         SAMPLING_OPTIONS,
+                                      {"prompt", 'p', true, MESSAGE}, {"system", 0, true, SYSTEM},
+                                      {"tokens", 'n', true, LENGTH},  {"stop", 0, true, STOP},
+                                      {"history", 0, true, HISTORY},  {"no-history", 0, false, NO_HISTORY},
+                                      {"load", 0, true, LOAD},        {"save", 0, true, SAVE},
+                                      {"json", 0, false, JSON},       {"timings", 0, false, TIMINGS},
+                                      {"help", 'h', false, HELP},     {NULL, 0, false, 0}};
 
 static const char help[] =
     "Usage: sotto chat -m MODEL [OPTION]...\n"
@@ -306,7 +296,7 @@ static const char help[] =
     "      --no-history        keep none\n"
     "      --ctx N             tokens of the conversation that the model sees (default: 4096, or what it was\n"
     "                          trained for, if that is less); when it is full, the oldest turns are left "
-    "out\n" LANGUAGE_KV_HELP LANGUAGE_THREADS_HELP
+    "out\n" LANGUAGE_KV_HELP LANGUAGE_DRAFT_HELP LANGUAGE_THREADS_HELP
     "      --json              one line of JSON for each answer, with tokens, timings and memory\n"
     "      --timings           how long each answer took, on standard error\n"
     "\n" SAMPLING_HELP

@@ -81,7 +81,6 @@ static bool generate(generate_request *r) {
   sotto_session *session = NULL;
   reply answer = {0};
   text prompt = {0};
-  const sotto_session_options wanted = {.n_ctx = r->language.n_ctx, .kv_type = r->language.kv_type};
   const reply_options how = {.sampling = &r->sampling.options,
                              .most = r->most,
                              .stops = r->stops,
@@ -89,8 +88,8 @@ static bool generate(generate_request *r) {
                              .n_top = r->n_top,
                              .show = show,
                              .context = r};
-  bool ok = read_prompt(r, &prompt) && language_open(&l, r->language.model, r->language.threads, false);
-  if (ok && sotto_session_open(&session, l.model, &wanted) < 0) ok = language_complain(&l);
+  bool ok = read_prompt(r, &prompt) && language_open(&l, r->language.model, r->language.threads, false) &&
+            language_session(&l, &r->language, &session);
   ok = ok && open_reply(r, &l, &prompt, (size_t)sotto_session_capacity(session), &answer) &&
        reply_write(&answer, &l, session, &how) && finish(r, &l, &answer);
   text_free(&prompt);
@@ -108,6 +107,7 @@ static const option_spec options[] = {LANGUAGE_MODEL_OPTION,
                                       LANGUAGE_CONTEXT_OPTION,
                                       LANGUAGE_THREADS_OPTION,
                                       LANGUAGE_KV_OPTION,
+                                      LANGUAGE_DRAFT_OPTIONS,
                                       SAMPLING_OPTIONS,
                                       {"prompt", 'p', true, PROMPT},
                                       {"file", 'f', true, INPUT},
@@ -134,7 +134,8 @@ static const char help[] =
     "  -n, --tokens N          most tokens to write (default: as many as the context takes)\n"
     "      --stop STRING       end before this string; can be given several times\n"
     "      --ctx N             tokens of prompt and answer together (default: 4096, or what the\n"
-    "                          model was trained for, if that is less)\n" LANGUAGE_KV_HELP LANGUAGE_THREADS_HELP
+    "                          model was trained for, if that is less)\n" LANGUAGE_KV_HELP LANGUAGE_DRAFT_HELP
+        LANGUAGE_THREADS_HELP
     "      --json              one line of JSON, with tokens, timings and memory\n"
     "      --logprobs N        with --json: the log-probability of each token, and of the N likeliest\n"
     "                          in its place (0 to 20)\n"

@@ -31,6 +31,13 @@ bool language_option(language_options *o, const args *a, int id, bool *taken) {
       return true;
     case LANGUAGE_KV:
       return read_kv(o, a);
+    case LANGUAGE_DRAFT:
+      o->draft = a->value;
+      return true;
+    case LANGUAGE_DRAFT_TOKENS:
+      if (!args_integer(a, 1, 15, &n)) return false;
+      o->n_draft = (int32_t)n;
+      return true;
     default:
       *taken = false;
       return true;
@@ -38,6 +45,7 @@ bool language_option(language_options *o, const args *a, int id, bool *taken) {
 }
 
 int language_default_model(language_options *o, const args *a) {
+  if (o->n_draft > 0 && o->draft == NULL) return args_wrong(a, "--draft-tokens goes with --draft");
   if (o->model == NULL) o->model = model_file_default();
   return o->model != NULL ? 1 : args_wrong(a, "no model: give one with --model, or set SOTTO_LANGUAGE_MODEL");
 }
@@ -59,7 +67,21 @@ bool language_open(language *l, const char *path, int32_t threads, bool only_tex
   return true;
 }
 
+bool language_session(language *l, const language_options *o, sotto_session **out) {
+  const double begin_ms = process_now_ms();
+  sotto_session_options options = {.n_ctx = o->n_ctx, .kv_type = o->kv_type, .n_draft = o->n_draft};
+  options.lookup = o->draft != NULL && strcmp(o->draft, "lookup") == 0;
+  *out = NULL;
+  if (o->draft != NULL && !options.lookup) {
+    l->draft = options.draft = model_file_load(l->engine, o->draft, false, true);
+    if (l->draft == NULL) return false;
+    l->load_ms += process_now_ms() - begin_ms;
+  }
+  return sotto_session_open(out, l->model, &options) == SOTTO_OK || language_complain(l);
+}
+
 void language_close(language *l) {
+  sotto_model_close(l->draft);
   sotto_model_close(l->model);
   sotto_engine_close(l->engine);
   *l = (language){0};

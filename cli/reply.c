@@ -130,6 +130,8 @@ static bool decode(writer *w) {
   reply *r = w->r;
   const size_t capacity = (size_t)sotto_session_capacity(w->session);
   const double begin_ms = process_now_ms();
+  sotto_speculation before, after;
+  sotto_session_speculation(w->session, &before);
   if (w->o->most == 0) r->stop_reason = "length";
   while (r->stop_reason == NULL && !process_interrupted()) {
     int32_t id;
@@ -152,6 +154,9 @@ static bool decode(writer *w) {
     }
   }
   r->decode_ms = process_now_ms() - begin_ms;
+  sotto_session_speculation(w->session, &after);
+  r->guessed = (sotto_speculation){after.n_checks - before.n_checks, after.n_guesses - before.n_guesses,
+                                   after.n_accepted - before.n_accepted};
   if (r->stop_reason == NULL) r->stop_reason = "interrupted";
   return show_rest(w);
 }
@@ -196,7 +201,11 @@ void reply_json(const reply *r, const language *l, text *out) {
   json_number(out, r->prefill_ms, 1e3);
   text_format(out, ",\"n_prefill\":%d,\"decode_ms\":", (int)r->n_prefill);
   json_number(out, r->decode_ms, 1e3);
-  text_format(out, ",\"n_decode\":%d},\"peak_memory_bytes\":", (int)r->n_decode);
+  text_format(out, ",\"n_decode\":%d}", (int)r->n_decode);
+  if (r->guessed.n_checks > 0)
+    text_format(out, ",\"guesses\":{\"checks\":%lld,\"tokens\":%lld,\"accepted\":%lld}", (long long)r->guessed.n_checks,
+                (long long)r->guessed.n_guesses, (long long)r->guessed.n_accepted);
+  text_string(out, ",\"peak_memory_bytes\":");
   json_number(out, process_peak_memory_bytes(), 1);
   text_string(out, "}\n");
 }
@@ -210,6 +219,9 @@ void reply_print_timings(const reply *r, const language *l, FILE *file) {
           l->load_ms, r->n_prompt, (int)r->n_prefill, r->prefill_ms, prefill_s > 0 ? r->n_prefill / prefill_s : 0,
           r->n_ids - r->n_prompt, r->decode_ms, decode_s > 0 ? r->n_decode / decode_s : 0, r->stop_reason,
           process_peak_memory_bytes() / 1e6);
+  if (r->guessed.n_checks > 0)
+    fprintf(file, "%lld tokens were guessed in %lld checks, and %lld of them were right\n",
+            (long long)r->guessed.n_guesses, (long long)r->guessed.n_checks, (long long)r->guessed.n_accepted);
 }
 
 bool reply_stop_option(const args *a, const char **stops, size_t *n) {

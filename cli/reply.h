@@ -29,7 +29,8 @@ typedef struct reply {
   text logprobs;           /* elements of a JSON array */
   const char *stop_reason; /* "end", "stop", "length", "context", "interrupted" */
   double prefill_ms, decode_ms;
-  int32_t n_prefill, n_decode; /* tokens evaluated before the first was written, and one by one */
+  int32_t n_prefill, n_decode; /* tokens evaluated before the first was written, and after it */
+  sotto_speculation guessed;   /* of this reply; all zero where nothing was */
 } reply;
 
 /* Makes a reply to ids [n], copied. False after printing why not. Free it in either case. */

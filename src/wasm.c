@@ -172,8 +172,8 @@ static const option sampler_option_table[] = {
   { #field, offsetof(sotto_session_options, field), kind }
 
 static const option session_option_table[] = {
-    SESSION_OPTION(n_ctx, OPTION_I32),   SESSION_OPTION(n_batch, OPTION_I32), SESSION_OPTION(all_logits, OPTION_I32),
-    SESSION_OPTION(kv_type, OPTION_I32), SESSION_OPTION(lookup, OPTION_I32),  SESSION_OPTION(n_draft, OPTION_I32),
+    SESSION_OPTION(n_ctx, OPTION_I32),     SESSION_OPTION(n_batch, OPTION_I32), SESSION_OPTION(all_logits, OPTION_I32),
+    SESSION_OPTION(kv_type, OPTION_I32),   SESSION_OPTION(lookup, OPTION_I32),  SESSION_OPTION(n_draft, OPTION_I32),
     SESSION_OPTION(draft, OPTION_POINTER),
 };
 
