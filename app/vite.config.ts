@@ -76,7 +76,7 @@ function serviceWorker(): Plugin {
       const small = names.filter((name) => !/\.(wasm|wav|gguf|bin|html)$/.test(name));
       const entry = built.find((file) => file.type === 'chunk' && file.isEntry)!.fileName;
       const constants: Record<string, unknown> = {
-        __FILES__: ['./', ...readdirSync(join(import.meta.dirname, 'public')), ...small],
+        __FILES__: ['./', ...readdirSync(join(import.meta.dirname, 'public')).filter((name) => !name.startsWith('_')), ...small], // _headers is the host's
         __ENTRY__: entry,
         __ENGINE__: names.filter((name) => /\.(wasm|wav|bin)$/.test(name)),
         __POLICY__: policy,
