@@ -15,6 +15,7 @@ int command_tokenize(char **argv);
 int command_detokenize(char **argv);
 int command_quantize(char **argv);
 int command_imatrix(char **argv);
+int command_manifest(char **argv);
 int command_convert(char **argv); /* the older name of quantize */
 int command_make_test_model(char **argv);
 

@@ -176,6 +176,29 @@ static bool describe_whisper(const char *path, const mapped_file *f, const info_
   return ok;
 }
 
+static bool whisper_about(const mapped_file *f, model_about *about, error *err) {
+  summary s = {.tally = {.each = false}};
+  sotto_model_info info = {0};
+  const bool ok = summarize(&s, f->bytes, f->size, err) && describe(&info, f->bytes, f->size, err);
+  *about = (model_about){.weights = dtype_name(tensor_tally_most(&s.tally))};
+  if (ok) {
+    snprintf(about->kind, sizeof about->kind, "%s", info.architecture);
+    snprintf(about->name, sizeof about->name, "Whisper %s", info.name);
+    about->n_languages = info.multilingual ? n_languages(&info) : 1;
+  }
+  tensor_tally_free(&s.tally);
+  return ok;
+}
+
+bool info_about(const char *path, model_about *about, error *err) {
+  mapped_file f;
+  if (is_folder(path)) return info_language_about(path, NULL, about, err);
+  if (!mapped_file_open(&f, path, err)) return false;
+  const bool ok = info_is_language(&f) ? info_language_about(path, &f, about, err) : whisper_about(&f, about, err);
+  mapped_file_close(&f);
+  return ok;
+}
+
 static bool describe_file(const char *path, const info_request *r) {
   error err = {.text = ""};
   mapped_file f = {NULL, 0};

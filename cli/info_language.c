@@ -302,22 +302,24 @@ static bool end(description *d, bool ok, const char *path, text *out) {
   return ok;
 }
 
-bool info_language_file(const char *path, const mapped_file *f, const info_request *r, text *out, error *err) {
-  description d;
-  begin(&d, r);
-  bool ok;
+/* Describes a file, or all parts of a split model where they are there. */
+static bool describe_language_file(description *d, const char *path, const mapped_file *f, error *err) {
   int n_parts = 0;
   const size_t suffix = model_file_split_suffix(path, &n_parts);
   if (memcmp(f->bytes, "GGUF", 4) == 0) {
     const bool whole = suffix > 0 && all_parts_there(path, suffix, n_parts);
-    ok = whole ? describe_parts(&d, path, suffix, n_parts, err) : describe_gguf(&d, f, err);
-  } else {
-    const char *slash = strrchr(path, '/');
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path + 1) : 1, slash != NULL ? path : ".");
-    ok = describe_safetensors(&d, f, err) && describe_folder(&d, folder, err);
+    return whole ? describe_parts(d, path, suffix, n_parts, err) : describe_gguf(d, f, err);
   }
-  return end(&d, ok, path, out);
+  const char *slash = strrchr(path, '/');
+  char folder[4096];
+  snprintf(folder, sizeof folder, "%.*s", slash != NULL ? (int)(slash - path + 1) : 1, slash != NULL ? path : ".");
+  return describe_safetensors(d, f, err) && describe_folder(d, folder, err);
+}
+
+bool info_language_file(const char *path, const mapped_file *f, const info_request *r, text *out, error *err) {
+  description d;
+  begin(&d, r);
+  return end(&d, describe_language_file(&d, path, f, err), path, out);
 }
 
 bool info_language_folder(const char *path, const info_request *r, text *out, error *err) {
@@ -325,4 +327,21 @@ bool info_language_folder(const char *path, const info_request *r, text *out, er
   begin(&d, r);
   const bool ok = describe_checkpoint(&d, path, err) && describe_folder(&d, path, err);
   return end(&d, ok, path, out);
+}
+
+bool info_language_about(const char *path, const mapped_file *f, model_about *about, error *err) {
+  const info_request nothing = {.json = false};
+  description d;
+  begin(&d, &nothing);
+  bool ok = f != NULL ? describe_language_file(&d, path, f, err)
+                      : describe_checkpoint(&d, path, err) && describe_folder(&d, path, err);
+  if (ok && d.problem[0] != '\0') ok = fail(err, SOTTO_ERR_UNSUPPORTED, "%s", d.problem) == SOTTO_OK;
+  *about = (model_about){.weights = dtype_name(tensor_tally_most(&d.tally)), .n_ctx = d.n_ctx};
+  memcpy(about->name, d.name, sizeof about->name);
+  memcpy(about->kind, d.architecture, sizeof about->kind);
+  char *suffix = strstr(about->kind, "_text"); /* of the part of a model that sees */
+  if (suffix != NULL && suffix[5] == '\0') *suffix = '\0';
+  tensor_tally_free(&d.tally);
+  text_free(&d.metadata);
+  return ok;
 }

@@ -71,4 +71,18 @@ bool info_is_language(const mapped_file *f);
 bool info_language_file(const char *path, const mapped_file *f, const info_request *r, text *out, error *err);
 bool info_language_folder(const char *path, const info_request *r, text *out, error *err);
 
+/* What a list of models tells of one; "" or 0 where its files do not say it. */
+typedef struct model_about {
+  char kind[64]; /* "whisper", or the architecture */
+  char name[128];
+  const char *weights; /* type of most of them; a constant */
+  int32_t n_languages;
+  uint64_t n_ctx;
+} model_about;
+
+/* Of a Whisper file, a GGUF file (of a split one the first part), or a folder; false, with a sentence, also for what the engine does not run.
+ * It is in info.c, and asks the other, which is for language models; `f` NULL: a folder. */
+bool info_about(const char *path, model_about *about, error *err);
+bool info_language_about(const char *path, const mapped_file *f, model_about *about, error *err);
+
 #endif

@@ -25,6 +25,7 @@ static const char help[] =
     "\n"
     "  quantize         a model's files to one file with smaller weights\n"
     "  imatrix          which columns of a model's matrices matter, for quantize\n"
+    "  manifest         a list of the models in a folder, for a site that serves them\n"
     "  make-test-model  a GGUF file of a real model's sizes with random weights, for measuring\n"
     "\n"
     "  -h, --help    this help; for a command: sotto COMMAND --help\n"
@@ -35,21 +36,14 @@ static const char help[] =
 static const struct {
   const char *name;
   int (*run)(char **argv);
-} commands[] = {{"transcribe", command_transcribe},
-                {"vad", command_vad},
-                {"generate", command_generate},
-                {"chat", command_chat},
-                {"serve", command_serve},
-                {"info", command_info},
-                {"tokenize", command_tokenize},
-                {"detokenize", command_detokenize},
-                {"logits", command_logits},
-                {"perplexity", command_perplexity},
-                {"bench", command_bench},
-                {"quantize", command_quantize},
-                {"imatrix", command_imatrix},
-                {"convert", command_convert},
-                {"make-test-model", command_make_test_model}};
+} commands[] = {{"transcribe", command_transcribe}, {"vad", command_vad},
+                {"generate", command_generate},     {"chat", command_chat},
+                {"serve", command_serve},           {"info", command_info},
+                {"tokenize", command_tokenize},     {"detokenize", command_detokenize},
+                {"logits", command_logits},         {"perplexity", command_perplexity},
+                {"bench", command_bench},           {"quantize", command_quantize},
+                {"imatrix", command_imatrix},       {"manifest", command_manifest},
+                {"convert", command_convert},       {"make-test-model", command_make_test_model}};
 
 int main(int argc, char **argv) {
   enum { HELP = 1, VERSION };

@@ -37,6 +37,13 @@ void tensor_tally_free(tensor_tally *t) {
   *t = (tensor_tally){.n_tensors = 0};
 }
 
+uint32_t tensor_tally_most(const tensor_tally *t) {
+  uint32_t most = 0;
+  for (uint32_t i = 1; i < DTYPE_COUNT; i++)
+    if (t->types[i].bytes > t->types[most].bytes) most = i;
+  return most;
+}
+
 void tensor_tally_lines(const tensor_tally *t, text *out) {
   for (uint32_t i = 0; i < DTYPE_COUNT; i++) {
     if (t->types[i].n_tensors == 0) continue;

@@ -19,6 +19,9 @@ void tensor_tally_add(tensor_tally *t, const char *name, uint32_t type, int32_t 
                       uint64_t bytes);
 void tensor_tally_free(tensor_tally *t);
 
+/* The type with the most bytes. */
+uint32_t tensor_tally_most(const tensor_tally *t);
+
 /* Appends a line of a table for each type, then each tensor's. */
 void tensor_tally_lines(const tensor_tally *t, text *out);
 /* Appends `,"types":[...]`, and `,"tensors":[...]` where each is wanted. */

@@ -13,8 +13,7 @@ import { describeHeader } from './cli-info-engine.js';
 import { describeFolderModel, describeGgufModel, kindOf, type Description } from './cli-info-language.js';
 import { tensorsOfWhisper } from './cli-info.js';
 import { HELP_SPEC } from './cli-language.js';
-import { SottoError } from './errors.js';
-import { arrange, partsOf } from './files.js';
+import { partsOf } from './files.js';
 import { urlOf } from './hub-reference.js';
 import type { SiteModel } from './manifest.js';
 import type { ManifestFile } from './models.js';
@@ -51,10 +50,14 @@ function groupsIn(root: string, folder = '', depth = 0): Group[] {
     if (!/\.(gguf|bin)$/i.test(name)) continue;
     const parts = partsOf(name) ?? [name];
     if (parts[0] !== name && names.includes(parts[0])) continue; // counted with its first part
-    groups.push(parts.map(at));
+    const missing = parts.findIndex((part) => !names.includes(part)); // whoever opens it says so
+    groups.push((missing < 0 ? parts : parts.slice(0, missing + 1)).map(at));
   }
-  const checkpoint = names.filter((name) => !/\.gguf$/i.test(name));
-  if (names.includes('config.json') && names.some((name) => /\.safetensors$/i.test(name))) groups.push(arrange(checkpoint).map(at));
+  const weights = names.filter((name) => /\.safetensors$/i.test(name));
+  if (names.includes('config.json') && weights.length > 0) {
+    const tokenizer = ['tokenizer.model', 'tokenizer.json'].filter((name) => names.includes(name)).slice(0, 1);
+    groups.push(['config.json', ...tokenizer, ...(weights.includes('model.safetensors') ? ['model.safetensors'] : weights)].map(at));
+  }
   if (depth < MOST_DEPTH)
     for (const { name } of entries.filter((e) => e.isDirectory() && !e.name.startsWith('.'))) groups.push(...groupsIn(root, at(name), depth + 1));
   return groups;
@@ -120,7 +123,7 @@ async function manifestOf(root: string, base: string, signal: AbortSignal): Prom
   try {
     groups = groupsIn(root);
   } catch (error) {
-    throw error instanceof SottoError ? error : new FileError(root, error);
+    throw new FileError(root, error);
   }
   const sizeOf = (name: string): number => statSync(path.join(root, name), { throwIfNoEntry: false })?.size ?? 0;
   const total = groups.flat().reduce((sum, name) => sum + sizeOf(name), 0);

@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } fro
 import path from 'node:path';
 import test from 'node:test';
 import { splitGguf } from '../split-gguf.mjs';
-import { done, env, fails, ready, run, TELLER } from './cli.mjs';
+import { done, env, fails, json, native, ready, run, TELLER, withNative } from './cli.mjs';
 import { MODEL, needs, serve, sotto, temporaryFolder } from './support.mjs';
 
 const GOLDEN = 'tests/fixtures/golden/gemma3-1b-shape';
@@ -51,6 +51,13 @@ test('the models of a folder, with what a site wants to know; create() takes the
   assert.deepEqual(gemma.files.map((f) => [f.file, f.sha256]), ['config.json', 'model.safetensors'].map((name) => [name, hashOf(readFileSync(`${GOLDEN}/${name}`))]));
   assert.equal(split.files.length, 2);
 
+  if (!withNative.skip) {
+    const theirs = await native(['manifest', folder]);
+    assert.equal(theirs.stdout, readFileSync(file, 'utf8'));
+    assert.deepEqual(theirs.stderr.match(/[^/]+(?=: left out)/g).sort(), stderr.match(/[^/]+(?=: left out)/g).sort());
+    assert.equal(await done(['manifest', '--help'], {}, native), await done(['manifest', '--help']));
+  }
+
   const base = await serve(t, (request, response) => {
     const name = path.join(folder, decodeURIComponent(new URL(request.url, 'http://x').pathname));
     response.end(readFileSync(name));
@@ -65,6 +72,7 @@ test('the models of a folder, with what a site wants to know; create() takes the
   assert.deepEqual(read.models.map(({ id }) => id), models.map(({ id }) => id));
 
   const based = JSON.parse(await done(['manifest', path.join(folder, 'a b'), '--base', 'https://models.example/x']));
+  if (!withNative.skip) assert.deepEqual(await json(['manifest', path.join(folder, 'a b'), '--base', 'https://models.example/x'], {}, native), based);
   assert.deepEqual(based.models.map((m) => m.sources[0].url), ['https://models.example/x/my%20teller.gguf', 'https://models.example/x/deep/']);
 });
 
@@ -76,6 +84,11 @@ test('what cannot be listed is said in a sentence', usable, async (t) => {
   await fails(2, ['manifest', folder, folder], /one folder at a time/);
   await fails(2, ['manifest', folder, '--base', 'here'], /option '--base' needs an address/);
   const file = path.join(folder, 'out.json');
-  await run(['manifest', folder, '-o', file]);
-  assert.deepEqual(readdirSync(folder), []);
+  for (const program of withNative.skip ? [run] : [run, native]) {
+    const { code, stdout, stderr } = await program(['manifest', folder, '-o', file]);
+    assert.deepEqual([code, stdout, stderr], [1, '', `sotto: ${folder}: there is no model in it\n`]);
+    assert.deepEqual(readdirSync(folder), []);
+    assert.equal((await program(['manifest', folder, '--base', 'ftp://x'])).code, 2);
+    assert.equal((await program(['manifest', path.join(folder, 'none')])).stderr, `sotto: ${path.join(folder, 'none')}: No such file or directory\n`);
+  }
 });
