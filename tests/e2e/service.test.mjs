@@ -104,6 +104,32 @@ describe('the service worker', { skip: missing, timeout: 290_000 }, () => {
     }
   });
 
+  test('every section opens without a network, also for the first time', async () => {
+    const server = await serve({ port: 0 });
+    let open = true;
+    try {
+      await pages.onPage({ server, ...allowed, expectErrors: true }, async (page) => {
+        await controlled(page);
+        await server.close();
+        open = false;
+        await page.reload();
+        for (const link of await page.locator('.sections a').all()) {
+          await link.click();
+          await page.locator('.section:not([hidden])').getByRole('heading', { level: 1 }).waitFor();
+        }
+      });
+    } finally {
+      if (open) await server.close();
+    }
+  });
+
+  test('without a service worker the page cannot be sealed, and says so', () =>
+    pages.onPage({}, async (page) => {
+      await page.getByTestId('privacy').click();
+      await page.getByText(/It cannot be sealed now/).waitFor();
+      assert.equal(await page.getByRole('button', { name: 'Seal this page' }).count(), 0);
+    }));
+
   test('a sealed page transcribes and answers, and asks the host for nothing', async () => {
     const asked = [];
     const server = await serve({ port: 0, isolated: false, onRequest: ({ url }) => asked.push(url) });
@@ -145,6 +171,14 @@ describe('the service worker', { skip: missing, timeout: 290_000 }, () => {
         }
         const cores = await page.evaluate(() => navigator.hardwareConcurrency);
         if (cores > 1) assert.match(await page.getByTestId('engine').innerText(), /\d+ threads/);
+        assert.deepEqual(asked.filter((url) => url !== '/offline.js'), []);
+
+        // A model that is not here is not fetched, and the page says why.
+        await page.getByLabel('Model', { exact: true }).selectOption('base-q5_1');
+        await page.getByRole('button', { name: 'Transcribe again' }).click();
+        await page.getByText(/The page is sealed, and .* is not on this device/).waitFor({ timeout: LONG });
+        await page.getByRole('link', { name: 'Voice' }).click();
+        await page.getByTestId('voice-sealed').waitFor();
         assert.deepEqual(asked.filter((url) => url !== '/offline.js'), []);
 
         await page.getByTestId('privacy').click();
