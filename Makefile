@@ -126,7 +126,7 @@ build/wasm/compiler: FORCE
 
 .PHONY: wasm wasm-files FORCE
 wasm: wasm-files js/dist/index.js ## the npm package in js/, engine included
-js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/src/gpu/*.ts src/gpu/wgsl/*.wgsl js/*.json js/*.mjs)
+js/dist/index.js: wasm-files $(wildcard js/src/*.ts js/src/*/*.ts src/gpu/wgsl/*.wgsl js/*.json js/*.mjs)
 	npm run --silent build -w js
 
 wasm-files: $(WASM_VARIANTS:%=js/dist/sotto-%.wasm) js/dist/audio-decoders.wasm
@@ -311,7 +311,7 @@ PORT ?= 8080
 
 .PHONY: app run
 app: app/dist/index.html
-app/dist/index.html: js/dist/index.js $(wildcard app/*.json app/*.ts app/*.html app/src/* app/src/*/* app/public/*)
+app/dist/index.html: js/dist/index.js $(wildcard app/*.json app/*.ts app/*.html app/src/* app/src/*/* app/public/*) bench/rounds.js
 	npm run --silent build -w app
 	@touch $@
 

@@ -1,8 +1,8 @@
-// What is handed out has the same bytes wherever the sources lie: two copies of them in folders of different names, each with the engine as it is
-// built here, make the package, the page and the archives of `make dist`. Of C one file is compiled in both: all are, in the same way.
+// What is handed out has the same bytes wherever the sources lie: two copies of them in folders of different names, with other times and modes of files,
+// each with the engine as it is built here, make the package, the page and the archives of `make dist`. Of C one file is compiled in both: all are, in the same way.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { run } from './packed.mjs';
@@ -22,11 +22,15 @@ mkdirSync('build', { recursive: true });
 const scratch = mkdtempSync(path.join(root, 'build/dist-test-')); // here, for hard links do not leave a disk
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
-/** A copy of the sources, and what others are made of: its folder. */
-function copied(name) {
+/** A copy of the sources, and what others are made of: its folder. `mode`: of all files, executable or not. */
+function copied([name, mode]) {
   const folder = path.join(scratch, name);
   const files = listed.stdout.split('\n').filter((file) => file && !LEFT_OUT.test(file) && existsSync(file));
-  for (const file of [...files, ...MADE]) cpSync(file, path.join(folder, file), { preserveTimestamps: true });
+  for (const file of [...files, ...MADE]) {
+    const copy = path.join(folder, file);
+    cpSync(file, copy);
+    chmodSync(copy, mode & (statSync(file).mode & 0o100 ? 0o777 : 0o666));
+  }
   for (const at of ['.', 'js', 'app']) if (existsSync(`${at}/node_modules`)) run('cp', ['-al', path.join(root, at, 'node_modules'), path.join(folder, at)], root);
   return folder;
 }
@@ -44,7 +48,7 @@ function madeIn(folder) {
 }
 
 test('two copies of the sources give the same bytes', { ...needs(...BUILT, ...MADE), ...(whyNot && { skip: whyNot }), timeout: 290_000 }, () => {
-  const [one, other] = ['one', 'another/with-a-longer-name'].map(copied).map(madeIn);
+  const [one, other] = [['one', 0o755], ['another/with-a-longer-name', 0o700]].map(copied).map(madeIn);
   assert.deepEqual(other, one);
   const names = Object.keys(one);
   for (const expected of [/sotto-[\d.]+\.tgz$/, /sotto-[\d.]+-\w+-\w+\.tar\.gz$/, /site\/index\.html$/, /site\/offline\.js$/, /site\/assets\/Benchmark-.*\.js$/])
