@@ -248,6 +248,19 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
       await page.getByText('The models differ').waitFor();
     }));
 
+  test('says why a model did not come, and measures the other', () =>
+    pages.onPage({ path: PATH, expectErrors: true }, async (page, context) => {
+      await context.route(/\.bin\b/, (route) => route.abort());
+      await context.route(/^https:/, (route) => route.abort());
+      await tick(page, ['Transcription', 'Language model', 'Processor, 1 thread']);
+      await begin(page);
+      await result(page).waitFor({ timeout: LONG });
+      await page.getByRole('heading', { name: 'Not all was measured' }).waitFor();
+      assert.match(await page.locator('.bench-steps [data-at=failed]').innerText(), /Whisper Tiny could not be downloaded\. Check the connection/);
+      const found = await copied(page);
+      assert.deepEqual([found.speech, found.language.runs.length], [undefined, 1]);
+    }));
+
   test('is walked by keyboard', () =>
     pages.onPage({ path: PATH }, async (page) => {
       await tick(page, ['Processor, 1 thread']);

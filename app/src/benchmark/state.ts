@@ -6,7 +6,8 @@
  * It measures alone: it does not start beside other work of the page, and ends when some begins. */
 
 import { batch, computed, effect, signal } from '@preact/signals';
-import { detect, VERSION as SOTTO } from 'sotto';
+import { detect, SottoError, VERSION as SOTTO } from 'sotto';
+import { notWhileSealed, sealed } from '../frame/seal.ts';
 import { decode } from '../transcribe/audio.ts';
 import { fetchSample, SAMPLE_NAME } from '../transcribe/sample.ts';
 import { atWork } from '../ui/at-work.ts';
@@ -146,7 +147,7 @@ async function measureAll(signal: AbortSignal): Promise<Result | null> {
         tell(index, { at: 'stopped' });
         continue;
       }
-      const why = sentenceOf(error);
+      const why = whyNotMeasured(models[kind], error);
       tell(index, { at: 'failed', why });
       const failure: Failure = { backend: where === 'gpu' ? 'webgpu' : 'cpu', ...(where === 'one' && { threads: 1 }), why: why.slice(0, 1000) };
       result[kind]?.failed.push(failure);
@@ -154,6 +155,15 @@ async function measureAll(signal: AbortSignal): Promise<Result | null> {
   }
   for (const kind of ['speech', 'language'] as const) if (!result[kind]?.runs.length) delete result[kind];
   return result.speech || result.language ? result : null;
+}
+
+/** A sentence. The addresses that were tried are in the console. */
+function whyNotMeasured({ name }: Candidate, error: unknown): string {
+  if (!(error instanceof SottoError) || error.code !== 'network') return sentenceOf(error);
+  console.warn(error.message);
+  if (sealed.value) return notWhileSealed(name);
+  if (!navigator.onLine) return `You are offline, and ${name} is not on this device yet. Connect once to download it.`;
+  return `${name} could not be downloaded. Check the connection, then measure again.`;
 }
 
 type Planned = Pick<Job, 'where' | 'model' | 'rounds' | 'signal'> & { kind: Kind };
