@@ -10,7 +10,10 @@ import { ACCESS_HELP, ACCESS_SPECS } from './cli-access.js';
 import { GPU_HELP, GPU_SPECS, placeInWords } from './cli-gpu.js';
 import { Conversation } from './cli-conversation.js';
 import {
+  checkLanguage,
   CONTEXT_SPEC,
+  DRAFT_HELP,
+  DRAFT_SPECS,
   explained,
   HELP_SPEC,
   KV_HELP,
@@ -52,6 +55,7 @@ ${MODEL_HELP}
       --ctx N             tokens of the conversation that the model sees (default: 4096, or what it was
                           trained for, if that is less); when it is full, the oldest turns are left out
 ${KV_HELP}
+${DRAFT_HELP}
 ${THREADS_HELP}
 ${GPU_HELP}
 ${ACCESS_HELP}
@@ -71,6 +75,7 @@ const SPECS = {
   ctx: CONTEXT_SPEC,
   threads: THREADS_SPEC,
   kv: KV_SPEC,
+  ...DRAFT_SPECS,
   ...GPU_SPECS,
   ...ACCESS_SPECS,
   ...SAMPLING_SPECS,
@@ -115,6 +120,7 @@ function readRequest(argv: readonly string[]): ChatRequest | undefined {
     else if (name === 'no-history') r.history = undefined;
     else r[name as 'prompt' | 'system' | 'load' | 'save' | 'history'] = value;
   }
+  checkLanguage(r.language);
   if (operands.length > 0)
     throw new UsageError(`unexpected argument '${operands[0]}': the first message is given with --prompt`);
   if (has('history') && has('no-history')) throw new UsageError('--history and --no-history exclude each other');

@@ -63,6 +63,7 @@ export async function withLocalModel<T>(
     return await use({
       ...{ wasm, engine, model, platform, info, nThreads, nVocab: info.nVocab, started },
       codec: new Codec(wasm, engine, model),
+      guessing: [],
       isa: wasm.text(wasm.x.sotto_wasm_engine_isa(engine)),
       loadMs: performance.now() - begin,
       breathe: async () => {

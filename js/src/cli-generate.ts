@@ -6,7 +6,10 @@ import { ACCESS_HELP, ACCESS_SPECS } from './cli-access.js';
 import { GPU_HELP, GPU_SPECS } from './cli-gpu.js';
 import { attempt, interruptSignal, ProgressLine, readInput, shown, write } from './cli-common.js';
 import {
+  checkLanguage,
   CONTEXT_SPEC,
+  DRAFT_HELP,
+  DRAFT_SPECS,
   explained,
   HELP_SPEC,
   KV_HELP,
@@ -42,6 +45,7 @@ ${MODEL_HELP}
       --ctx N             tokens of prompt and answer together (default: 4096, or what the
                           model was trained for, if that is less)
 ${KV_HELP}
+${DRAFT_HELP}
 ${THREADS_HELP}
 ${GPU_HELP}
 ${ACCESS_HELP}
@@ -64,6 +68,7 @@ const SPECS = {
   ctx: CONTEXT_SPEC,
   threads: THREADS_SPEC,
   kv: KV_SPEC,
+  ...DRAFT_SPECS,
   ...GPU_SPECS,
   ...ACCESS_SPECS,
   ...SAMPLING_SPECS,
@@ -125,6 +130,7 @@ function readRequest(argv: readonly string[]): Request | undefined {
   if (options.some(({ name }) => name === 'help')) return undefined;
   const r: Request = { language: { gpu: {} }, sampling: { seed: 0 }, chat: false, json: false, timings: false, stop: [] };
   for (const { name, shown, value } of options) readOption(r, name, shown, value);
+  checkLanguage(r.language);
   if (operands.length > 0) throw new UsageError(`unexpected argument '${operands[0]}': text is given with --prompt`);
   if (r.prompt !== undefined && r.file !== undefined) throw new UsageError('--prompt and --file exclude each other');
   if (r.system !== undefined && !r.chat) throw new UsageError('--system goes with --chat');

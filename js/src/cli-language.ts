@@ -18,6 +18,8 @@ export interface LanguageOptions {
   ctx?: number;
   threads?: number;
   kv?: 'f16' | 'q8_0';
+  draft?: string;
+  draftTokens?: number;
   gpu: GpuOptions;
   access?: AccessArgs;
 }
@@ -35,6 +37,12 @@ export const MODEL_HELP = `  -m, --model MODEL       GGUF file (of a split one, 
 export const THREADS_HELP = '  -t, --threads N         threads to use (default: one for each core, at most 8)';
 export const KV_HELP =
   '      --kv TYPE           of the stored keys and values: f16 (default), or q8_0: about half the memory';
+
+export const DRAFT_SPECS: Record<string, OptionSpec> = { draft: { value: true }, 'draft-tokens': { value: true } };
+export const DRAFT_HELP = `      --draft MODEL       a smaller model with the same vocabulary guesses tokens, and several are checked at
+                          once; lookup: what followed the same words earlier in the text is guessed. The
+                          text stays the same
+      --draft-tokens N    most tokens guessed at once, 1 to 15 (default: 4)`;
 
 /** Tokens that can be asked for. */
 export const MOST_TOKENS = 2 ** 31 - 1;
@@ -55,6 +63,12 @@ export function languageOption(o: LanguageOptions, name: string, shown: string, 
       if (value !== 'f16' && value !== 'q8_0')
         throw new UsageError(`option '${shown}' needs f16 or q8_0, not '${value}'`);
       o.kv = value;
+      return true;
+    case 'draft':
+      o.draft = value;
+      return true;
+    case 'draft-tokens':
+      o.draftTokens = integer(shown, value, 1, 15);
       return true;
     default:
       return gpuOption(o.gpu, name, shown, value) || accessOption((o.access ??= {}), name, shown, value);
@@ -95,6 +109,15 @@ export function findModelFile(given: string, access: AccessArgs = {}): string | 
   throw new SottoError('argument', 'No such file or directory');
 }
 
+/** As findModelFile, with the draft's name in the error. */
+function findDraft(given: string, access?: AccessArgs): string | URL {
+  try {
+    return findModelFile(given, access);
+  } catch (error) {
+    throw modelError(given, error);
+  }
+}
+
 /** What went wrong with a model, by its name; what could not be fetched is named already. */
 export function modelError(model: string, error: unknown): unknown {
   if (!(error instanceof SottoError) || error.code === 'network') return error;
@@ -121,6 +144,11 @@ export function showLoading(line: ProgressLine, model: string | URL, loaded: num
 
 export type OpenOptions = Pick<LanguageModelCreateOptions, 'signal' | 'onOverflow'>;
 
+/** What does not go together. */
+export function checkLanguage({ draft, draftTokens }: LanguageOptions): void {
+  if (draftTokens !== undefined && draft === undefined) throw new UsageError('--draft-tokens goes with --draft');
+}
+
 /** Loads the model; its download is shown on a terminal. */
 export async function openLanguage(o: LanguageOptions, more: OpenOptions): Promise<LanguageModel> {
   const name = namedModel(o);
@@ -133,6 +161,8 @@ export async function openLanguage(o: LanguageOptions, more: OpenOptions): Promi
       model,
       contextWindow: o.ctx,
       kvType: o.kv,
+      draft: o.draft === undefined || o.draft === 'lookup' ? o.draft : findDraft(o.draft, o.access),
+      draftTokens: o.draftTokens,
       threads: o.threads,
       ...o.gpu,
       monitor: (m) =>

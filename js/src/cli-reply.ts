@@ -25,6 +25,7 @@ export function replyJson(g: Generation, loadMs: number): string {
       decode_ms: thousandths(timings.decodeMs),
       n_decode: timings.nDecode,
     },
+    ...(g.guesses && { guesses: g.guesses }),
     peak_memory_bytes: peakMemoryBytes(),
   };
   return JSON.stringify(object) + '\n';
@@ -34,8 +35,11 @@ export function replyJson(g: Generation, loadMs: number): string {
 export function replyTimings(g: Generation, loadMs: number): string {
   const { prefillMs, decodeMs, nDecode } = g.timings;
   const took = (n: number, ms: number): string => `${ms.toFixed(0)} ms (${rate(n, ms).toFixed(1)} a second)`;
+  const guessed = g.guesses
+    ? `${g.guesses.tokens} tokens were guessed in ${g.guesses.checks} checks, and ${g.guesses.accepted} of them were right\n`
+    : '';
   return (
     `load ${loadMs.toFixed(0)} ms; prompt ${g.promptTokens.length} tokens, ${evaluated(g)} evaluated in ${took(evaluated(g), prefillMs)}; ` +
-    `written ${g.tokens.length} tokens, ${took(nDecode, decodeMs)}; ${g.stopReason}; peak memory ${mb(peakMemoryBytes())} MB\n`
+    `written ${g.tokens.length} tokens, ${took(nDecode, decodeMs)}; ${g.stopReason}; peak memory ${mb(peakMemoryBytes())} MB\n${guessed}`
   );
 }

@@ -65,6 +65,12 @@ export interface EngineOptions extends ModelOptions {
   dawn?: readonly string[] | undefined;
 }
 
+/** What guesses tokens: a model, or, where none is named, the text so far. */
+export interface Draft {
+  model?: ModelInput | undefined;
+  most?: number | undefined;
+}
+
 /** The model is here, could be fetched, or is not known. */
 export type Availability = 'available' | 'downloadable' | 'unavailable';
 
@@ -156,6 +162,7 @@ export class Engine {
     kind: ModelKind,
     model: ModelInput,
     options: EngineOptions,
+    draft?: Draft,
   ): Promise<{ engine: Engine; info: EngineInfo }> {
     const { signal, monitor, threads, variant, backend = host.defaultBackend, profile, dawn } = options;
     signal?.throwIfAborted();
@@ -166,14 +173,18 @@ export class Engine {
       throw new SottoError('argument', `variant must be one of ${VARIANTS.join(', ')}.`);
     if (!BACKENDS.includes(backend))
       throw new SottoError('argument', `backend must be one of ${BACKENDS.join(', ')}.`);
+    if (draft && backend === 'webgpu')
+      throw new SottoError('argument', 'Tokens are guessed on the processor alone: leave draft out, or backend: "webgpu".');
     const { spec, pieces } = await resolveModel(model, options, kind, signal);
+    const second = draft?.model === undefined ? undefined : await resolveModel(draft.model, options, kind, signal);
     const target = new EventTarget();
     monitor?.(target as unknown as Monitor);
     const engine = new Engine(owner, backend);
     engine.#onRestart = options.onRestart;
     try {
-      const message: LoadMessage = { type: 'load', kind, model: spec, threads, variant, backend, profile, dawn };
-      const info = await engine.#load(message, pieces, signal, (loaded, total) =>
+      const guesses = draft && { model: second?.spec, most: draft.most };
+      const message: LoadMessage = { type: 'load', kind, model: spec, draft: guesses, threads, variant, backend, profile, dawn };
+      const info = await engine.#load(message, [...pieces, ...(second?.pieces ?? [])], signal, (loaded, total) =>
         target.dispatchEvent(new DownloadProgressEvent(loaded, total)),
       );
       return { engine, info };

@@ -4,7 +4,7 @@
 //   prompt(input) ──> the conversation and the input ──> worker ──> text ... ──> both join the conversation
 //
 // The page holds what was said; the worker holds what was evaluated of it, and evaluates only what is new.
-import { availabilityOf, Engine, removeModel, type Availability } from './engine.js';
+import { availabilityOf, Engine, removeModel, type Availability, type Draft } from './engine.js';
 import { abortError, SottoError } from './errors.js';
 import type { Profile } from './gpu/profile.js';
 import type { ModelInput, ModelOptions } from './model-input.js';
@@ -49,6 +49,16 @@ export class ContextOverflowEvent extends Event {
 /** Most of `options` can be undefined: then a default counts. */
 const NOTHING: { signal?: AbortSignal | undefined } = {};
 const DEFAULTS = { temperature: 1, topK: 64 };
+
+/** How tokens are to be guessed; undefined: not at all. */
+function draftOf({ draft, draftTokens }: LanguageModelCreateOptions): Draft | undefined {
+  if (draftTokens !== undefined) {
+    checkNumber('draftTokens', draftTokens, 1, 15, true);
+    if (draft === undefined) throw new SottoError('argument', 'draftTokens goes with draft.');
+  }
+  if (draft === undefined) return undefined;
+  return { model: draft === 'lookup' ? undefined : draft, most: draftTokens };
+}
 
 /** An engine and those who use it: a model and its clones. */
 interface Shared {
@@ -117,7 +127,7 @@ export class LanguageModel extends EventTarget {
     if (context !== undefined) session.push(['n_ctx', checkNumber('contextWindow', context, 1, 2 ** 31 - 1, true)]);
     const turns = historyOf(initialPrompts);
 
-    const { engine, info } = await Engine.open('LanguageModel', 'language', input, options);
+    const { engine, info } = await Engine.open('LanguageModel', 'language', input, options, draftOf(options));
     const model = new LanguageModel({ engine, info, users: 0, sessions: 1 }, settings);
     try {
       model.#contextWindow = await model.#tasks.ask<number>(

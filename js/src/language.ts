@@ -8,7 +8,7 @@ import { Codec } from './codec.js';
 import { Measure } from './measure.js';
 import type { Platform } from './platform.js';
 import type { LanguageAnswer, LanguageMessage, ModelInfo } from './protocol.js';
-import { AGAIN, DONE, openSession, settled, untilDone, type LanguageContext, type SessionContext, type Task } from './session.js';
+import { AGAIN, DONE, openSession, settled, untilDone, type LanguageContext, type Task, type WritingContext } from './session.js';
 import type { Pointer } from './wasm.js';
 import { Writer } from './write.js';
 
@@ -38,7 +38,7 @@ export class Language {
   readonly #sessions = new Map<number, Session>();
 
   constructor(
-    c: SessionContext,
+    c: WritingContext,
     platform: Platform,
     { nVocab, weightBytes }: ModelInfo,
   ) {
@@ -48,18 +48,18 @@ export class Language {
       await platform.breathe();
       breathed = performance.now();
     };
-    const { wasm, engine, model } = c;
-    this.#c = { wasm, engine, model, platform, codec: new Codec(wasm, engine, model), nVocab, breathe };
+    const { wasm, engine, model, guessing } = c;
+    this.#c = { wasm, engine, model, guessing, platform, codec: new Codec(wasm, engine, model), nVocab, breathe };
     const wanted = (MOST_BATCH * SMALL_MODEL_BYTES) / Math.max(weightBytes, 1);
     const onCpu = Math.max(LEAST_BATCH, Math.min(MOST_BATCH, 2 ** Math.floor(Math.log2(wanted))));
     this.#nBatch = wasm.gpu ? GPU_BATCH : onCpu;
   }
 
   /** Goes on in an engine that was started anew, with sessions that hold nothing yet: their next task evaluates what they need. */
-  move({ wasm, engine, model }: SessionContext): void {
-    Object.assign(this.#c, { wasm, engine, model, codec: new Codec(wasm, engine, model) });
+  move({ wasm, engine, model, guessing }: WritingContext): void {
+    Object.assign(this.#c, { wasm, engine, model, guessing, codec: new Codec(wasm, engine, model) });
     for (const session of this.#sessions.values()) {
-      session.p = openSession(this.#c, session.options);
+      session.p = this.#openWriting(session.options);
       if (session.saved) this.#restore(session.p, session.saved);
     }
   }
@@ -123,10 +123,14 @@ export class Language {
 
   #open(session: number, given: [string, number][], saved: Uint8Array | undefined): number {
     const options: [string, number][] = [['n_batch', this.#nBatch], ...given];
-    const p = openSession(this.#c, options);
+    const p = this.#openWriting(options);
     this.#sessions.set(session, { p, options, saved, ids: [] });
     if (saved) this.#restore(p, saved);
     return this.#c.wasm.x.sotto_wasm_session_capacity(p);
+  }
+
+  #openWriting(options: [string, number][]): Pointer {
+    return openSession(this.#c, [...options, ...this.#c.guessing]);
   }
 
   async #fork(session: number, from: number): Promise<undefined> {

@@ -72,7 +72,8 @@ async function stopAll(sources: readonly Source[]): Promise<void> {
   for (const { supply } of sources) await supply?.stop();
 }
 
-const sizeOf = (parts: readonly ModelPart[]): number => parts.reduce((sum, { size = 0 }) => sum + size, 0);
+/** What is known of it. */
+export const sizeOf = (parts: readonly ModelPart[]): number => parts.reduce((sum, { size = 0 }) => sum + size, 0);
 
 /** Fails before anything is fetched, where it is known that it will not fit. */
 function checkRoom(bytes: number, { wasm }: LoadContext): void {

@@ -60,6 +60,13 @@ export interface LanguageModelCreateOptions extends EngineOptions, SamplingOptio
   contextWindow?: number | undefined;
   /** How keys and values are kept; q8_0 takes little more than half the memory. Default f16. */
   kvType?: 'f16' | 'q8_0' | undefined;
+  /**
+   * Tokens are guessed ahead, and several checked at once, where the processor computes: by a smaller model with the same vocabulary, whose memory comes on
+   * top, or, with "lookup", by what followed the same words earlier in the text, which pays for summaries, corrections and code. Texts stay the same. Default: none.
+   */
+  draft?: ModelInput | 'lookup' | undefined;
+  /** Most tokens guessed at once, 1 to 15. Default 4; how many are follows from what they bring. */
+  draftTokens?: number | undefined;
   /** Default "drop". */
   onOverflow?: OverflowPolicy | undefined;
   /** What save() gave, of the same model: the conversation goes on from there. */

@@ -200,6 +200,8 @@ export interface Generation {
   /** Of each of the tokens, where asked for. */
   logprobs?: TokenLogprob[] | undefined;
   timings: GenerationTimings;
+  /** Where tokens were guessed ahead: the steps that checked guesses, the guesses, and those that were right, each of which spared a step. */
+  guesses?: { checks: number; tokens: number; accepted: number } | undefined;
   /** Of the engine's linear memory. */
   memoryBytes: number;
 }
@@ -318,6 +320,8 @@ export interface EngineInfo {
   /** All that the engine knows; the model may know fewer. */
   languages: Language[];
   model: ModelInfo;
+  /** The smaller model that guesses tokens, where there is one in use. */
+  draft?: ModelInfo | undefined;
   /** Whether the model came from the cache. */
   cached: boolean;
   loadMs: number;
@@ -333,10 +337,18 @@ export interface Outcome {
   memoryBytes: number;
 }
 
+/** How tokens are guessed ahead, where the processor computes: by a smaller model, or else by what came before in the text. */
+export interface DraftSpec {
+  model?: ModelSpec | undefined;
+  /** Most guesses checked at once. */
+  most?: number | undefined;
+}
+
 export interface LoadMessage {
   type: 'load';
   kind: ModelKind;
   model: ModelSpec;
+  draft?: DraftSpec | undefined;
   threads?: number | undefined;
   variant?: Variant | undefined;
   backend: BackendChoice;

@@ -6,7 +6,7 @@ import { SottoError } from './errors.js';
 import { startEngine, type StartedEngine } from './engine-start.js';
 import { nameOf, toldFeatures } from './gpu/device.js';
 import { checkKind } from './kind.js';
-import { loadModel, type LoadContext } from './loader.js';
+import { loadModel, sizeOf, type LoadContext } from './loader.js';
 import { describeModel, languagesOf } from './model-info.js';
 import type { Platform } from './platform.js';
 import type { BackendChoice, EngineInfo, GpuInfo, LoadMessage, ModelInfo } from './protocol.js';
@@ -15,6 +15,10 @@ import type { Pointer } from './wasm.js';
 export interface LoadedEngine extends StartedEngine {
   model: Pointer;
   described: ModelInfo;
+  /** Of the smaller model that guesses tokens. */
+  draft?: ModelInfo | undefined;
+  /** Options of sessions that write: how tokens are guessed. */
+  guessing: [string, number][];
   cached: boolean;
   loadMs: number;
 }
@@ -64,11 +68,11 @@ export class Running {
   }
 
   info(): EngineInfo {
-    const { wasm, engine, variant, nThreads, whySingle, whyCpu, gpu, described, cached, loadMs } = this.#now;
+    const { wasm, engine, variant, nThreads, whySingle, whyCpu, gpu, described, draft, cached, loadMs } = this.#now;
     return {
       ...{ variant, backend: gpu ? 'webgpu' : 'cpu', gpu: gpuInfo(this.#now), whyCpu },
       isa: wasm.text(wasm.x.sotto_wasm_engine_isa(engine)),
-      ...{ threads: nThreads, whySingle, languages: languagesOf(wasm), model: described, cached, loadMs },
+      ...{ threads: nThreads, whySingle, languages: languagesOf(wasm), model: described, draft, cached, loadMs },
     };
   }
 
@@ -125,22 +129,36 @@ export class Running {
 
   async #open(backend: BackendChoice, onStart: (started: StartedEngine) => void = () => {}): Promise<LoadedEngine> {
     const begin = performance.now();
-    const { kind, model: spec } = this.#message;
+    const { kind, model: spec, draft } = this.#message;
     const started = await startEngine(this.#platform, { ...this.#message, backend });
     const { wasm, engine } = started;
     onStart(started);
     try {
-      const { model, cached } = await loadModel(spec, {
+      const second = started.gpu ? undefined : draft?.model; // a GPU checks a token as soon as it is written
+      const parts = [...spec.parts, ...(second?.parts ?? [])];
+      let [fed, before, after] = [0, 0, second ? sizeOf(second.parts) : 0];
+      const context: LoadContext = {
         ...this.#hooks,
         ...{ wasm, engine, platform: this.#platform },
-        pulled: () => this.#pull(spec.parts.length),
+        report: (loaded, total) => this.#hooks.report((fed = before + loaded), before + total + after),
+        pulled: () => this.#pull(parts.length),
         identify: (m) => {
           const { architecture } = describeModel(wasm, m);
           if (architecture !== '') checkKind(kind, architecture);
           return architecture !== '';
         },
-      });
-      return { ...started, model, described: describeModel(wasm, model), cached, loadMs: performance.now() - begin };
+      };
+      const { model, cached } = await loadModel(spec, context);
+      const described = describeModel(wasm, model);
+      const guessing: [string, number][] = draft && !started.gpu ? [['n_draft', draft.most ?? 0]] : [];
+      let guesser: ModelInfo | undefined;
+      if (second) {
+        [before, after] = [fed, 0];
+        const loaded = await loadModel(second, context).catch(blameDraft);
+        guessing.push(['draft', loaded.model]);
+        guesser = describeModel(wasm, loaded.model);
+      } else if (guessing.length > 0) guessing.push(['lookup', 1]);
+      return { ...started, model, described, draft: guesser, guessing, cached, loadMs: performance.now() - begin };
     } catch (error) {
       await stopEngine(started);
       throw error;
@@ -152,6 +170,12 @@ export class Running {
     if (this.#pulls++ < nFiles) return this.#hooks.pulled();
     throw new SottoError('gpu', 'the bytes of the model were given away and cannot be read again; use a File, a Blob or an address.');
   }
+}
+
+/** What is wrong with the second model, said of it. */
+function blameDraft(error: unknown): never {
+  if (error instanceof SottoError) throw new SottoError(error.code, `Of the draft: ${error.message}`, { cause: error });
+  throw error;
 }
 
 /** An error that another start, or the processor, may do without. */

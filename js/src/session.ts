@@ -19,6 +19,8 @@ export interface LanguageContext {
   codec: Codec;
   platform: Platform;
   nVocab: number;
+  /** Options of sessions that write: how tokens are guessed ahead. */
+  guessing: [string, number][];
   /** Lets messages in, where it is time. */
   breathe: () => Promise<void>;
 }
@@ -29,6 +31,9 @@ export const DONE = 4;
 
 /** What of a model its sessions need. */
 export type SessionContext = Pick<LanguageContext, 'wasm' | 'engine' | 'model'>;
+
+/** What those need that write. */
+export type WritingContext = SessionContext & Pick<LanguageContext, 'guessing'>;
 
 /** Calls fn with session options, given by name. */
 function withOptions<T>({ wasm }: SessionContext, options: [string, number][], fn: (o: Pointer) => T): T {

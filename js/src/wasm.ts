@@ -84,6 +84,7 @@ interface Exports {
   sotto_wasm_session_sync(s: Pointer, tokens: Pointer, n: number): number;
   sotto_wasm_session_step(s: Pointer): number;
   sotto_wasm_session_next(s: Pointer, sampler: Pointer, out: Pointer): number;
+  sotto_wasm_session_speculation(s: Pointer, out: Pointer): void;
   sotto_wasm_session_n_logits(s: Pointer): number;
   sotto_wasm_session_logits(s: Pointer, back: number): Pointer;
   sotto_wasm_sampler_open(model: Pointer, options: Pointer): Pointer;

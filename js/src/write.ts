@@ -140,6 +140,7 @@ export class Writer {
     this.#hold(0, [...this.#prompt, ...tokens]);
     for (const token of this.#prompt) x.sotto_wasm_sampler_accept(sampler, token);
     this.#rewrite();
+    const before = this.#guesses();
     let stopReason: Generation['stopReason'] | undefined = maxTokens === 0 ? 'length' : undefined;
     const scored = this.#message.logprobs !== undefined;
     this.#sync();
@@ -161,11 +162,21 @@ export class Writer {
       ...{ prefillMs: this.#prefilled - this.#begin, nPrefill: this.#prompt.length, nReused: this.#nReused },
       ...{ decodeMs: performance.now() - this.#prefilled, nDecode: this.#nDecode },
     };
+    const guesses = this.#guesses();
+    for (const key of ['checks', 'tokens', 'accepted'] as const) guesses[key] -= before[key];
     return {
       ...{ text: this.#text, promptTokens: this.#prompt, tokens, stopReason },
       ...(this.#message.logprobs !== undefined && { logprobs: this.#logprobs }),
+      ...(guesses.checks > 0 && { guesses }),
       ...{ timings, memoryBytes: memory.buffer.byteLength },
     };
+  }
+
+  /** So far, of the session. */
+  #guesses(): NonNullable<Generation['guesses']> {
+    const { wasm } = this.#c;
+    const [checks, tokens, accepted] = wasm.row(3, (out) => wasm.x.sotto_wasm_session_speculation(this.#t.session, out)).values;
+    return { checks, tokens, accepted };
   }
 
   /** Brings a new sampler and a new stream to where those before were: the page has their text already. */

@@ -238,6 +238,30 @@ test('a split model is found by any of its parts', { skip: noCommand }, () => {
   fails(1, ['generate', '-m', parts[0], '-p', 'a'], /split-00002-of-00003\.gguf: No such file/);
 });
 
+test('guessing tokens changes nothing of a text', { skip: noCommand }, () => {
+  const prompt = 'Tell me a story about a dog and a ball.';
+  const write = (...more) => JSON.parse(done(['generate', '--chat', '-p', prompt, '-n', '100', '--json', ...more]));
+  for (const sampling of [['--temperature', '0'], ['--seed', '3'], ['--seed', '4', '--repetition-penalty', '1.2']]) {
+    const plain = write(...sampling);
+    assert.equal(plain.guesses, undefined);
+    for (const draft of [['lookup'], ['lookup', '--draft-tokens', '15'], [model], [model, '--draft-tokens', '2']]) {
+      const guessed = write(...sampling, '--draft', ...draft);
+      assert.deepEqual(guessed.tokens, plain.tokens);
+      const { checks = 0, tokens = 0, accepted = 0 } = guessed.guesses ?? {};
+      assert.ok(accepted <= tokens && checks <= tokens);
+    }
+  }
+  const chat = (...more) => done(['chat', '-n', '30', '--seed', '1', '--no-history', '-p', prompt, ...more]);
+  assert.equal(chat('--draft', model), chat());
+});
+
+test('what cannot guess is refused', { skip: noCommand }, () => {
+  fails(2, ['generate', '-p', 'a', '--draft-tokens', '3'], /--draft-tokens goes with --draft/);
+  fails(2, ['generate', '-p', 'a', '--draft', 'lookup', '--draft-tokens', '16'], /draft-tokens/);
+  fails(1, ['generate', '-p', 'a', '--draft', 'nowhere.gguf'], /nowhere\.gguf: No such file/);
+  fails(1, ['generate', '-p', 'a', '--draft', golden], /vocabulary/);
+});
+
 test('perplexity of the small trained model is its reference', { skip: noTeller }, () => {
   const r = JSON.parse(done(['perplexity', '-m', teller, '--json', '--ids', file('texts.json', JSON.stringify(vectors.ppl_ids))]));
   assert.ok(Math.abs(r.nll - 1.0928) < 1e-4, `${r.nll}`);

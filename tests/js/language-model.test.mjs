@@ -33,6 +33,30 @@ test('every build writes the same beginning', ready, async (t) => {
   }
 });
 
+test('guessing tokens changes nothing of a text', ready, async (t) => {
+  const how = { maxTokens: 60 };
+  for (const sampling of [greedy, { seed: 5 }]) {
+    const expected = await generate(await create(t, sampling), PROMPT, how);
+    assert.equal(expected.guesses, undefined);
+    for (const draft of ['lookup', readFileSync(TELLER), new Blob([readFileSync(TELLER)])]) {
+      const m = await create(t, { ...sampling, draft, draftTokens: 7, backend: 'cpu' });
+      assert.equal(m.info.draft?.nVocab, draft === 'lookup' ? undefined : m.info.model.nVocab);
+      const copy = await m.clone();
+      for (const one of [m, copy]) assert.deepEqual((await generate(one, PROMPT, how)).tokens, expected.tokens);
+      await copy.destroy();
+    }
+  }
+});
+
+test('a draft that cannot guess is refused', ready, async (t) => {
+  const refused = (options, code, words) =>
+    assert.rejects(create(t, options), (error) => error.code === code && words.test(error.message));
+  await refused({ draftTokens: 3 }, 'argument', /goes with draft/);
+  await refused({ draft: 'lookup', draftTokens: 16 }, 'argument', /draftTokens/);
+  await refused({ draft: 'lookup', backend: 'webgpu' }, 'argument', /processor/);
+  await refused({ draft: new Uint8Array(64) }, 'format', /draft/);
+});
+
 test('the model comes as bytes, as a Blob, as a stream, by address', ready, async (t) => {
   const bytes = readFileSync(TELLER);
   const blob = new Blob([bytes]);
