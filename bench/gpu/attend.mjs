@@ -149,18 +149,18 @@ await few({ name: 'turbo cross, 5 beams', n: 5, n_head: 20, group: 1, dim: 64, l
 await few({ name: 'turbo self, 1 token, 100 places', n: 1, n_head: 20, group: 1, dim: 64, length: 100, fresh: 1, table: 1 });
 await few({ name: 'turbo self, 5 beams, 200 places', n: 5, n_head: 20, group: 1, dim: 64, length: 200, fresh: 1, table: 1 });
 
-/** Tiles in f32, and by subgroup matrices: [blocks, places, across]. */
-const ways = (dim, matrices) => [
+/** Tiles in f32, and by subgroup matrices: [blocks, places, across]; taken: that which gpu_attention.c takes. */
+const ways = (dim, matrices, taken) => [
   ...[4, 2].map((r) => ({ kernel: `attend_tile dim=${dim} r=${r} parts=${Math.ceil(dim / 64)}`, tile: 16 * r, how: `f32, tiles of ${16 * r} rows` })),
   ...(gpu.has('shader-f16') && gpu.has('chromium-experimental-subgroup-matrix') ? matrices : []).map(([blocks, places, across]) => ({
     kernel: attendMatrix(dim, blocks, places, across, sg),
     tile: 16 * blocks,
-    how: `matrices, ${16 * blocks} rows, ${places} places, ${across} across`,
+    how: `matrices, ${16 * blocks} rows, ${places} places, ${across} across${String([blocks, places, across]) === String(taken) ? ' *' : ''}`,
   })),
 ];
-const narrow = [[4, 64, 1], [4, 32, 1], [2, 64, 1], [8, 64, 1], [8, 32, 1], [4, 64, 2]];
+const narrow = [[4, 64, 1], [4, 32, 1], [2, 64, 1], [2, 32, 1], [8, 64, 1], [8, 32, 1], [4, 64, 2]];
 const wide = [[4, 32, 2], [2, 32, 2], [2, 64, 2], [2, 32, 1]];
-await many({ name: 'turbo encoder', n: 1500, n_head: 20, group: 1, dim: 64 }, ways(64, narrow));
-await many({ name: 'tiny encoder', n: 1500, n_head: 6, group: 1, dim: 64 }, ways(64, narrow));
-await many({ name: 'gemma 1b, prompt of 512', n: 512, n_head: 1, group: 4, dim: 256, causal: 1 }, ways(256, wide));
+await many({ name: 'turbo encoder', n: 1500, n_head: 20, group: 1, dim: 64 }, ways(64, narrow, [4, 64, 1]));
+await many({ name: 'tiny encoder', n: 1500, n_head: 6, group: 1, dim: 64 }, ways(64, narrow, [2, 64, 1]));
+await many({ name: 'gemma 1b, prompt of 512', n: 512, n_head: 1, group: 4, dim: 256, causal: 1 }, ways(256, wide, [4, 32, 2]));
 gpu.close();

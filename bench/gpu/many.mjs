@@ -1,5 +1,6 @@
-// How fast linear_many is, by shapes, types, paths and tiles:   node bench/gpu/many.mjs [--only REGEX] [--all] [--shape N,IN,OUT]
+// How fast linear_many is, by shapes, types, paths and tiles:   node bench/gpu/many.mjs [--only REGEX] [--all] [--shape N,IN,OUT] [--beams]
 //
+// --beams: the products of five beams of large-v3-turbo, with tiles for so few rows, to compare with what few.mjs tells of linear_few (turbo.head and others).
 // SOTTO_WEBGPU_MODULE names the module that gives WebGPU. Every tile with q4_0, other types with the best tiles of each path (--all: every one).
 // A line: product of n x in -> out, type, variant; ms; TFLOP/s; of the preparation of x, ms; the greatest error against the f32 path, in
 // units of the results' root mean square.
@@ -8,7 +9,13 @@ import { manyLinear, tileOf } from '../../tests/gpu/many.mjs';
 import { f16Bits, gaussian, randomSource } from '../../tests/gpu/quants.mjs';
 
 const shape = process.argv.indexOf('--shape');
-const SHAPES = shape > 0 ? [process.argv[shape + 1].split(',').map(Number)] : [
+const beams = process.argv.includes('--beams');
+const SHAPES = beams ? [
+  [5, 1280, 51866],
+  [5, 1280, 3840],
+  [5, 1280, 5120],
+  [5, 5120, 1280],
+] : shape > 0 ? [process.argv[shape + 1].split(',').map(Number)] : [
   [512, 1152, 6912],
   [512, 6912, 1152],
   [512, 1152, 1536],
@@ -16,9 +23,17 @@ const SHAPES = shape > 0 ? [process.argv[shape + 1].split(',').map(Number)] : [
   [1500, 5120, 1280],
   [1500, 384, 1536],
 ];
-const TYPES = ['q4_0', 'f16', 'q5_0'];
+const TYPES = ['q4_0', 'f16', 'q5_0', 'q8_0'];
 const REFERENCE = 'bm=64 bn=64 tm=4 tn=4';
-const VARIANTS = [
+const VARIANTS = beams ? [
+  REFERENCE,
+  'path=packed bm=8 bn=128 tm=1 tn=4',
+  'path=packed bm=16 bn=64 tm=2 tn=2',
+  'path=matrix bm=32 bn=64 fm=2 fn=2 step=64',
+  'path=matrix bm=32 bn=128 fm=2 fn=2 step=64',
+  'path=matrix bm=32 bn=128 fm=2 fn=4 step=32',
+  'path=matrix bm=32 bn=128 fm=2 fn=2 step=32',
+] : [
   REFERENCE,
   'bm=128 bn=128 tm=8 tn=8',
   'bm=128 bn=64 tm=8 tn=4',
@@ -40,6 +55,9 @@ const VARIANTS = [
   'path=matrix bm=128 bn=64 fm=4 fn=2 step=32',
   'path=matrix bm=64 bn=32 fm=2 fn=2 step=64',
   'path=matrix bm=256 bn=128 fm=4 fn=4 step=32',
+  'path=packed bm=64 bn=128 tm=4 tn=8',
+  'path=packed bm=64 bn=64 tm=4 tn=4',
+  'path=packed bm=32 bn=32 tm=2 tn=2',
 ];
 const pathOf = (variant) => /path=(\w+)/.exec(variant)?.[1] ?? 'f32';
 
@@ -55,6 +73,7 @@ function weightOf(type, n) {
   const scale = f16Bits(0.01) | (f16Bits(-0.01) << 16);
   if (type === 'f16') return { quants: Uint32Array.from({ length: n / 2 }, () => f16Bits(gaussian(random) * 0.05) * 65537), scales: new Uint32Array(4) };
   if (type === 'q4_0') return { quants: bits(n / 8), scales: new Uint32Array(n / 64).fill(scale) };
+  if (type === 'q8_0') return { quants: bits(n / 4), scales: new Uint32Array(n / 64).fill(scale) };
   return { quants: bits(n / 8), scales: bits((n / 64) * 3).map((word, i) => (i % 3 === 2 ? scale : word)) };
 }
 
@@ -73,7 +92,7 @@ const gpu = await open({ adapter: process.env.SOTTO_GPU_ADAPTER ?? 'gpu' });
 const { info } = gpu.adapter;
 console.log(`${info.vendor} ${info.architecture} ${info.device} ${info.description}, subgroups ${info.subgroupMinSize}-${info.subgroupMaxSize}`);
 for (const c of info.subgroupMatrixConfigs ?? []) console.log(`  matrices ${c.M}x${c.N}x${c.K} ${c.componentType} -> ${c.resultComponentType}`);
-const needs = { f32: [], f16: ['shader-f16'], matrix: ['shader-f16', 'chromium-experimental-subgroup-matrix'] };
+const needs = { f32: [], f16: ['shader-f16'], matrix: ['shader-f16', 'chromium-experimental-subgroup-matrix'], packed: ['packed_4x8_integer_dot_product'] };
 const possible = VARIANTS.filter((v) => only.test(v) && needs[pathOf(v)].every((feature) => gpu.has(feature)));
 
 for (const [n, cols, out] of SHAPES) {
@@ -88,6 +107,7 @@ for (const [n, cols, out] of SHAPES) {
     const rms = Math.sqrt(want.reduce((sum, v) => sum + v * v, 0) / want.length);
     const flop = 2 * n * cols * out;
     for (const variant of possible) {
+      if (pathOf(variant) === 'packed' && type === 'f16') continue;
       if (!all && type !== TYPES[0] && best.get(pathOf(variant))?.variant !== variant) continue;
       const label = `${`${n}x${cols}->${out}`.padEnd(17)} ${type.padEnd(5)} ${variant.padEnd(55)}`;
       try {

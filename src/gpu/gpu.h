@@ -36,9 +36,9 @@ typedef struct gpu_traits {
   uint32_t f16;                                  /* shader-f16 */
   uint32_t subgroup_min, subgroup_max;           /* 0: no subgroups */
   uint32_t matrix;                               /* subgroup matrices: f16 16x16x16 with f32 sums (0: none) */
-  uint32_t packed_dot;                           /* dot4I8Packed is worth it */
-  uint32_t many_path; /* what was measured best for linear_many: 0 f32, 1 f16, 2 subgroup matrices, 3 packed dot */
-  uint32_t software;  /* it computes on the CPU: compiling is what takes long there */
+  uint32_t packed_dot; /* dot4I8Packed: products of many rows are fastest with it, where the weight's type allows */
+  uint32_t many_path;  /* what was measured best for linear_many else: 0 f32, 1 f16, 2 subgroup matrices */
+  uint32_t software;   /* it computes on the CPU: compiling is what takes long there */
   uint32_t reserved[5];
 } gpu_traits;
 
@@ -47,7 +47,8 @@ typedef struct gpu {
   gpu_traits traits;
   uint32_t scratch;     /* buffer id */
   size_t scratch_bytes; /* grown while opening */
-  tensor prepared;      /* whose rows the scratch holds as f16 (half_row.wgsl); rows 0: none */
+  tensor prepared;      /* whose rows the scratch holds for products; rows 0: none */
+  bool prepared_bytes;  /* as linear_many_bytes.wgsl makes them; else as f16 (half_row.wgsl) */
   uint32_t chosen;      /* buffer id */
   struct gpu_tape *tape;
   struct gpu_reads *reads;

@@ -3,12 +3,14 @@
  *     f32      x, and the weight as f32
  *     f16      x ──linear_many_half──> scratch, both as f16, sums of a few products in f16
  *     matrix   the same by subgroup matrices, sums in f32
+ *     packed   x ──linear_many_bytes──> scratch, two bytes an element with a scale for 32 of them; the weight's integers as they are, four
+ *              products at a time. One byte an element would be off by half a percent of a result (SPEED.md), which is more than these may be
  *
- * The last two are for weights that are not f32 themselves, and where the scratch has room for rows; rows that do not fit go one after another. Rows
+ * All but the first are for weights that are not f32 themselves, and where the scratch has room for rows; rows that do not fit go one after another. Rows
  * that are to be normalized become f16 as they are (norm_half), and what the scratch holds serves all products of it. */
 #include "gpu.h"
 
-typedef enum way { WAY_F32 = 0, WAY_F16 = 1, WAY_MATRIX = 2 } many_way; /* numbers as in traits.many_path */
+typedef enum way { WAY_F32 = 0, WAY_F16 = 1, WAY_MATRIX = 2, WAY_PACKED = 3 } many_way; /* as in traits.many_path */
 
 /* A workgroup makes rows x cols results, an invocation (matrix: a subgroup, in matrices of 16 x 16) down x across of them. */
 typedef struct tile {
@@ -27,6 +29,7 @@ static const tile tiles[][MOST_TILES + 1] = {
                     {64, 64, 2, 2, 64},
                     {64, 64, 2, 2, 32},
                     {64, 32, 2, 2, 64}},
+    [WAY_PACKED] = {{64, 128, 4, 8, 0}, {64, 64, 4, 4, 0}, {32, 32, 2, 2, 0}},
 };
 
 /* Enough workgroups to keep a GPU busy. */
@@ -38,7 +41,20 @@ static const tile tiles[][MOST_TILES + 1] = {
 /* Bytes of a row of x as f16: columns in whole steps, and 16 bytes for its scale. */
 static size_t half_bytes(int32_t in) { return ((size_t)in + 63) / 64 * 128 + 16; }
 
-/* For weights that are not f32. */
+/* Of a row of x as bytes: linear_many_bytes.wgsl. */
+static size_t packed_bytes(int32_t in) {
+  const size_t blocks = (size_t)in / 32;
+  return 64 * blocks + (blocks + 3) / 4 * 16;
+}
+
+static size_t prepared_bytes(int32_t in, many_way way) { return way == WAY_PACKED ? packed_bytes(in) : half_bytes(in); }
+
+/* Types whose elements are an integer of a byte times a scale of 32 of them. */
+static bool is_packed(const weight *w) {
+  return w->type == DTYPE_Q4_0 || w->type == DTYPE_Q5_0 || w->type == DTYPE_Q8_0;
+}
+
+/* For weights that are not f32, but for those of packed products. */
 static many_way best_way(const gpu *g) {
   const gpu_traits *t = &g->traits;
   if (t->f16 == 0 || t->many_path == WAY_F32) return WAY_F32;
@@ -46,10 +62,14 @@ static many_way best_way(const gpu *g) {
   return t->many_path == WAY_MATRIX && t->matrix != 0 && subgroups ? WAY_MATRIX : WAY_F16;
 }
 
+static many_way best_way_for(const gpu *g, const weight *w) {
+  return w->type == DTYPE_F32 ? WAY_F32 : g->traits.packed_dot && is_packed(w) ? WAY_PACKED : best_way(g);
+}
+
 bool gpu_linear_many_grow(gpu *g, const weight *w) {
-  const size_t bytes = ROWS_IN_SCRATCH * half_bytes(w->in);
-  return w->type == DTYPE_F32 || best_way(g) == WAY_F32 || bytes > g->traits.max_binding_bytes ||
-         gpu_grow_scratch(g, bytes);
+  const many_way way = best_way_for(g, w);
+  const size_t bytes = ROWS_IN_SCRATCH * prepared_bytes(w->in, way);
+  return way == WAY_F32 || bytes > g->traits.max_binding_bytes || gpu_grow_scratch(g, bytes);
 }
 
 static int32_t divide_up(int32_t a, int32_t b) { return (a + b - 1) / b; }
@@ -97,9 +117,21 @@ static bool same_rows(tensor a, tensor b) {
   return a.buf == b.buf && a.offset == b.offset && a.rows == b.rows && a.cols == b.cols && a.stride == b.stride;
 }
 
-/* Rows of x as f16 into the scratch, where they are not yet. */
-static void prepare(gpu *g, tensor x) {
-  if (same_rows(g->prepared, x)) return;
+static void prepare_bytes(gpu *g, tensor x) {
+  const int32_t blocks = x.cols / 32;
+  gpu_kernel(g, "linear_many_bytes");
+  gpu_param(g, (uint32_t)x.rows);
+  gpu_param(g, (uint32_t)x.cols);
+  gpu_param(g, (uint32_t)x.offset);
+  gpu_param(g, (uint32_t)x.stride);
+  gpu_param(g, (uint32_t)(packed_bytes(x.cols) / sizeof(uint32_t)));
+  gpu_param(g, (uint32_t)blocks);
+  gpu_bind(g, BIND_ACT, x.buf->id, 0, 0);
+  gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
+  gpu_dispatch(g, (uint32_t)divide_up(x.rows * blocks, 64));
+}
+
+static void prepare_half(gpu *g, tensor x) {
   const row_share share = share_row(x.cols);
   gpu_kernel(g, "linear_many_half threads=%d deep=%d", (int)share.threads, (int)min_i32(share.deep, MOST_DEEP));
   gpu_param(g, (uint32_t)x.rows);
@@ -110,7 +142,18 @@ static void prepare(gpu *g, tensor x) {
   gpu_bind(g, BIND_ACT, x.buf->id, 0, 0);
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   gpu_dispatch(g, (uint32_t)x.rows);
+}
+
+/* Rows of x into the scratch as a way wants them, where they are not yet. */
+static void prepare(gpu *g, many_way way, tensor x) {
+  const bool bytes = way == WAY_PACKED;
+  if (same_rows(g->prepared, x) && g->prepared_bytes == bytes) return;
+  if (bytes)
+    prepare_bytes(g, x);
+  else
+    prepare_half(g, x);
   g->prepared = x;
+  g->prepared_bytes = bytes;
 }
 
 /* A part of a product of rows that were prepared. */
@@ -122,7 +165,10 @@ static void record_part(gpu *g, many_way way, tensor x, const product *out, int3
   const uint32_t first = (uint32_t)p->first;
   const int res = residual == NULL ? 0 : residual->buf == y.buf ? 1 : 2;
   const char *type = gpu_weight_type_name(out->w), *act_name = act == ACT_NONE ? "none" : "gelu";
-  if (way == WAY_MATRIX)
+  if (way == WAY_PACKED)
+    gpu_kernel(g, "linear_many_packed rolled=%d bm=%d bn=%d tm=%d tn=%d type0=%s bias=%d act=%s res=%d",
+               g->traits.software != 0, t->rows, t->cols, t->down, t->across, type, bias != NULL, act_name, res);
+  else if (way == WAY_MATRIX)
     gpu_kernel(g, "linear_many_matrix bm=%d bn=%d fm=%d fn=%d step=%d subgroup=%u type0=%s bias=%d act=%s res=%d",
                t->rows, t->cols, t->down, t->across, t->step, g->traits.subgroup_max, type, bias != NULL, act_name,
                res);
@@ -141,7 +187,7 @@ static void record_part(gpu *g, many_way way, tensor x, const product *out, int3
   gpu_param(g, residual != NULL ? (uint32_t)residual->offset + first : 0);
   gpu_param(g, residual != NULL ? (uint32_t)residual->stride : 0);
   gpu_param(g, (uint32_t)divide_up(x.rows, t->rows));
-  gpu_param(g, (uint32_t)(half_bytes(x.cols) / 8));
+  gpu_param(g, (uint32_t)(way == WAY_PACKED ? packed_bytes(x.cols) / 16 : half_bytes(x.cols) / 8));
   gpu_bind(g, BIND_ACT, y.buf->id, 0, 0);
   if (bias != NULL) gpu_bind(g, BIND_VEC, bias->buf->id, 0, 0);
   if (res == 2) gpu_bind(g, BIND_VEC, residual->buf->id, 0, 0);
@@ -152,44 +198,49 @@ static void record_part(gpu *g, many_way way, tensor x, const product *out, int3
   gpu_dispatch(g, (uint32_t)n_tiles(t, x.rows, p->n));
 }
 
-/* Rows [first, first + n) of the products. */
-static void record_rows(gpu *g, many_way way, int32_t first, int32_t n, tensor x, const product *out, int32_t n_out,
-                        activation act, const tensor *residual) {
-  const tensor rows = tensor_rows(x, first, n);
-  tensor beside;
-  if (residual != NULL) beside = tensor_rows(*residual, first, n);
-  for (int32_t i = 0; i < n_out; i++) {
-    const product of_rows = {tensor_rows(out[i].y, first, n), out[i].w, out[i].bias};
-    const many_way own = out[i].w->type == DTYPE_F32 ? WAY_F32 : way;
-    if (own != WAY_F32) prepare(g, rows);
-    for (int32_t part = 0; part < out[i].w->n_parts; part++)
-      record_part(g, own, rows, &of_rows, part, act, residual != NULL ? &beside : NULL);
-  }
-}
-
-/* The way of products with weights that are not f32, as the scratch allows, and how many rows of x at a time. */
-static many_way way_of(const gpu *g, tensor x, int32_t *most) {
-  const size_t room = g->scratch_bytes / half_bytes(x.cols);
-  many_way way = best_way(g);
+/* The way of a product with a weight, as the scratch allows, and how many rows of x at a time. */
+static many_way way_of(const gpu *g, tensor x, const weight *w, int32_t *most) {
+  many_way way = best_way_for(g, w);
+  const size_t room = g->scratch_bytes / prepared_bytes(x.cols, way);
   if (way != WAY_F32 && room < (size_t)min_i32(x.rows, 128)) way = WAY_F32;
   *most = way == WAY_F32 || room >= (size_t)x.rows ? x.rows : (int32_t)(room & ~(size_t)127);
   return way;
 }
 
+/* Rows [first, first + n) of the products, as many as all of their ways take at once; returns n. */
+static int32_t record_rows(gpu *g, int32_t first, tensor x, const product *out, int32_t n_out, activation act,
+                           const tensor *residual) {
+  many_way ways[MAX_PRODUCTS];
+  int32_t n = x.rows - first, most;
+  for (int32_t i = 0; i < n_out; i++) {
+    ways[i] = way_of(g, x, out[i].w, &most);
+    n = min_i32(n, most);
+  }
+  const tensor rows = tensor_rows(x, first, n);
+  tensor beside;
+  if (residual != NULL) beside = tensor_rows(*residual, first, n);
+  for (int32_t i = 0; i < n_out; i++) {
+    const product of_rows = {tensor_rows(out[i].y, first, n), out[i].w, out[i].bias};
+    if (ways[i] != WAY_F32) prepare(g, ways[i], rows);
+    for (int32_t part = 0; part < out[i].w->n_parts; part++)
+      record_part(g, ways[i], rows, &of_rows, part, act, residual != NULL ? &beside : NULL);
+  }
+  return n;
+}
+
 void gpu_linear_many(gpu *g, tensor x, const product *out, int32_t n_out, activation act, const tensor *residual) {
-  int32_t most;
-  const many_way way = way_of(g, x, &most);
-  for (int32_t i = 0; i < x.rows; i += most)
-    record_rows(g, way, i, min_i32(most, x.rows - i), x, out, n_out, act, residual);
+  for (int32_t i = 0; i < x.rows;) i += record_rows(g, i, x, out, n_out, act, residual);
 }
 
 bool gpu_norm_half(gpu *g, const normed *in, const product *out, int32_t n_out) {
   const tensor x = in->x;
   const row_share share = share_row(x.cols);
   int32_t most;
-  if (way_of(g, x, &most) == WAY_F32 || most < x.rows || share.deep > MOST_DEEP) return false;
-  for (int32_t i = 0; i < n_out; i++)
-    if (out[i].w->type == DTYPE_F32) return false;
+  if (share.deep > MOST_DEEP) return false;
+  for (int32_t i = 0; i < n_out; i++) {
+    const many_way way = way_of(g, x, out[i].w, &most);
+    if ((way != WAY_F16 && way != WAY_MATRIX) || most < x.rows) return false;
+  }
   const int add = normed_add(in);
   gpu_kernel(g, "norm_half kind=%s add=%d threads=%d deep=%d", in->bias != NULL ? "layer" : "rms", add,
              (int)share.threads, (int)share.deep);
@@ -211,5 +262,6 @@ bool gpu_norm_half(gpu *g, const normed *in, const product *out, int32_t n_out) 
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
   gpu_dispatch(g, (uint32_t)x.rows);
   g->prepared = in->rows;
+  g->prepared_bytes = false;
   return true;
 }

@@ -25,6 +25,6 @@ static sotto_status chosen(void *state, int32_t place, speech_choice *choices, i
 }
 
 whisper_net whisper_net_of(whisper_state *state) {
-  return (whisper_net){state, encode_begin, encode, encoded, reset, prompt, next, logits, some_logits, share, choose,
-                       follow, chosen};
+  return (whisper_net){state,  encode_begin, encode, encoded, reset,  prompt, next,
+                       logits, some_logits,  share,  choose,  follow, chosen};
 }

@@ -89,8 +89,9 @@ class Runner {
     device.addEventListener?.('uncapturederror', ({ error }) => console.error(error.message));
   }
 
+  /** A feature of the device, or of the language. */
   has(feature) {
-    return this.device.features.has(feature);
+    return this.device.features.has(feature) || this.gpu.wgslLanguageFeatures.has(feature);
   }
 
   /** Compiles; throws the compiler's words. */

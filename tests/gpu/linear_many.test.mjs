@@ -85,8 +85,18 @@ const paths = [
       'path=matrix bm=128 bn=64 fm=4 fn=2 step=64 subgroup=32',
       'path=matrix bm=128 bn=64 fm=4 fn=2 step=32 subgroup=32',
       'path=matrix bm=64 bn=32 fm=2 fn=2 step=64 subgroup=32',
+      'path=matrix bm=32 bn=64 fm=2 fn=2 step=64 subgroup=32', // of five beams: bench/gpu/many.mjs
+      'path=matrix bm=32 bn=128 fm=2 fn=4 step=32 subgroup=32',
     ],
     types: TYPES.filter((type) => type !== 'f32'),
+  },
+  {
+    name: 'packed',
+    needs: ['packed_4x8_integer_dot_product'],
+    near: 6e-5, // a sum of roundings of 1 / 65024 of the greatest of 32
+    small: 'path=packed bm=32 bn=32 tm=2 tn=2',
+    tiles: ['path=packed bm=64 bn=64 tm=4 tn=4', 'path=packed bm=64 bn=128 tm=4 tn=8', 'path=packed bm=8 bn=128 tm=1 tn=4'],
+    types: ['q4_0', 'q5_0', 'q8_0'],
   },
 ];
 
@@ -99,15 +109,16 @@ for (const adapter of testAdapters())
         gpu.close();
         return t.skip(`no ${missing} on ${adapter}`);
       }
-      const run = (variant, options) => check(gpu, variant, { near, type: name === 'matrix' ? 'bf16' : 'f32', ...options });
+      const run = (variant, options) => check(gpu, variant, { near, type: { matrix: 'bf16', packed: 'q8_0' }[name] ?? 'f32', ...options });
+      const in_ = name === 'packed' ? 160 : 72;
       // Drivers for the CPU compile for seconds: there the great tiles on one of them only, and every type.
-      for (const tile of adapter === 'lavapipe' ? [] : tiles) await run(tile, { n: 67, in: 72, out: 131, bias: true, act: 'gelu', res: 1 });
+      for (const tile of adapter === 'lavapipe' ? [] : tiles) await run(tile, { n: 67, in: in_, out: 131, bias: true, act: 'gelu', res: 1 });
       for (const type of adapter === 'lavapipe' && name === 'f32' ? ['q5_1'] : types)
         await run(small, { n: 18, in: blockOf(type) === 1 ? 45 : 256, out: 37, type, bias: true, res: 2 });
-      await run(small, { n: 35, in: 72, out: 67, bias: true, act: 'gelu', res: 1 });
+      await run(small, { n: 35, in: in_, out: 67, bias: true, act: 'gelu', res: 1 });
       // Rows that overlap; a single row, column and element; sizes of numbers.
       await run(small, { n: 40, in: 96, out: 33, stride: 32 });
-      await run(small, { n: 1, in: 1, out: 1 });
+      await run(small, { n: 1, in: name === 'packed' ? 32 : 1, out: 1 });
       await run(small, { n: 32, in: 32, out: 64, size: 1e-20 });
       await run(small, { n: 20, in: 160, out: 20, size: 1e6 });
       gpu.close();

@@ -3,6 +3,9 @@
 /** Quads of the rows that linear_many_half makes. */
 export const halfStride = (cols) => Math.ceil(cols / 64) * 16 + 2;
 
+/** Units of 16 bytes of the rows that linear_many_bytes makes. */
+export const packedStride = (cols) => 4 * (cols / 32) + Math.ceil(cols / 128);
+
 /** How rows of f16 are shared out, as a variant's keys. */
 export function rowShare(cols) {
   const quads = halfStride(cols) - 2;
@@ -14,15 +17,16 @@ export function rowShare(cols) {
 export const tileOf = (variant) => ['bm', 'bn'].map((key) => Number(new RegExp(`${key}=(\\d+)`).exec(variant)[1]));
 
 /**
- * A dispatch of linear_many, after linear_many_half where x must be f16. `variant`: its tile and path. memory (act) and vec: arrays or buffers.
+ * A dispatch of linear_many, after linear_many_half or linear_many_bytes where x is prepared. `variant`: its tile and path. memory (act) and vec: arrays or buffers.
  * Returns act as it is afterwards; with `repeat`, { ms, prepare } instead: of one dispatch, and of its preparation.
  */
 export async function manyLinear(gpu, variant, o) {
   const [bm, bn] = tileOf(variant);
   const tiles = Math.ceil(o.n / bm);
   const half = /path=(f16|matrix)/.test(variant);
-  const stride = halfStride(o.in);
-  const name = /path=matrix/.test(variant) ? 'linear_many_matrix' : `linear_many rolled=${gpu.software}`;
+  const packed = /path=packed/.test(variant);
+  const stride = packed ? packedStride(o.in) : halfStride(o.in);
+  const name = /path=matrix/.test(variant) ? 'linear_many_matrix' : packed ? `linear_many_packed rolled=${gpu.software}` : `linear_many rolled=${gpu.software}`;
   const bindings = {
     1: o.memory instanceof Float32Array ? { act: o.memory } : o.memory,
     2: o.vec instanceof Float32Array ? { vec: o.vec } : o.vec,
@@ -35,12 +39,18 @@ export async function manyLinear(gpu, variant, o) {
     const made = await gpu.run(`linear_many_half ${rowShare(o.in)}`, { params: [o.n, o.in, o.x, o.stride, stride], bindings, grid: [o.n, 1, 1], repeat: o.repeat });
     prepare = made.ms;
   }
+  if (packed) {
+    const blocks = o.in / 32;
+    bindings[12] = gpu.buffer(new Uint32Array(o.n * stride * 4));
+    const params = [o.n, o.in, o.x, o.stride, 4 * stride, blocks];
+    prepare = (await gpu.run('linear_many_bytes', { params, bindings, grid: [Math.ceil((o.n * blocks) / 64), 1, 1], repeat: o.repeat })).ms;
+  }
   const { act, ms } = await gpu.run(`${name} ${variant} type0=${o.type} bias=${o.bias >= 0 ? 1 : 0} act=${o.act} res=${o.res}`, {
     params: [o.n, o.out, o.in, o.x, o.stride, o.y, o.yStride, Math.max(0, o.bias), o.resAt ?? 0, o.resStride ?? 0, tiles, stride],
     bindings,
     grid: [tiles * Math.ceil(o.out / bn), 1, 1],
     repeat: o.repeat,
   });
-  if (half) bindings[12].destroy();
+  bindings[12]?.destroy();
   return o.repeat ? { ms, prepare } : act;
 }

@@ -19,6 +19,7 @@ const few =
 const variants = [
   { name: 'all it has', device: {} },
   { name: 'nothing optional', device: { features: [], limits: 'default' } },
+  { name: 'packed products', device: { features: [], limits: 'default' }, packed: true, only: /^linear many q[458]_0$/ },
   { name: 'small bindings', device: { features: [] }, maxBindingBytes: SMALL_BINDING, only: /parts/ },
 ];
 const whole = (adapter) => adapter === 'gpu' || Boolean(process.env.SOTTO_SLOW_TESTS);
@@ -29,12 +30,13 @@ const casesOf = (adapter, { only }) => only ?? (whole(adapter) ? /./ : adapter =
 const variantsOf = (adapter) =>
   whole(adapter) || adapters.length === 1 ? variants : variants.filter(({ device }) => (adapter === 'lavapipe') === (device.features === undefined));
 
-async function run({ device: options, maxBindingBytes }, only, report) {
+async function run({ device: options, maxBindingBytes, packed = false }, only, report) {
   const opened = await openDevice(options);
   const { traits } = opened;
   if (maxBindingBytes) traits[TRAIT.maxBindingBytes] = maxBindingBytes;
   // What a device can, whether or not tune.ts would find it faster there.
   traits[TRAIT.manyPath] = traits[TRAIT.matrix] ? MANY_MATRIX : traits[TRAIT.f16] ? MANY_F16 : MANY_F32;
+  traits[TRAIT.packedDot] = Number(packed && traits[TRAIT.packedDot]);
   const player = new Player(opened, { sources: readSources() });
   const module = new WebAssembly.Module(readFileSync(file));
   const { exports: x } = new WebAssembly.Instance(module, { env: { now_ms: () => performance.now(), ...player.imports } });

@@ -347,6 +347,7 @@ static void sessions(sotto_model *m, int32_t storage, int32_t all_logits) {
 
 static void test_gemma(void) {
   fake_open(128 << 20);
+  fake.traits.packed_dot = 1;
   byte_list file = tiny_gemma(1000);
   sotto_engine *engine;
   sotto_model *model;

@@ -63,6 +63,8 @@ const TRAIT_WORDS = 16;
 export const MANY_F32 = 0;
 export const MANY_F16 = 1;
 export const MANY_MATRIX = 2;
+/** A way beside them, that packed_dot tells of. */
+export const MANY_PACKED = 3;
 
 const MATRIX = 'chromium-experimental-subgroup-matrix';
 /** Asked for where the adapter has them. */
