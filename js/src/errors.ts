@@ -23,7 +23,8 @@ export class SottoError extends Error {
   /** The module of the GPU is loaded by itself and has a class of its own: such errors count too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== SottoError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return value instanceof Error && ['SottoError', 'QuotaExceededError'].includes(value.name);
+    const named = value instanceof Error && ['SottoError', 'QuotaExceededError'].includes(value.name);
+    return named && typeof (value as Partial<SottoError>).code === 'string'; // browsers have a QuotaExceededError, too
   }
 
   constructor(code: SottoErrorCode, message: string, options?: ErrorOptions) {

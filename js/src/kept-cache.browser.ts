@@ -152,7 +152,7 @@ class CacheDraft implements Draft {
     try {
       await this.#store.put(addressOf(STORE, this.#key, part), new Response(body));
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new OutOfRoom('', { cause: error });
+      if (error instanceof Error && error.name === 'QuotaExceededError') throw new OutOfRoom('', { cause: error });
       throw error;
     }
   }

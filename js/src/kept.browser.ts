@@ -169,28 +169,35 @@ export async function openPieces(name: string): Promise<Draft> {
 }
 
 async function openHandle(folder: Folder, file: string): Promise<SyncHandle> {
-  const handle = (await folder.getFileHandle(file, { create: true })) as WorkerFileHandle;
+  const handle = (await folder.getFileHandle(file, { create: true }).catch(noRoom)) as WorkerFileHandle;
   if (!handle.createSyncAccessHandle) throw new SottoError('storage', 'This browser cannot write files of its own here: choose a file to write to.');
-  try {
-    return await handle.createSyncAccessHandle();
-  } catch (error) {
+  return handle.createSyncAccessHandle().catch((error: unknown) => {
     if (error instanceof DOMException && error.name === 'NoModificationAllowedError')
       throw new SottoError('argument', 'This model is being made already, perhaps in another window: wait for it, or stop it there.');
-    throw error;
-  }
+    return noRoom(error);
+  });
+}
+
+/** An error of the system, but OutOfRoom where that is what it means. */
+function noRoom(error: unknown): never {
+  if (error instanceof Error && error.name === 'QuotaExceededError') throw new OutOfRoom('', { cause: error });
+  throw error;
 }
 
 function writeAll(handle: SyncHandle, at: number, bytes: Uint8Array): void {
   for (let done = 0; done < bytes.length;) {
-    let n: number;
-    try {
-      n = handle.write(bytes.subarray(done), { at: at + done });
-    } catch (error) {
-      if (error instanceof DOMException && error.name === 'QuotaExceededError') throw new OutOfRoom('', { cause: error });
-      throw error;
-    }
+    const n = inRoom(() => handle.write(bytes.subarray(done), { at: at + done }));
     if (n <= 0) throw new OutOfRoom();
     done += n;
+  }
+}
+
+/** Any of a handle's calls may find that there is no room. */
+function inRoom<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    return noRoom(error);
   }
 }
 
@@ -256,13 +263,13 @@ class OpfsDraft implements Draft {
   }
 
   async flush(): Promise<void> {
-    this.#data.flush();
+    inRoom(() => this.#data.flush());
   }
 
   async note(line: string): Promise<void> {
     const bytes = this.#encoder.encode(`${line}\n`);
     writeAll(this.#journal, this.#end, bytes);
-    this.#journal.flush(); // a page may be closed at any time
+    inRoom(() => this.#journal.flush()); // a page may be closed at any time
     this.#end += bytes.length;
   }
 
@@ -276,9 +283,13 @@ class OpfsDraft implements Draft {
   async commit(about: Omit<KeptAbout, 'name'>): Promise<void> {
     this.#data.flush();
     this.#data.close();
-    const before = await aboutOf(this.#name, this.#folder);
-    await writeText(this.#folder, 'about.json', JSON.stringify({ ...about, data: this.#dataName }));
-    this.#journal.close();
+    let before: AboutAndData | undefined;
+    try {
+      before = await aboutOf(this.#name, this.#folder);
+      await writeText(this.#folder, 'about.json', JSON.stringify({ ...about, data: this.#dataName }));
+    } finally {
+      this.#journal.close();
+    }
     await this.#folder.removeEntry('journal');
     if (before && before.data !== this.#dataName) await this.#folder.removeEntry(before.data).catch(missingIs(undefined));
   }

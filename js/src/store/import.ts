@@ -93,8 +93,8 @@ async function copy(
       const same = group ? undefined : (await keeper.kept.list()).find((other) => other.store?.sha256 === sha256 && other.name !== key);
       keep = same === undefined;
       if (same) return same.name;
-      await draft.commit({ file, bytes: size, architecture, type, made: Date.now(), store: { ...about, sha256, sums } });
       keep = true;
+      await draft.commit({ file, bytes: size, architecture, type, made: Date.now(), store: { ...about, sha256, sums } });
       return key;
     } catch (error) {
       if (!(error instanceof Error && error.name === OutOfRoom.name)) throw error;

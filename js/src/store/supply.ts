@@ -97,7 +97,7 @@ export class Supply {
     this.key = own;
     const others = mode === 'shared' ? await this.#othersOf(own) : [];
     for (const key of [own, ...others]) {
-      const unlisten = mode === 'exclusive' ? this.#listen() : undefined;
+      const unlisten = this.#listen(key);
       this.#release = await keeper.tabs.lock(key, mode, signal).finally(unlisten);
       const whole = await keeper.openWhole(key).catch(() => undefined);
       if (whole && (await this.#isCurrent(whole.about))) {
@@ -120,9 +120,9 @@ export class Supply {
   }
 
   /** What the other one that writes it tells. */
-  #listen(): () => void {
+  #listen(key: string): () => void {
     return this.#c.keeper.tabs.hear((news) => {
-      if (news.type === 'progress' && news.key === this.key) this.#c.progress(news.bytes, news.size, 'waiting');
+      if (news.type === 'progress' && news.key === key) this.#c.progress(news.bytes, news.size, 'waiting');
     });
   }
 
@@ -199,8 +199,8 @@ export class Supply {
     try {
       this.#draft = await keeper.openPieces(this.key);
     } catch (error) {
-      if (strict) throw error;
-      return;
+      if (!strict) return;
+      throw isFull(error) ? roomError(part.name, part.size ?? 0, await this.#room(), error) : error;
     }
     const head = parseUnfinished(this.#draft.journal);
     const fit =
@@ -273,7 +273,9 @@ export class Supply {
         ...{ pieceBytes: pieceBytesOf(size), sums: [] },
       };
       this.#head = { about, file: part.file, size, sums: new Map() };
-      await this.#draft.note(headLine(this.#head));
+      await this.#draft.note(headLine(this.#head)).catch(async (error: Error) => {
+        throw isFull(error) ? roomError(part.name, missing, await this.#room(), error) : error;
+      });
       this.#c.keeper.tabs.tell({ type: 'change' });
     }
     return { draft: this.#draft, pieceBytes: this.#head.about.pieceBytes, sums: this.#head.sums };
@@ -315,8 +317,14 @@ export class Supply {
     const { architecture = '', type = '' } = headOf(this.#start, file) ?? {};
     const about = { file, bytes: size, architecture, type, made: Date.now(), store: { ...store, sha256, sums } };
     await this.#earlier?.remove(); // all of it is in the draft
-    await this.#draft.commit(about);
-    this.#draft = undefined;
+    try {
+      await this.#draft.commit(about);
+    } catch (error) {
+      if (!this.#c.strict) return undefined; // its pieces are there: the next time it is only this that is left
+      throw isFull(error) ? roomError(this.part.name, 0, await this.#room(), error) : error;
+    } finally {
+      this.#draft = undefined;
+    }
     await this.#close(true);
     await this.#c.keeper.touch(this.key);
     return { name: this.key, ...about };
@@ -326,7 +334,12 @@ export class Supply {
     const { name } = this.part;
     if (!full) return new SottoError('storage', `The model ${name} cannot be kept: its server does not say how long it is, or this browser keeps no files for this page.`);
     const size = this.#head?.size ?? 0;
-    return roomError(name, size - (this.#transfer?.bytes ?? 0), (await this.#c.keeper.kept.room().catch(() => undefined)) ?? 0, full);
+    return roomError(name, size - (this.#transfer?.bytes ?? 0), await this.#room(), full);
+  }
+
+  /** That is left, as far as it is known. */
+  async #room(): Promise<number> {
+    return (await this.#c.keeper.kept.room().catch(() => undefined)) ?? 0;
   }
 
   /** Whether what came can be a model at all. */
@@ -371,6 +384,8 @@ export class Supply {
     this.#release = undefined;
   }
 }
+
+const isFull = (error: unknown): boolean => error instanceof Error && error.name === 'OutOfRoom';
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
   const both = new Uint8Array(a.length + b.length);

@@ -373,7 +373,8 @@ export class Transfer {
         const last = run.at(-1);
         const to = last ? last.at + last.n - 1 : FIRST_BYTES - 1;
         const headers: Record<string, string> = this.#ranges === false ? {} : { Range: `bytes=${from}-${to}` };
-        const response = await request(url, { signal: watch.signal, headers }, headersFor(this.#addresses.part, url));
+        // The browser's own cache would let one request of an address wait for another, and keep everything twice.
+        const response = await request(url, { signal: watch.signal, headers, cache: 'no-store' }, headersFor(this.#addresses.part, url));
         try {
           await this.#take(response, url, [from, to], run, watch, progressed);
         } catch (error) {
