@@ -3,6 +3,7 @@ import { App } from './App.tsx';
 import { beginInstall } from './frame/install.ts';
 import { beginSeal } from './frame/seal.ts';
 import { startService } from './frame/service.ts';
+import { resumeDownloads } from './models/resume.ts';
 import './style/base.css';
 import './style/controls.css';
 import './style/transcribe.css';
@@ -16,3 +17,4 @@ if (import.meta.env.PROD) {
   void startService();
   beginSeal();
 }
+void resumeDownloads();

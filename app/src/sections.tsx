@@ -3,8 +3,8 @@
 import type { ComponentType, JSX } from 'preact';
 import type { View } from './route.ts';
 import { Start } from './transcribe/Start.tsx';
-import { ChartIcon, ChatIcon, MicIcon, SparkIcon } from './ui/icons.tsx';
-import { chatTitle, transcribeTitle } from './ui/title.ts';
+import { ChartIcon, ChatIcon, MicIcon, ModelIcon, SparkIcon } from './ui/icons.tsx';
+import { chatTitle, modelsTitle, transcribeTitle } from './ui/title.ts';
 
 /** What a section shows. It stays, hidden, when another is opened: `active` says whether it is seen. Its heading is an h1 with tabIndex -1. */
 export type SectionView = ComponentType<{ active: boolean }>;
@@ -45,6 +45,13 @@ export const SECTIONS: readonly Section[] = [
     name: 'Voice',
     icon: MicIcon,
     load: async () => (await import('./voice/Voice.tsx')).Voice,
+  },
+  {
+    view: 'models',
+    name: 'Models',
+    icon: ModelIcon,
+    now: () => modelsTitle.value,
+    load: async () => (await import('./models/Models.tsx')).Models,
   },
   {
     view: 'benchmark',

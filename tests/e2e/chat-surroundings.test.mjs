@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { serve } from '../../tools/serve.mjs';
 import { LONG, Pages, root, whyNot } from './browser.mjs';
-import { answered, answers, ask, greedy, inSettings, SURE, textOf, titles, vectors } from './chat-steps.mjs';
+import { bring, choose, giveFiles, keptRow, offers, openModels, slowSource } from './model-steps.mjs';
+import { answered, answers, ask, composer, greedy, inSettings, SURE, textOf, titles, vectors } from './chat-steps.mjs';
 
 const missing = whyNot('chromium', { chat: true });
 if (missing) console.log(`skip: ${missing}`);
@@ -21,37 +21,45 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
   before(() => pages.start());
   after(() => pages.stop());
   const onChat = (steps, options) => pages.onPage({ path: '#/chat', ...options }, steps);
-  const models = (page) => page.getByRole('dialog', { name: 'Models' });
-  const openModels = async (page) => {
+  const picker = (page) => page.getByRole('dialog', { name: 'Model' });
+  const openPicker = async (page) => {
     await page.getByRole('button', { name: /^Model/ }).click();
-    await models(page).waitFor();
+    await picker(page).waitFor();
   };
-  const row = (page, name) => models(page).locator('.model').filter({ has: page.getByRole('heading', { name }) });
+  const chip = (page, name) => page.getByRole('button', { name: name instanceof RegExp ? name : `Model: ${name}` });
+  const backToChat = (page) => page.getByRole('link', { name: 'Chat' }).click();
+  /** Uses files as a model, from the section of models, which leads back to the chat. */
+  const giveOnce = async (page, files) => {
+    await openModels(page);
+    await giveFiles(page, files, 'Use it once');
+  };
 
-  test('lists models with sizes and licences; the one with the page is fetched once, unloaded, removed', () =>
+  test('offers what is on this device; the one with the page is fetched once, unloaded, deleted, fetched again', () =>
     onChat(async (page) => {
       const fetched = [];
       page.on('request', (request) => request.url().endsWith('.gguf') && fetched.push(request.url()));
       await greedy(page, 10);
       await ask(page, PROMPT);
-      await openModels(page);
-      const rows = await models(page).locator('.model').allInnerTexts();
-      assert.ok(rows.length > 5);
+      await openPicker(page);
+      assert.equal(await picker(page).locator('.pick').count(), 1, 'others are not here');
+      assert.match(await picker(page).locator('.pick').innerText(), /^Teller.*in memory/s);
+      await picker(page).getByRole('link', { name: 'Get more models' }).click();
+      await picker(page).waitFor({ state: 'hidden' });
+      const rows = await offers(page).locator('.offer').allInnerTexts();
+      assert.ok(rows.length > 8);
       for (const text of rows) assert.match(text, /\d (MB|GB) · (MIT|Gemma Terms of Use)/);
-      const teller = row(page, /^Teller/);
-      assert.match(await teller.innerText(), /In use.*in memory/s);
-      await teller.getByRole('button', { name: 'Unload' }).click();
-      await teller.getByText('On this device').waitFor();
-      await page.keyboard.press('Escape');
-      await ask(page, 'Continue the story.', 2);
-      assert.equal(fetched.length, 1, 'loaded again from what the browser keeps');
+      await page.getByRole('button', { name: 'Free the memory of Teller' }).click();
+      await page.getByTestId('memory').getByText('No model.').waitFor();
+      await backToChat(page);
+      await ask(page, PROMPT); // in a new conversation
+      const before = fetched.length;
       await openModels(page);
-      await teller.getByRole('button', { name: 'Unload' }).click();
-      await teller.getByRole('button', { name: 'Remove Teller from this device' }).click();
-      await teller.getByText('On this device').waitFor({ state: 'detached' });
-      await teller.getByRole('button', { name: 'Use' }).click();
-      await teller.getByText('In use').waitFor({ timeout: LONG });
-      assert.equal(fetched.length, 2);
+      await choose(page, keptRow(page, /^Teller/), 'Delete…');
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+      await keptRow(page, /^Teller/).waitFor({ state: 'detached' });
+      await backToChat(page);
+      await ask(page, PROMPT);
+      assert.ok(before > 0 && fetched.length === 2 * before, 'loaded from what the browser keeps, until it was deleted');
     }));
 
   test("answers with a person's own file, under any path", async () => {
@@ -59,10 +67,8 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
     try {
       await pages.onPage({ server, path: 'dist/#/chat' }, async (page) => {
         await greedy(page, 10);
-        await openModels(page);
-        await page.getByTestId('model-files').setInputFiles(TELLER);
-        await row(page, 'teller-q8_0').getByText('In use').waitFor({ timeout: LONG });
-        await page.keyboard.press('Escape');
+        await giveOnce(page, TELLER);
+        await chip(page, 'teller-q8_0').waitFor();
         const answer = await ask(page, PROMPT);
         assert.equal((await textOf(answer)).slice(0, SURE), BEGINNING);
         assert.equal(await answer.locator('.author').innerText(), 'teller-q8_0');
@@ -78,11 +84,9 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
       const files = ['golden/gemma3-1b-shape/model.safetensors', 'golden/gemma3-1b-shape/config.json', 'teller/tokenizer.model'];
       await greedy(page, 12);
       await inSettings(page, (dialog) => dialog.getByRole('switch', { name: /Continue plain text/ }).check());
-      await openModels(page);
-      await page.getByTestId('model-files').setInputFiles(files.map((file) => join(root, 'tests/fixtures', file)));
-      const mine = row(page, 'Model from a folder');
-      await mine.getByText('In use').waitFor({ timeout: LONG });
-      assert.match(await mine.innerText(), /Your own model, 3 files\./);
+      await giveOnce(page, files.map((file) => join(root, 'tests/fixtures', file)));
+      await chip(page, 'Model from a folder').click();
+      assert.match(await picker(page).innerText(), /Your own model, 3 files\./);
       await page.keyboard.press('Escape');
       const answer = await ask(page, 'Once upon a time there was a little girl');
       assert.ok((await textOf(answer)).length > 0);
@@ -98,61 +102,55 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
         [[file('a-00001-of-00003.gguf'), file('a-00002-of-00003.gguf')], /has 3 parts, and 2 were chosen\. Choose all/],
         [[file('a.gguf'), file('b.gguf')], /several models\. Choose one/],
         [[file('model.safetensors')], /config\.json is missing/],
-        [[file('fake.gguf')], /fake cannot be used\. [A-Z].{15,}\.$/],
-        [[file('half.gguf', half)], /half cannot be used\. [A-Z].{15,}\.$/],
       ];
       await openModels(page);
       for (const [files, expected] of cases) {
-        await page.getByTestId('model-files').setInputFiles(files);
-        const alert = models(page).getByRole('alert').filter({ hasText: expected });
+        await giveFiles(page, files);
+        await bring(page).getByRole('alert').filter({ hasText: expected }).waitFor();
+        await bring(page).getByRole('button', { name: 'Back' }).click();
+      }
+      for (const [damaged, expected] of [
+        [file('fake.gguf'), /fake cannot be used\. [A-Z].{15,}\.$/],
+        [file('half.gguf', half), /half cannot be used\. [A-Z].{15,}\.$/],
+      ]) {
+        await giveOnce(page, damaged);
+        const alert = page.getByTestId('model-notice').filter({ hasText: expected.source.slice(0, 4) });
         await alert.waitFor({ timeout: LONG });
+        assert.match(await alert.locator('span').innerText(), expected);
         assert.doesNotMatch(await alert.innerText(), /undefined|\[object|RuntimeError/);
       }
-      await row(page, /^Teller/).getByRole('button', { name: 'Use' }).click();
-      await row(page, /^Teller/).getByText('In use').waitFor({ timeout: LONG });
+      await openPicker(page);
+      await picker(page).getByRole('button', { name: /^Teller/ }).click();
+      await greedy(page, 5);
+      await ask(page, PROMPT);
     }));
 
-  test('downloads with progress, is cancelled, and goes on from there', async () => {
-    const size = 241410624; // of the model in the manifest, in bytes
-    const bytes = await readFile(TELLER); // what comes of it is a model's beginning
-    const ranges = [];
-    const slow = createServer((request, response) => {
-      const from = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
-      ranges.push(from);
-      const headers = { 'Access-Control-Allow-Origin': '*', 'Content-Type': 'application/octet-stream', 'Content-Length': size - from };
-      if (from > 0) headers['Content-Range'] = `bytes ${from}-${size - 1}/${size}`;
-      response.writeHead(from > 0 ? 206 : 200, headers);
-      // Some at once, then ever a little, as browsers hold the last bytes back; from the end of these bytes on nothing more.
-      let at = from + (6 << 20);
-      response.write(bytes.subarray(from, at));
-      const timer = setInterval(() => response.write(bytes.subarray(at, (at += 64 << 10))), 50);
-      response.on('close', () => clearInterval(timer));
-    });
-    await new Promise((done) => slow.listen(0, '127.0.0.1', done));
+  test('a chosen model that is not here any more is downloaded with progress, is cancelled, and goes on from there', async () => {
+    const whole = Buffer.alloc(241410624); // as the model in the manifest, of which a model's beginning comes
+    (await readFile(TELLER)).copy(whole);
+    const source = await slowSource(whole, { to: 12e6 });
     try {
       await onChat(async (page, context) => {
-        await context.route(/gemma-3-270m-it-qat-Q4_0\.gguf$/, (route) => route.continue({ url: `http://127.0.0.1:${slow.address().port}/` }));
-        await openModels(page);
-        const gemma = row(page, /Gemma 3 270M · Q4_0/);
-        await gemma.getByRole('button', { name: 'Download' }).click();
-        await gemma.getByText(/([5-9]\.\d|1\d) MB of 241 MB/).waitFor({ timeout: LONG });
-        assert.match(await gemma.getByRole('progressbar').getAttribute('aria-valuenow'), /^[2-5]$/);
-        await gemma.getByRole('button', { name: 'Cancel' }).click();
-        await gemma.getByText(/Stopped at [\d.]+ MB.*goes on from there/).waitFor();
-        await page.keyboard.press('Escape');
+        await source.play(context, /gemma-3-270m-it-qat-Q4_0\.gguf$/);
+        await page.evaluate(() => localStorage.setItem('chat-settings', '{"model":"gemma-3-270m-q4_0"}'));
+        await page.reload();
+        await composer(page).fill(PROMPT);
+        await composer(page).press('Enter');
+        const progress = page.getByTestId('model-progress');
+        await progress.getByText(/([4-9](\.\d)?|1\d) MB of 241 MB/).waitFor({ timeout: LONG });
+        await progress.getByRole('button', { name: 'Cancel' }).click();
+        source.gate.to = 24e6;
         await page.getByTestId('model-notice').getByRole('button', { name: 'Continue' }).click();
-        await page.getByTestId('model-progress').getByText(/of 241 MB · goes on from [\d.]+ MB/).waitFor({ timeout: LONG });
-        await page.getByTestId('model-progress').getByRole('button', { name: 'Cancel' }).click();
-        assert.deepEqual(ranges.slice(0, 1), [0]);
-        assert.ok(ranges[1] >= 4 << 20, `asked for the rest from ${ranges[1]} on`);
+        await progress.getByText(/of 241 MB · goes on from [\d.]+ MB/).waitFor({ timeout: LONG });
+        await progress.getByRole('button', { name: 'Cancel' }).click();
         // Another model is there at once.
-        await openModels(page);
-        await row(page, /^Teller/).getByRole('button', { name: 'Use' }).click();
-        await row(page, /^Teller/).getByText('In use').waitFor({ timeout: LONG });
+        await chip(page, /^Model: Gemma 3 270M/).click();
+        await picker(page).getByRole('button', { name: /^Teller/ }).click();
+        await greedy(page, 5);
+        await ask(page, PROMPT, 2);
       });
     } finally {
-      slow.closeAllConnections();
-      slow.close();
+      source.close();
     }
   });
 
@@ -283,8 +281,8 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
       async (page) => {
         await greedy(page, 10);
         assert.equal((await textOf(await ask(page, PROMPT))).slice(0, SURE), BEGINNING);
-        await openModels(page);
-        assert.match(await row(page, /^Teller/).innerText(), /one thread/);
+        await openPicker(page);
+        assert.match(await picker(page).innerText(), /one thread/);
       },
       { server: pages.plain },
     ));
@@ -296,7 +294,7 @@ describe('the surroundings of the chat', { skip: missing, timeout: 290_000 }, ()
       await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 5e6 }); // bytes
       await greedy(page, 10);
       await ask(page, PROMPT);
-      await openModels(page);
-      await models(page).getByText(/no room to keep Teller/).waitFor();
+      await openPicker(page);
+      await picker(page).getByText(/no room to keep Teller/).waitFor();
     }));
 });

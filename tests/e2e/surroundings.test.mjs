@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { serve } from '../../tools/serve.mjs';
+import { choose, giveFiles, keptRow, openModels } from './model-steps.mjs';
 import { Pages, allText, letter, LONG, model, root, sample, summary, takeFile, WORDS, whyNot } from './browser.mjs';
 
 const missing = whyNot('chromium');
@@ -29,7 +30,10 @@ describe('surroundings', { skip: missing, timeout: 290_000 }, () => {
       await page.getByRole('button', { name: 'Transcribe again' }).click();
       await summary(page).waitFor({ timeout: LONG });
       assert.equal(fetched.length, 1, 'the second run took the model from the cache');
-      await page.getByRole('button', { name: 'Remove it from this device' }).click();
+      await openModels(page);
+      await choose(page, keptRow(page, /^Whisper tiny/), 'Delete…');
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+      await page.getByRole('link', { name: 'Transcribe' }).click();
       await page.locator('#model-hint').getByText(/Downloaded once/).waitFor();
     }));
 
@@ -60,7 +64,8 @@ describe('surroundings', { skip: missing, timeout: 290_000 }, () => {
         { name: 'half.bin', mimeType: '', buffer: truncated },
       ];
       for (const file of broken) {
-        await page.getByTestId('model-file').setInputFiles(file);
+        await openModels(page);
+        await giveFiles(page, file, 'Use it once');
         if (file === broken[0]) await page.getByRole('button', { name: 'Try the sample' }).click();
         else await page.getByRole('button', { name: 'Transcribe again' }).click();
         await page.getByRole('alert').waitFor();
@@ -78,7 +83,8 @@ describe('surroundings', { skip: missing, timeout: 290_000 }, () => {
     const server = await serve({ port: 0, folder: join(root, 'app') });
     try {
       await pages.onPage({ server, path: 'dist/' }, async (page) => {
-        await page.getByTestId('model-file').setInputFiles(model);
+        await openModels(page);
+        await giveFiles(page, model, 'Use it once');
         await sample(page);
         assert.match(await allText(page), WORDS);
       });

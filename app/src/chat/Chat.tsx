@@ -1,14 +1,13 @@
 /* The section to talk with a model: conversations, the one that is shown, what is written next. */
 
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
+import { takeModelFiles } from '../models/incoming.ts';
 import { useDrop } from '../ui/drop.ts';
 import { Dialog } from '../ui/Dialog.tsx';
-import { AgainIcon, WarnIcon } from '../ui/icons.tsx';
+import { WarnIcon } from '../ui/icons.tsx';
 import { Composer } from './Composer.tsx';
-import { chooseFiles, refreshStored } from './model-state.ts';
-import { Models } from './Models.tsx';
+import { Picker } from './Picker.tsx';
 import { closePanel, panel } from './panel.ts';
-import { goOn, quantizing, refreshUnfinished, take as takeModel, unfinished } from './quantize-state.ts';
 import { SettingsForm } from './SettingsForm.tsx';
 import { Sidebar } from './Sidebar.tsx';
 import { answering, begin, bringBack, importFile, kept, loaded, notice, stop, undo } from './state.ts';
@@ -18,18 +17,11 @@ import '../style/chat.css';
 import '../style/markdown.css';
 
 void begin();
-void refreshStored();
-void refreshUnfinished();
 
 const take = (files: File[]) => {
   const [first] = files;
   if (files.length === 1 && /\.json$/i.test(first!.name)) void importFile(first!);
-  else {
-    panel.value = 'models';
-    // Weights as they were published are rather made smaller first; other files are used as they are.
-    if (files.some(({ name }) => /\.(safetensors|bin)$/i.test(name) || /(^|[^a-z0-9])(bf16|f16|f32|fp16|fp32)[^a-z0-9]/i.test(name))) takeModel(files);
-    else void chooseFiles(files);
-  }
+  else takeModelFiles(files);
 };
 
 export function Chat({ active }: { active: boolean }) {
@@ -61,7 +53,6 @@ export function Chat({ active }: { active: boolean }) {
               </span>
             </p>
           )}
-          <HalfMade />
           <Thread />
           <Composer />
         </section>
@@ -80,10 +71,9 @@ export function Chat({ active }: { active: boolean }) {
       <Dialog open={panel.value === 'settings'} close={closePanel} title="Settings" side="right">
         <SettingsForm />
       </Dialog>
-      <Dialog open={panel.value === 'models'} close={closePanel} title="Models">
-        <Models />
+      <Dialog open={panel.value === 'models'} close={closePanel} title="Model">
+        <Picker />
       </Dialog>
-      <Making />
       {dropping && (
         <div class="drop-veil" aria-hidden="true">
           <p>Drop a model, or an exported conversation</p>
@@ -105,52 +95,4 @@ function useEscape(active: boolean): void {
     addEventListener('keydown', onKey);
     return () => removeEventListener('keydown', onKey);
   }, [active]);
-}
-
-/** A model whose making ended with the page is offered when it opens again. */
-function HalfMade() {
-  const [hidden, setHidden] = useState(false);
-  const [entry] = unfinished.value;
-  if (!entry || hidden || quantizing.value.at !== 'rest' || panel.value === 'models') return null;
-  return (
-    <p class="notice mild half-made" data-testid="half-made">
-      <AgainIcon />
-      <span>
-        {entry.name} is not finished: {entry.done} of {entry.nTensors} tensors are done.
-      </span>
-      <button
-        type="button"
-        class="button small"
-        onClick={() => {
-          panel.value = 'models';
-          void goOn(entry, null);
-        }}
-      >
-        Go on
-      </button>
-      <button type="button" class="button quiet small" onClick={() => setHidden(true)}>
-        Not now
-      </button>
-    </p>
-  );
-}
-
-/** What goes on behind the conversation. */
-function Making() {
-  const now = quantizing.value;
-  if (panel.value === 'models' || (now.at !== 'work' && now.at !== 'done' && now.at !== 'failed')) return null;
-  const told =
-    now.at === 'done'
-      ? `${now.model.name} is made`
-      : now.at === 'failed'
-        ? 'A model could not be made'
-        : `${now.name}: ${now.job.paused ? 'paused' : `${Math.floor(100 * (now.progress?.fraction ?? 0))} %`}`;
-  return (
-    <div class="toast">
-      <span>{told}</span>
-      <button type="button" class="link" onClick={() => (panel.value = 'models')}>
-        Show
-      </button>
-    </div>
-  );
 }

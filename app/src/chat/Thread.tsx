@@ -2,9 +2,9 @@
  * its end is in view. */
 
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { addressOf } from '../route.ts';
 import { ChatIcon, DownIcon } from '../ui/icons.tsx';
 import { megabytes } from '../ui/words.ts';
-import { panel } from './panel.ts';
 import { MessageView } from './MessageView.tsx';
 import { chosen } from './model-state.ts';
 import { answering, current, path, send } from './state.ts';
@@ -118,9 +118,7 @@ function Welcome() {
           <strong>{name}</strong> comes with this page ({megabytes(bytes)}, no download from elsewhere). It is a very
           small model that tells short children’s stories, and that is all it can: it knows no facts and answers no
           questions.{' '}
-          <button type="button" class="link" onClick={() => (panel.value = 'models')}>
-            Choose a model to talk with
-          </button>
+          <a href={addressOf('models')}>Get a model to talk with</a>
         </p>
       ) : (
         <p>

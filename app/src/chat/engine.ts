@@ -5,6 +5,7 @@ import type { ChatModel } from './models.ts';
 import type { Sampling, Settings } from './settings.ts';
 import { notWhileSealed, sealed } from '../frame/seal.ts';
 import { placeOf, type Place } from '../ui/place.ts';
+import { noteSpeed } from '../ui/speeds.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
 export interface Question {
@@ -22,12 +23,17 @@ export interface Answer extends Generation {
   dropped: number; // oldest messages that did not fit
 }
 
+const WORTH_NOTING = 16; // tokens; shorter answers tell little of the speed
+
 export class Writer {
   readonly #model: LanguageModel;
+  readonly #id: string;
   readonly name: string;
+  busy = false; // an answer is being written
 
-  private constructor(model: LanguageModel, name: string) {
+  private constructor(model: LanguageModel, { id, name }: ChatModel) {
     this.#model = model;
+    this.#id = id;
     this.name = name;
   }
 
@@ -49,7 +55,7 @@ export class Writer {
         signal,
         monitor: (m) => m.addEventListener('downloadprogress', ({ loaded, total }) => onBytes(loaded, total)),
       });
-      return new Writer(opened, model.name);
+      return new Writer(opened, model);
     } catch (error) {
       throw signal.aborted ? error : notLoaded(model, error);
     }
@@ -85,6 +91,7 @@ export class Writer {
       if (event instanceof ContextOverflowEvent) ({ dropped } = event);
     };
     this.#model.addEventListener('contextoverflow', onOverflow);
+    this.busy = true;
     try {
       let input: string | Message[];
       if (chat) {
@@ -97,7 +104,10 @@ export class Writer {
       throw signal.aborted ? error : new Told(sentenceOf(error), { cause: error });
     } finally {
       this.#model.removeEventListener('contextoverflow', onOverflow);
+      this.busy = false;
     }
+    const { nDecode, decodeMs } = generation!.timings;
+    if (nDecode >= WORTH_NOTING) noteSpeed(this.#id, (1000 * nDecode) / decodeMs);
     return { ...generation!, dropped };
   }
 

@@ -2,13 +2,14 @@
 
 import { batch, computed, effect, signal } from '@preact/signals';
 import { tellWork } from '../ui/at-work.ts';
-import type { BackendChoice, Place } from '../ui/place.ts';
+import { makeRoom, occupy } from '../ui/memory.ts';
+import { placeInShort, type BackendChoice, type Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { megabytes } from '../ui/words.ts';
-import { madeModels, refreshMade, removeMade, type MadeModel } from './made.ts';
+import { hereIds, kindOf, means, others as keptOthers, refreshKept } from '../models/kept.ts';
 import { isFatal, Writer } from './engine.ts';
-import { DEFAULT_MODEL, isStored, modelOfFiles, MODELS, removeStored, type ChatModel } from './models.ts';
+import { DEFAULT_MODEL, entryOfKept, modelOfFiles, MODELS, type ChatModel } from './models.ts';
 import { readSettings, writeSettings, type Settings } from './settings.ts';
 
 export const settings = signal<Settings>(readSettings());
@@ -20,21 +21,23 @@ export function change(part: Partial<Settings>): void {
 
 /* ---- which one ---- */
 
-/** Made here, to talk with. */
-export const talkers = computed(() => madeModels.value.filter(({ made }) => made.kind === 'language'));
+/** Beside those of the manifest: what this device keeps. */
+const others = computed<readonly ChatModel[]>(() => keptOthers.value.filter((model) => kindOf(model) === 'language').map(entryOfKept));
 export const ownModel = signal<ChatModel | null>(null); // of files, while the page lives
 export const chosen = computed<ChatModel>(() => {
   const { model } = settings.value;
-  return (model === 'own' ? ownModel.value : [...MODELS, ...talkers.value].find((m) => m.id === model)) ?? DEFAULT_MODEL;
+  if (model === 'own') return ownModel.value ?? DEFAULT_MODEL;
+  const stored = keptOthers.value.find((m) => means(model, m));
+  return MODELS.find((m) => m.id === model) ?? (stored ? entryOfKept(stored) : DEFAULT_MODEL);
 });
-export const stored = signal<ReadonlySet<string>>(new Set()); // ids of those that this device keeps
-export const filesError = signal(''); // why files are no model
 
-export async function refreshStored(): Promise<void> {
-  const ids = await Promise.all(MODELS.map(async (m) => ((await isStored(m)) ? m.id : '')));
-  await refreshMade();
-  stored.value = new Set([...ids.filter(Boolean), ...talkers.value.map(({ id }) => id)]);
-}
+export const isHere = (model: ChatModel): boolean => model.id === 'own' || others.value.includes(model) || hereIds.value.has(model.id);
+
+/** What can answer at once: what is here, what comes with the page, and what is chosen. */
+export const choices = computed<readonly ChatModel[]>(() => {
+  const own = ownModel.value ? [ownModel.value] : [];
+  return [...MODELS, ...others.value, ...own].filter((m) => m === DEFAULT_MODEL || m === chosen.value || isHere(m));
+});
 
 /* ---- how far ---- */
 
@@ -94,7 +97,9 @@ const RESUMED = 2 << 20; // bytes that never come as the first piece of a downlo
 
 async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
   const { model } = wanted;
-  const cached = model.id === 'own' || 'made' in model || (await isStored(model));
+  makeRoom('language');
+  await refreshKept();
+  const cached = isHere(model);
   let from = 0;
   let came = 0;
   notKept.value = false;
@@ -118,10 +123,11 @@ async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
     writer = made;
     opened = wanted;
     const { place, weightBytes, contextWindow } = made;
-    await refreshStored();
+    await refreshKept();
     batch(() => {
       work.value = { at: 'ready', model, place, backend: wanted.backend, weightBytes, window: contextWindow };
-      notKept.value = model.id !== 'own' && !stored.value.has(model.id);
+      notKept.value = !isHere(model);
+      occupy('language', { name: model.name, bytes: weightBytes, where: placeInShort(place), busy: () => made.busy, free: unload });
     });
     return made;
   } catch (error) {
@@ -135,6 +141,7 @@ function close(): void {
   writer?.close();
   writer = null;
   opened = null;
+  occupy('language', null);
 }
 
 /** After an error in an answer: an engine that stopped is not asked again. */
@@ -155,15 +162,9 @@ export async function choose(model: ChatModel): Promise<void> {
   );
 }
 
-/** Takes files as a model. */
+/** Takes files as a model, while the page lives. Throws Told. */
 export async function chooseFiles(files: readonly File[]): Promise<void> {
-  filesError.value = '';
-  try {
-    ownModel.value = modelOfFiles(files);
-  } catch (error) {
-    filesError.value = sentenceOf(error);
-    return;
-  }
+  ownModel.value = modelOfFiles(files);
   await choose(ownModel.value);
 }
 
@@ -172,21 +173,14 @@ export function cancelLoading(): void {
 }
 
 /** Frees the memory; the model stays on the device. */
-export function unload(): void {
+function unload(): void {
   close();
   work.value = { at: 'rest' };
   announcement.value = 'The model was unloaded.';
 }
 
-/** Removes a model from the device. */
-export async function forget(model: ChatModel | MadeModel): Promise<void> {
-  if ('made' in model) {
-    if (opened?.model === model) unload(); // its file would go under it when a GPU is lost
-    await removeMade(model);
-    await refreshStored();
-    return;
-  }
-  await removeStored(model).catch(() => {});
-  await refreshStored();
-  announcement.value = `${model.name} was removed from this device.`;
+/** A model is about to go from this device: it is let go of. */
+export function letGo(id: string): void {
+  if (opened?.model.id === id) unload(); // its file would go under it when a GPU is lost
+  if (chosen.value.id === id && id.startsWith('stored:')) change({ model: DEFAULT_MODEL.id });
 }

@@ -1,6 +1,7 @@
-/* Which models there are to talk with: those of the package's manifest, and files of the person. */
+/* Which models there are to talk with: those of the package's manifest, what this device keeps beside, and files of the person. */
 
 import { LanguageModel, type ManifestModel, type ModelInput } from 'sotto';
+import { idOf, nameOf, typeOf, type StoredModel } from '../models/kept.ts';
 import { Told } from '../ui/told.ts';
 
 export interface ChatModel {
@@ -51,13 +52,31 @@ export const MODELS: readonly ChatModel[] = LanguageModel.models().map(entryOf);
 /** Ships with the page, so that a fresh device without other network has a model that writes. */
 export const DEFAULT_MODEL = MODELS.find((m) => m.storyteller)!;
 
-export async function isStored({ input, sources }: ChatModel): Promise<boolean> {
-  return (await LanguageModel.availability({ model: input, sources }).catch(() => '')) === 'available';
+const known = new Map<string, ChatModel>();
+
+/** One that this device keeps, and the manifest does not know: the same object each time, so that one in memory is known again. */
+export function entryOfKept(model: StoredModel): ChatModel {
+  const id = idOf(model);
+  const key = `${id} ${model.added}`;
+  const entry = known.get(key) ?? {
+    id,
+    name: nameOf(model),
+    about: aboutKept(model),
+    bytes: model.bytes,
+    license: 'as you got it',
+    licenseUrl: '',
+    storyteller: false,
+    input: `stored:${model.id}`,
+    sources: [],
+  };
+  known.set(key, entry);
+  return entry;
 }
 
-/** Frees the room that a kept model takes. */
-export function removeStored({ input }: ChatModel): Promise<void> {
-  return LanguageModel.remove(input);
+function aboutKept(model: StoredModel): string {
+  const type = typeOf(model);
+  const how = { made: 'Made on this device', import: 'From a file of this device', download: 'Downloaded' }[model.origin];
+  return `${how}${type && `, ${type}`}.`;
 }
 
 /** Files that a person chose, as a model: one GGUF, all parts of a split one, or a Hugging Face folder. Throws Told. */

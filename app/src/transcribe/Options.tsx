@@ -1,21 +1,10 @@
 /* How to transcribe: model, language, translation, and a few finer points. */
 
-import { useMemo, useRef } from 'preact/hooks';
-import { MODELS } from './engine.ts';
+import { useMemo } from 'preact/hooks';
+import { addressOf } from '../route.ts';
+import type { ModelEntry } from './engine.ts';
 import { languageGroups, languageName } from './languages.ts';
-import {
-  busy,
-  change,
-  facts,
-  forgetModel,
-  modelEntry,
-  notKept,
-  ownModel,
-  settings,
-  source,
-  storedModels,
-  transcribe,
-} from './state.ts';
+import { busy, change, entries, facts, isHere, modelEntry, notKept, ownModel, settings, source, transcribe, useModel } from './state.ts';
 import { BackendField } from '../ui/BackendField.tsx';
 import { megabytes } from '../ui/words.ts';
 
@@ -107,75 +96,50 @@ const GROUPS = [
 ] as const;
 
 function ModelChoice() {
-  const input = useRef<HTMLInputElement>(null);
   const entry = modelEntry();
-  const here = (id: string) => storedModels.value.has(id);
-  const hint = entry
-    ? `${entry.languages === 1 ? 'English only' : `${entry.languages} languages`}. ` +
-      (notKept.value
-        ? 'This browser had no room to keep it: free some space, or it is downloaded again next time.'
-        : here(entry.id) 
-          ? 'On this device.'
-          : `Downloaded once, ${megabytes(entry.bytes)}, then kept on this device.`)
-    : ownModel.value
-      ? `${ownModel.value.name}, ${megabytes(ownModel.value.size)}, read from this device.`
-      : '';
-  return (
-    <>
-      <div class="field">
-        <label for="model">Model</label>
-        <select
-          id="model"
-          value={settings.value.model}
-          aria-describedby="model-hint"
-          onChange={(event) => {
-            const chosen = event.currentTarget.value;
-            if (chosen !== 'choose') {
-              notKept.value = false;
-              return change({ model: chosen });
-            }
-            event.currentTarget.value = settings.value.model;
-            input.current!.click();
-          }}
-        >
-          {GROUPS.map(([group, title]) => (
-            <optgroup key={group} label={title}>
-              {MODELS.filter((m) => m.group === group).map((m) => (
-                <option key={m.id} value={m.id}>
-                  {m.label} · {megabytes(m.bytes)}
-                  {here(m.id) ? ' ✓' : ''}
-                </option>
-              ))}
-            </optgroup>
-          ))}
-          <optgroup label="Yours">
-            {ownModel.value && <option value="own">{ownModel.value.name}</option>}
-            <option value="choose">Use your own file…</option>
-          </optgroup>
-        </select>
-        <small id="model-hint">{hint}</small>
-        {entry && here(entry.id) && !busy.value && (
-          <button type="button" class="link small" onClick={() => void forgetModel()}>
-            Remove it from this device
-          </button>
-        )}
-      </div>
-      <input
-        ref={input}
-        type="file"
-        accept=".bin"
-        hidden
-        data-testid="model-file"
-        onChange={(event) => {
-          const file = event.currentTarget.files?.[0];
-          event.currentTarget.value = '';
-          if (!file) return;
-          ownModel.value = file;
-          change({ model: 'own' });
-        }}
-      />
-    </>
+  const all = entries.value;
+  const mine = all.filter((m) => m.group === 'yours');
+  const hint = entry ? `${languagesOf(entry)}${whereabouts(entry)}` : ownModel.value ? `${ownModel.value.name}, ${megabytes(ownModel.value.size)}, read from this device.` : '';
+  const option = (m: ModelEntry) => (
+    <option key={m.id} value={m.id}>
+      {m.label} · {megabytes(m.bytes)}
+      {isHere(m) ? ' ✓' : ''}
+    </option>
   );
+  return (
+    <div class="field">
+      <label for="model">Model</label>
+      <select
+        id="model"
+        value={settings.value.model}
+        aria-describedby="model-hint"
+        onChange={(event) => useModel(event.currentTarget.value)}
+      >
+        {(mine.length > 0 || ownModel.value) && (
+          <optgroup label="Yours">
+            {mine.map(option)}
+            {ownModel.value && <option value="own">{ownModel.value.name}</option>}
+          </optgroup>
+        )}
+        {GROUPS.map(([group, title]) => (
+          <optgroup key={group} label={title}>
+            {all.filter((m) => m.group === group).map(option)}
+          </optgroup>
+        ))}
+      </select>
+      <small id="model-hint">{hint}</small>
+      <a class="link small" href={addressOf('models')}>
+        Models on this device
+      </a>
+    </div>
+  );
+}
+
+const languagesOf = ({ languages }: ModelEntry): string => (languages === 0 ? '' : languages === 1 ? 'English only. ' : `${languages} languages. `);
+
+function whereabouts(entry: ModelEntry): string {
+  if (notKept.value) return 'This browser had no room to keep it: free some space, or it is downloaded again next time.';
+  return isHere(entry) ? 'On this device.' : `Downloaded once, ${megabytes(entry.bytes)}, then kept on this device.`;
 }
 
 function LanguageChoice({ english }: { english: boolean }) {

@@ -3,6 +3,7 @@
 import { models, SottoError, Transcriber, type LiveEvent, type LiveTranscription, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
 import { format, type Format, type FormatTranscript } from 'sotto/format';
 import { notWhileSealed, sealed } from '../frame/seal.ts';
+import { idOf, nameOf, typeOf, type StoredModel } from '../models/kept.ts';
 import { placeOf, type BackendChoice, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
@@ -12,10 +13,11 @@ export type { LiveEvent, LiveTranscription, Segment };
 
 export interface ModelEntry {
   id: string;
+  input: string; // what the package knows it by
   label: string;
-  group: 'many' | 'english' | 'other';
+  group: 'many' | 'english' | 'other' | 'yours';
   bytes: number;
-  languages: number; // 1: English only
+  languages: number; // 1: English only; 0: not known before it is loaded
   translates: boolean;
 }
 
@@ -27,6 +29,7 @@ function entryOf({ id, name, weights, languages, size_bytes }: ManifestModel): M
   const bits = { f16: '16 bit', q8_0: '8 bit' }[weights] ?? weights;
   return {
     id,
+    input: id,
     label: size.charAt(0).toUpperCase() + size.slice(1) + (lean ? '' : `${english ? ', English' : ''}, ${bits}`),
     group: !lean ? 'other' : english ? 'english' : 'many',
     bytes: size_bytes,
@@ -40,13 +43,12 @@ export const MODELS: readonly ModelEntry[] = models.filter((m) => m.kind === 'wh
 /** Served beside the page, models are taken from there; elsewhere from the manifest's sources. */
 const SOURCES = ['models/'];
 
-export async function isStored({ id }: ModelEntry): Promise<boolean> {
-  return (await Transcriber.availability({ model: id })) === 'available';
-}
-
-/** Frees the room that a kept model takes. */
-export function removeStored({ id }: ModelEntry): Promise<void> {
-  return Transcriber.remove(id);
+/** One that this device keeps, and the manifest does not know. */
+export function entryOfKept(model: StoredModel): ModelEntry {
+  const type = typeOf(model);
+  const name = nameOf(model);
+  const label = type && !name.toUpperCase().includes(type) ? `${name}, ${type}` : name;
+  return { id: idOf(model), input: `stored:${model.id}`, label, group: 'yours', bytes: model.bytes, languages: 0, translates: true };
 }
 
 /* ---- an engine with a model ---- */
@@ -74,6 +76,7 @@ export class Engine {
   readonly variant: string;
   readonly place: Place;
   readonly multilingual: boolean;
+  readonly weightBytes: number;
 
   private constructor(transcriber: Transcriber) {
     const { variant, model } = transcriber.info;
@@ -81,9 +84,10 @@ export class Engine {
     this.variant = VARIANTS[variant];
     this.place = placeOf(transcriber.info);
     this.multilingual = model.multilingual;
+    this.weightBytes = model.weightBytes;
   }
 
-  /** Starts an engine with a model of the manifest or a person's own file. Throws Told with a sentence. `onMoved`: its GPU was lost. */
+  /** Starts an engine with a model of the list or a person's own file. Throws Told with a sentence. `onMoved`: its GPU was lost. */
   static async open(
     model: ModelEntry | File,
     backend: BackendChoice,
@@ -93,7 +97,7 @@ export class Engine {
   ): Promise<Engine> {
     try {
       const transcriber = await Transcriber.create({
-        model: model instanceof File ? model : model.id,
+        model: model instanceof File ? model : model.input,
         sources: SOURCES,
         backend,
         onRestart: (info) => onMoved(placeOf(info)),
@@ -160,7 +164,7 @@ function notLoaded({ label }: ModelEntry, error: unknown): Error {
     );
   }
   return new Told(
-    `The ${label} model could not be downloaded. Check the connection and try again, or use a model file of your own.`,
+    `The ${label} model could not be downloaded. Check the connection and try again, or choose one that is on this device.`,
   );
 }
 

@@ -6,14 +6,17 @@
 
 import { batch, computed, effect, signal } from '@preact/signals';
 import { decode, SAMPLE_RATE, wav, type Sound } from './audio.ts';
-import { Engine, isStored, MODELS, removeStored, type ModelEntry, type Segment } from './engine.ts';
+import { Engine, entryOfKept, MODELS, type ModelEntry, type Segment } from './engine.ts';
 import { DEFAULTS, readKept, readSettings, writeKept, writeSettings, type Kept, type Settings } from './keep.ts';
 import { languageName } from './languages.ts';
 import { Recorder } from './recorder.ts';
 import { fetchSample, SAMPLE_NAME } from './sample.ts';
+import { hereIds, kindOf, others, refreshKept } from '../models/kept.ts';
 import { tellWork } from '../ui/at-work.ts';
-import type { BackendChoice, Place } from '../ui/place.ts';
+import { makeRoom, occupy } from '../ui/memory.ts';
+import { placeInShort, type BackendChoice, type Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
+import { noteSpeed } from '../ui/speeds.ts';
 import { transcribeTitle } from '../ui/title.ts';
 import { Told } from '../ui/told.ts';
 import { clock, elapsed, spoken } from '../ui/words.ts';
@@ -53,7 +56,6 @@ const UNKNOWN: Language = { code: '', probability: 0 };
 
 export const settings = signal<Settings>(readSettings());
 export const ownModel = signal<File | null>(null);
-export const storedModels = signal<ReadonlySet<string>>(new Set());
 export const notKept = signal(false); // the browser had no room for the model
 
 export const source = signal<Source | null>(null);
@@ -91,8 +93,16 @@ export function announceText(text: string): void {
   }, PAUSE_MS);
 }
 
+/** The manifest's models, then those that this device keeps beside. */
+export const entries = computed<readonly ModelEntry[]>(() => [
+  ...MODELS,
+  ...others.value.filter((model) => kindOf(model) === 'speech').map(entryOfKept),
+]);
+
+export const isHere = (entry: ModelEntry): boolean => entry.group === 'yours' || hereIds.value.has(entry.id);
+
 export function modelEntry(): ModelEntry | null {
-  return MODELS.find((m) => m.id === settings.value.model) ?? null;
+  return entries.value.find((m) => m.id === settings.value.model) ?? null;
 }
 
 export function change(part: Partial<Settings>): void {
@@ -182,7 +192,7 @@ export function discardRecording(): void {
 /* ---- transcribing ---- */
 
 let engine: Engine | null = null;
-let engineIs: [ModelEntry | File, BackendChoice] | null = null; // what `engine` was opened with
+let engineIs: [string | File, BackendChoice] | null = null; // id or file, and what `engine` was opened with
 
 /** Transcribes the source with the settings of now. The transcript that it replaces is set aside. */
 export async function transcribe(): Promise<void> {
@@ -221,11 +231,12 @@ async function openModel(signal: AbortSignal): Promise<Engine> {
   const chosen = entry ?? ownModel.value;
   if (!chosen) throw new Told('No model is chosen. Choose one under Model, or your own model file again.');
   const { backend } = settings.value;
-  if (engine && engineIs?.[0] === chosen && engineIs[1] === backend) return engine;
-  engine?.close();
-  engine = null;
-  facts.value = null;
-  const cached = !entry || (await isStored(entry).catch(() => false));
+  const what = entry ? entry.id : ownModel.value!;
+  if (engine && engineIs?.[0] === what && engineIs[1] === backend) return engine;
+  freeEngine();
+  makeRoom('speech');
+  await refreshKept();
+  const cached = !entry || isHere(entry);
   const bytes = entry ? entry.bytes : ownModel.value!.size;
   work.value = { at: 'download', loaded: 0, total: bytes, cached };
   if (!cached) announcement.value = `Downloading the ${entry.label} model.`;
@@ -240,12 +251,28 @@ async function openModel(signal: AbortSignal): Promise<Engine> {
     throw signal.reason;
   }
   engine = opened;
-  engineIs = [chosen, backend];
+  engineIs = [what, backend];
   facts.value = { variant: opened.variant, place: opened.place, backend };
-  await refreshStored();
-  notKept.value = entry !== null && !storedModels.value.has(entry.id);
+  occupy('speech', {
+    name: entry?.label ?? ownModel.value!.name,
+    bytes: opened.weightBytes,
+    where: placeInShort(opened.place),
+    busy: () => busy.value || hearing.value,
+    free: freeEngine,
+  });
+  await refreshKept();
+  notKept.value = entry !== null && !isHere(entry);
   return opened;
 }
+
+/** Frees the memory; the model stays on the device. */
+function freeEngine(): void {
+  engine?.close();
+  engine = engineIs = facts.value = null;
+  occupy('speech', null);
+}
+
+const WORTH_NOTING_S = 5; // of sound; shorter ones tell little of the speed
 
 async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<void> {
   const now = settings.value;
@@ -276,6 +303,7 @@ async function run(ready: Engine, from: Sound, signal: AbortSignal): Promise<voi
   });
   signal.throwIfAborted();
   const took = seconds();
+  if (from.duration >= WORTH_NOTING_S) noteSpeed(now.model, from.duration / took);
   const detected = ready.multilingual && now.language === 'auto' && result.language;
   batch(() => {
     language.value = { code: translate ? 'en' : result.language, probability: result.languageProbability };
@@ -436,12 +464,11 @@ async function keep(): Promise<void> {
 /* ---- beginning and end of the page ---- */
 
 async function begin(): Promise<void> {
-  const [current, before] = await Promise.all([readKept('current'), readKept('previous'), refreshStored()]);
+  const [current, before] = await Promise.all([readKept('current'), readKept('previous'), refreshKept()]);
   if (current && !source.value) show(current);
   previous.value = before;
   restored.value = true;
-  if (settings.value.model !== 'own' && !modelEntry()) change({ model: DEFAULTS.model });
-  if (settings.value.model === 'own') change({ model: DEFAULTS.model }); // files do not survive a reload
+  if (!modelEntry() && !ownModel.value) change({ model: DEFAULTS.model }); // a file does not survive a reload, and a kept model may be gone
   addEventListener('pagehide', () => void keep());
   addEventListener('visibilitychange', () => document.hidden && void keep());
   addEventListener('beforeunload', (event) => {
@@ -452,18 +479,17 @@ async function begin(): Promise<void> {
 /** What was open when the page was left is open again. */
 export const begun = begin();
 
-/** Removes the chosen model from this device. */
-export async function forgetModel(): Promise<void> {
-  const entry = modelEntry();
-  if (!entry) return;
-  await removeStored(entry);
-  await refreshStored();
-  announcement.value = `The ${entry.label} model was removed from this device.`;
+/** Chooses a model; files of the person are used while the page lives. */
+export function useModel(chosen: string | File): void {
+  notKept.value = false;
+  if (chosen instanceof File) ownModel.value = chosen;
+  change({ model: chosen instanceof File ? 'own' : chosen });
 }
 
-async function refreshStored(): Promise<void> {
-  const names = await Promise.all(MODELS.map(async (m) => ((await isStored(m).catch(() => false)) ? m.id : '')));
-  storedModels.value = new Set(names.filter(Boolean));
+/** A model is about to go from this device: it is let go of. */
+export function letGo(id: string): void {
+  if (engineIs?.[0] === id) freeEngine();
+  if (settings.value.model === id && id.startsWith('stored:')) change({ model: DEFAULTS.model });
 }
 
 function sentence(error: unknown): string {

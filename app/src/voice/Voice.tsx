@@ -1,9 +1,11 @@
 /* The section to talk aloud: a button, what is being said, and the conversation. */
 
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { chosen } from '../chat/model-state.ts';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+import { change, choices, chosen, isHere as talkerIsHere } from '../chat/model-state.ts';
 import { addressOf } from '../route.ts';
+import { entries, isHere, settings, useModel } from '../transcribe/state.ts';
 import { MicIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
+import { megabytes } from '../ui/words.ts';
 import { SealOffer } from './SealOffer.tsx';
 import { Speaker } from './speaker.ts';
 import { answer, heard, phase, problem, requests, start, stop, turns, type Phase } from './state.ts';
@@ -45,9 +47,9 @@ export function Voice() {
         )}
         <Turns list={list} />
         <p class="hint">
-          Answers come from {chosen.value.name}; another model is chosen in the <a href={addressOf('chat')}>chat</a>. <VoiceHint />{' '}
-          <span data-testid="requests">Requests of this page since it listens: {requests}.</span>
+          <VoiceHint /> <span data-testid="requests">Requests of this page since it listens: {requests}.</span>
         </p>
+        <Choices disabled={on} />
       </section>
       <SealOffer />
     </div>
@@ -67,6 +69,43 @@ function Turns({ list }: { list: preact.RefObject<HTMLOListElement | null> }) {
       ))}
       {heard.value && <li class="user tentative">{heard}</li>}
     </ol>
+  );
+}
+
+/** Which models hear and answer: those on this device, and what was chosen before. */
+function Choices({ disabled }: { disabled: boolean }) {
+  const id = useId();
+  const { model } = settings.value;
+  const hearers = entries.value.filter((m) => m.id === model || isHere(m));
+  return (
+    <div class="voice-models">
+      <div class="field">
+        <label for={`${id}-hears`}>Hears</label>
+        <select id={`${id}-hears`} value={model} disabled={disabled} onChange={(event) => useModel(event.currentTarget.value)}>
+          {hearers.map((m) => (
+            <option key={m.id} value={m.id}>
+              {m.label}
+              {!isHere(m) && ` · ${megabytes(m.bytes)} to download`}
+            </option>
+          ))}
+          {model === 'own' && <option value="own">Your own file</option>}
+        </select>
+      </div>
+      <div class="field">
+        <label for={`${id}-answers`}>Answers</label>
+        <select id={`${id}-answers`} value={chosen.value.id} disabled={disabled} onChange={(event) => change({ model: event.currentTarget.value })}>
+          {choices.value.map((m) => (
+            <option key={m.id} value={m.id}>
+              {m.name}
+              {!talkerIsHere(m) && !m.storyteller && ` · ${megabytes(m.bytes)} to download`}
+            </option>
+          ))}
+        </select>
+      </div>
+      <a class="link small" href={addressOf('models')}>
+        Models on this device
+      </a>
+    </div>
   );
 }
 

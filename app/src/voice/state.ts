@@ -10,6 +10,7 @@ import type { Writer } from '../chat/engine.ts';
 import type { Engine, LiveEvent, LiveTranscription } from '../transcribe/engine.ts';
 import { Recorder } from '../transcribe/recorder.ts';
 import { hearing, intakeError, openForLive, settings } from '../transcribe/state.ts';
+import { together } from '../ui/memory.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { Speaker } from './speaker.ts';
@@ -41,6 +42,7 @@ export async function start(): Promise<void> {
   problem.value = hearing.value ? 'Live transcription is listening: stop it first.' : '';
   if (problem.value) return;
   phase.value = 'opening';
+  together.value = true;
   opening = new AbortController();
   try {
     recorder = await Recorder.start();
@@ -86,6 +88,7 @@ function end(): void {
   watch.disconnect();
   recorder = running = null;
   hearing.value = false;
+  together.value = false;
   heard.value = '';
   phase.value = 'rest';
 }

@@ -14,8 +14,10 @@ import {
 import { tellWork } from '../ui/at-work.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
-import { madeModels, refreshMade, type MadeModel } from './made.ts';
-import { settings } from './model-state.ts';
+import { settings } from '../chat/model-state.ts';
+import { mayFetch, whyNotFrom } from './downloads.ts';
+import { dropHandles, filesAgain, noteHandles } from './handles.ts';
+import { kept, refreshKept, type StoredModel } from './kept.ts';
 import { defaultType, TYPES, typeInWords } from './quantize-types.ts';
 
 /** Files of the person, or an address. */
@@ -26,7 +28,7 @@ export type QuantizeState =
   | { at: 'looking'; what: string }
   | { at: 'offer'; source: Source; estimate: QuantizeEstimate; name: string; type: string }
   | { at: 'work'; name: string; type: string; progress: QuantizeProgress | null; job: Quantization }
-  | { at: 'done'; model: MadeModel }
+  | { at: 'done'; model: StoredModel }
   | { at: 'failed'; why: string; kept: boolean }; // kept: what was done is there for another attempt
 
 export const quantizing = signal<QuantizeState>({ at: 'rest' });
@@ -71,9 +73,7 @@ export async function look(source: Source): Promise<void> {
 
 /** The policy of this page lets it fetch from a few places alone. */
 function whyNotFetched(address: string, error: unknown): string {
-  const words = sentenceOf(error);
-  if (!/could not be fetched|Failed to fetch|NetworkError/i.test(words)) return words;
-  return `${words} This page fetches from its own address and from huggingface.co: download ${address} and choose its files instead.`;
+  return mayFetch(address) ? sentenceOf(error) : whyNotFrom(address);
 }
 
 export function chooseType(type: string): void {
@@ -104,9 +104,11 @@ export function start(): void {
 
 /** Goes on with one that was begun; files must be given again, addresses need not. */
 export async function goOn(entry: UnfinishedQuantization, source: Source | null): Promise<void> {
-  const from = source ?? entry.urls;
+  const from = source ?? entry.urls ?? (await filesAgain(entry.name));
   if (!from || entry.imatrix) {
     waiting.value = entry;
+    announcement.value = `To go on with ${entry.name}, choose its files again.`;
+    document.getElementById('bring-title')?.focus();
     return;
   }
   waiting.value = null;
@@ -140,11 +142,13 @@ async function make(source: Source | readonly string[], options: QuantizeOptions
   });
   quantizing.value = { at: 'work', name, type, progress: null, job };
   announcement.value = `Quantizing to ${typeInWords(type)} began.`;
+  if (typeof source !== 'string' && source[0] instanceof File) void noteHandles(name, source as readonly File[]);
   await refreshUnfinished();
   try {
     const made = await job;
-    await refreshMade();
-    const model = madeModels.value.find((m) => m.made.name === made.name);
+    void dropHandles(name);
+    await refreshKept();
+    const model = kept.value.find((m) => m.origin === 'made' && m.name === made.name);
     batch(() => {
       quantizing.value = model ? { at: 'done', model } : { at: 'rest' };
       announcement.value = `${name} is made, and on this device.`;
@@ -180,6 +184,7 @@ export function stopWork(): void {
 
 export async function dropUnfinished(entry: UnfinishedQuantization): Promise<void> {
   await entry.remove().catch(() => {});
+  void dropHandles(entry.name);
   if (waiting.value?.name === entry.name) waiting.value = null;
   await refreshUnfinished();
   announcement.value = `What was done of ${entry.name} was removed.`;

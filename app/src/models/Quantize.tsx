@@ -1,46 +1,27 @@
 /* Bring your own model: a checkpoint of the person's own, quantized on this device while it is read. */
 
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import type { QuantizeDevice, QuantizeProgress, UnfinishedQuantization } from 'sotto';
+import type { QuantizeDevice, QuantizeProgress } from 'sotto';
 import { Bar } from '../ui/Bar.tsx';
-import { AgainIcon, BinIcon, CheckIcon, FolderIcon, ModelIcon, PauseIcon, PlayIcon, SaveIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
-import { Pickers } from '../ui/Pickers.tsx';
+import { CheckIcon, PauseIcon, PlayIcon, SaveIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
 import { grouped, megabytes, spoken } from '../ui/words.ts';
-import { saveMade, transcribeWith } from './made.ts';
-import { choose, chooseFiles } from './model-state.ts';
-import {
-  chooseType,
-  dropUnfinished,
-  goOn,
-  leave,
-  look,
-  pauseOrGoOn,
-  quantizing,
-  rename,
-  start,
-  stopWork,
-  take,
-  unfinished,
-  waiting,
-  type QuantizeState,
-} from './quantize-state.ts';
+import { kindOf } from './kept.ts';
+import { save, use } from './use.ts';
+import { chooseType, leave, pauseOrGoOn, quantizing, rename, start, stopWork, type QuantizeState } from './quantize-state.ts';
 import { TYPES, typeInWords } from './quantize-types.ts';
 import '../style/quantize.css';
 
+/** What goes on with the model that is made smaller; nothing while none is. */
 export function Quantize() {
   const now = quantizing.value;
-  const section = useRef<HTMLElement>(null);
+  const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    if (now.at !== 'rest') section.current?.scrollIntoView({ block: 'start' });
+    if (now.at !== 'rest') box.current?.scrollIntoView({ block: 'nearest' });
   }, [now.at]);
   return (
-    <section ref={section} class="bring" aria-labelledby="bring-title" data-testid="bring">
-      <h3 id="bring-title" tabIndex={-1}>
-        Bring your own model
-      </h3>
-      {now.at === 'rest' && <Intake />}
+    <div ref={box}>
       {now.at === 'looking' && (
-        <>
+        <div class="bring-work">
           <p class="hint">Looking at {now.what}…</p>
           <Bar label="Reading the heads of the files" />
           <p class="own-actions">
@@ -48,13 +29,13 @@ export function Quantize() {
               Cancel
             </button>
           </p>
-        </>
+        </div>
       )}
       {now.at === 'offer' && <Offer now={now} />}
       {now.at === 'work' && <Work now={now} />}
       {now.at === 'done' && <Done now={now} />}
       {now.at === 'failed' && (
-        <>
+        <div class="bring-work">
           <p class="notice bad" role="alert">
             <WarnIcon />
             <span>
@@ -67,81 +48,16 @@ export function Quantize() {
               Back
             </button>
           </p>
-        </>
+        </div>
       )}
-      {now.at !== 'work' && unfinished.value.map((entry) => <Unfinished key={entry.name} entry={entry} />)}
-    </section>
+    </div>
   );
 }
-
-/* ---- files, or an address ---- */
-
-function Intake() {
-  const [address, setAddress] = useState('');
-  const files = useRef<HTMLInputElement>(null);
-  const folder = useRef<HTMLInputElement>(null);
-  const id = useId();
-  const taken = (all: File[]) => {
-    const chosen = all.filter(inTop);
-    if (chosen.length > 0) take(chosen);
-  };
-  return (
-    <>
-      <p class="hint">
-        A model as it was published is made smaller here while it is read, and kept on this device: a Hugging Face folder
-        (safetensors), a GGUF file with full precision, or a Whisper model. It is never whole in memory, and goes nowhere.
-      </p>
-      {waiting.value && (
-        <p class="notice mild" role="status">
-          <FolderIcon />
-          <span>
-            To go on with {waiting.value.name}, choose its {waiting.value.source.length === 1 ? 'file' : 'folder'} again:{' '}
-            {waiting.value.source.map(({ file }) => file).slice(-1)}
-          </span>
-        </p>
-      )}
-      <p class="own-actions">
-        <button type="button" class="button" onClick={() => folder.current!.click()}>
-          <FolderIcon /> Quantize a folder
-        </button>
-        <button type="button" class="button" onClick={() => files.current!.click()}>
-          <ModelIcon /> Quantize a file
-        </button>
-      </p>
-      <form
-        class="bring-address"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (address.trim()) void look(address.trim());
-        }}
-      >
-        <label for={id}>Or an address</label>
-        <input
-          id={id}
-          type="text"
-          inputMode="url"
-          autocomplete="off"
-          spellcheck={false}
-          value={address}
-          placeholder="https://huggingface.co/NAME/MODEL"
-          onInput={(event) => setAddress(event.currentTarget.value)}
-        />
-        <button type="submit" class="button" disabled={!address.trim()}>
-          Look
-        </button>
-      </form>
-      <Pickers files={files} folder={folder} accept=".gguf,.bin,.safetensors,.json,.model" name="quantize" onFiles={taken} />
-    </>
-  );
-}
-
-/** Directly in the folder: what lies deeper is another form of the same weights. */
-const inTop = (file: File) => file.webkitRelativePath.split('/').length <= 2;
 
 /* ---- what could be made of it ---- */
 
 function Offer({ now }: { now: Extract<QuantizeState, { at: 'offer' }> }) {
-  const { estimate, type, source, name } = now;
+  const { estimate, type, name } = now;
   const { plans, freeBytes, memoryBytes } = estimate;
   const id = useId();
   const [all, setAll] = useState(!TYPES.find((t) => t.type === type)?.common);
@@ -211,18 +127,6 @@ function Offer({ now }: { now: Extract<QuantizeState, { at: 'offer' }> }) {
         <button type="submit" class="button primary" disabled={!fits || !name.trim()}>
           Make it {typeInWords(type)}
         </button>
-        {typeof source !== 'string' && !speech && (
-          <button
-            type="button"
-            class="button"
-            onClick={() => {
-              leave();
-              void chooseFiles(source);
-            }}
-          >
-            Use it as it is
-          </button>
-        )}
         <button type="button" class="button quiet" onClick={leave}>
           Cancel
         </button>
@@ -272,7 +176,7 @@ function Work({ now }: { now: Extract<QuantizeState, { at: 'work' }> }) {
           <StopIcon /> Stop
         </button>
       </p>
-      <p class="hint">You can close this and talk on. What is done stays, also when the page is closed.</p>
+      <p class="hint">Other sections go on meanwhile. What is done stays, also when the page is closed.</p>
     </div>
   );
 }
@@ -294,7 +198,7 @@ function deviceInWords({ gpu, whyCpu, threads }: QuantizeDevice): string {
 /* ---- done ---- */
 
 function Done({ now: { model } }: { now: Extract<QuantizeState, { at: 'done' }> }) {
-  const speech = model.made.kind === 'speech';
+  const speech = kindOf(model) === 'speech';
   const button = useRef<HTMLButtonElement>(null);
   useEffect(() => button.current?.focus(), []);
   return (
@@ -312,43 +216,16 @@ function Done({ now: { model } }: { now: Extract<QuantizeState, { at: 'done' }> 
           class="button primary"
           onClick={() => {
             leave();
-            void (speech ? transcribeWith(model) : choose(model));
+            use(model, speech ? 'transcribe' : 'chat');
           }}
         >
           {speech ? 'Transcribe with it' : 'Talk with it'}
         </button>
-        <button type="button" class="button" onClick={() => void saveMade(model)}>
+        <button type="button" class="button" onClick={() => void save(model)}>
           <SaveIcon /> Save the file
         </button>
         <button type="button" class="button quiet" onClick={leave}>
           Done
-        </button>
-      </p>
-    </div>
-  );
-}
-
-/* ---- half done ---- */
-
-function Unfinished({ entry }: { entry: UnfinishedQuantization }) {
-  const percent = Math.floor((100 * entry.done) / Math.max(1, entry.nTensors));
-  return (
-    <div class="bring-unfinished" data-testid="unfinished">
-      <p>
-        <strong>{entry.name}</strong> is not finished: {grouped(entry.done)} of {grouped(entry.nTensors)} tensors ({percent} %).
-      </p>
-      <p class="own-actions">
-        <button type="button" class="button small" onClick={() => void goOn(entry, null)}>
-          <AgainIcon /> Go on
-        </button>
-        <button
-          type="button"
-          class="button quiet small icon-only"
-          aria-label={`Remove what is done of ${entry.name}`}
-          title="Remove what is done"
-          onClick={() => void dropUnfinished(entry)}
-        >
-          <BinIcon />
         </button>
       </p>
     </div>
