@@ -6,7 +6,7 @@
 #include "sotto_session.h"
 #include "text/sampler.h"
 
-enum { LEAST_MATCH = 2, MOST_MATCH = 8, FIRST_PATIENCE = 16, MOST_PATIENCE = 256, CHECKS_BETWEEN_STEPS = 64 };
+enum { LEAST_MATCH = 3, MOST_MATCH = 8, FIRST_PATIENCE = 16, MOST_PATIENCE = 256, CHECKS_BETWEEN_STEPS = 64 };
 
 /* ---- open and close ---- */
 
