@@ -24,6 +24,8 @@ export interface HubFile {
 export interface HubContext {
   /** Base address, without "/" at its end. */
   hub: string;
+  /** Files of this repository, at this revision, that are on the device: the list where the hub does not answer. */
+  kept(): Promise<HubFile[]>;
   own: OwnHeaders | undefined;
   signal: AbortSignal | undefined;
 }
@@ -178,8 +180,8 @@ function pick(reference: HubReference, files: readonly HubFile[], arrange: Arran
 }
 
 /**
- * The files of the model, in order. A file that is named is given even where its hub does not list it, by its address alone.
- * Throws a SottoError: `network` where the hub does not answer, `argument` where there is no such model.
+ * The files of the model, in order. Where the hub does not answer, those that are kept count; and a file that is named is given then by its
+ * address alone. Throws a SottoError: `network` where the hub does not answer, `argument` where there is no such model.
  */
 export async function filesOfReference(reference: HubReference, arrange: Arrange, c: HubContext): Promise<HubFile[]> {
   const { path } = reference;
@@ -187,11 +189,19 @@ export async function filesOfReference(reference: HubReference, arrange: Arrange
     const folder = nameOf({ ...reference, path: folderOf(path) });
     throw new SottoError('argument', `${baseOf(path)} alone is no model: name its folder, hf:${folder}.`);
   }
-  if (!/\.(gguf|bin)$/i.test(path)) return pick(reference, await list(reference, path, path === '', c), arrange);
+  const isFile = /\.(gguf|bin)$/i.test(path);
+  const choose = (files: readonly HubFile[]): HubFile[] => (isFile ? wholeOf(path, files, reference) : pick(reference, files, arrange));
   try {
-    return wholeOf(path, await list(reference, folderOf(path), false, c), reference);
+    return choose(await list(reference, isFile ? folderOf(path) : path, path === '', c));
   } catch (error) {
     if (!(error instanceof ListError) || error.told) throw error;
+    const kept = await c.kept();
+    try {
+      if (kept.length > 0) return choose(kept);
+    } catch (problem) {
+      if (!(problem instanceof SottoError)) throw problem; // what is kept is not what is asked for
+    }
+    if (!isFile) throw error;
     const folder = folderOf(path);
     const names = partsOf(baseOf(path)) ?? [baseOf(path)];
     return names.map((name) => {

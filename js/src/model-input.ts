@@ -9,13 +9,13 @@ import { Access, type AccessOptions } from './access.js';
 import { SottoError } from './errors.js';
 import { arrange, partsOf } from './files.js';
 import { filesOfReference, type Arrange, type HubFile } from './hub.js';
-import { parseReference, type HubReference } from './hub-reference.js';
+import { parseReference, resolveAddress, type HubReference } from './hub-reference.js';
 import type { ModelKind } from './kind.js';
 import { addressOf, readManifest, type SiteManifest } from './manifest.js';
 import { findModel, urlsOf, type Manifest, type ManifestFile, type ManifestModel } from './models.js';
 import type { ModelPart, ModelSpec } from './protocol.js';
 import { QuantizedModel } from './quantize/made.js';
-import { filesOf, type StoredModel } from './store/list.js';
+import { filesOf, storedFiles, type StoredModel } from './store/list.js';
 import { bytePieces, streamPieces, type Pieces } from './stream.js';
 
 /** One file of a model. */
@@ -187,13 +187,34 @@ export async function hubParts(
 ): Promise<ModelPart[]> {
   const { hub } = access;
   access.give(hub);
-  const files = await filesOfReference(reference, order, { hub, own: access.headersFor(hub), signal });
+  const kept = (): Promise<HubFile[]> => keptOf(reference, hub);
+  const files = await filesOfReference(reference, order, { hub, own: access.headersFor(hub), signal, kept });
   return files.map(({ path, url, size, sha256, oid }: HubFile) => {
     const file = path.slice(path.lastIndexOf('/') + 1);
     const urls = [...sourcesOf(file, options, access), url];
     const cacheKey = sha256 ?? (oid && `git-${oid}`);
     return download({ name: `hf:${reference.repo}/${path}`, file, urls, size, sha256, cacheKey }, options, access);
   });
+}
+
+/** Files of a repository that were downloaded before. */
+async function keptOf(reference: HubReference, hub: string): Promise<HubFile[]> {
+  const base = resolveAddress(reference, '', hub);
+  const all = await storedFiles().catch(() => []);
+  return all.flatMap(({ complete, source = '', size, sha256, key }): HubFile[] => {
+    const path = complete && source.startsWith(base) ? decoded(source.slice(base.length)) : undefined;
+    if (path === undefined) return [];
+    return [{ path, url: source, size, sha256, oid: /^git-([0-9a-f]{40})$/.exec(key)?.[1] }];
+  });
+}
+
+/** A path of an address; undefined: it is none. */
+function decoded(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A file, all parts of one that is split, or (Node) the files of a folder. */

@@ -8,12 +8,14 @@ import { done, env, fails, json, ready, TELLER } from './cli.mjs';
 import { temporaryFolder } from './support.mjs';
 
 const teller = ready.skip ? Buffer.alloc(0) : readFileSync(TELLER);
+/** The same model in other bytes. */
+const longer = Buffer.concat([teller, Buffer.alloc(32)]);
 const TOKEN = 'hf_of_a_reader';
 const GENERATE = ['generate', '-p', 'Once', '-n', '2', '--temperature', '0'];
 
 /** A hub, and a place of its own for what the command keeps. */
 async function start(t) {
-  const hub = await startHub(t, { 'o/one': { files: { 'x-q8_0.gguf': teller } }, 'o/gated': { files: { 'x.gguf': teller }, gated: TOKEN } });
+  const hub = await startHub(t, { 'o/one': { files: { 'x-q8_0.gguf': teller } }, 'o/other': { files: { 'y.gguf': longer } }, 'o/gated': { files: { 'x.gguf': teller }, gated: TOKEN } });
   const own = { ...env, XDG_CACHE_HOME: temporaryFolder(t) };
   return { hub, with: (more) => ({ env: { ...own, ...more } }) };
 }
@@ -40,7 +42,7 @@ test('headers of the command line go to what the command line names', ready, asy
   await done([...GENERATE, '-m', 'hf:o/one', '--header', 'X-Key: a: b'], using({ HF_ENDPOINT: hub.url }));
   assert.ok(asked().every((headers) => headers['x-key'] === 'a: b'));
   const manifest = path.join(temporaryFolder(t), 'models.json');
-  writeFileSync(manifest, JSON.stringify({ models: [{ id: 'mine', kind: 'gemma3', file: 'mine.gguf', size_bytes: teller.length, sources: [{ type: 'url', url: `${hub.url}/o/one/resolve/main/x-q8_0.gguf` }] }] }));
+  writeFileSync(manifest, JSON.stringify({ models: [{ id: 'mine', kind: 'gemma3', file: 'mine.gguf', size_bytes: longer.length, sources: [{ type: 'url', url: `${hub.url}/o/other/resolve/main/y.gguf` }] }] }));
   await done([...GENERATE, '-m', 'mine', '--manifest', manifest, '--header', 'X-Key: k'], using());
   const headers = asked();
   assert.ok(headers.length > 0 && headers.every((h) => h['x-key'] === undefined));
