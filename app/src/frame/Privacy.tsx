@@ -20,7 +20,13 @@ export function Privacy() {
         onClick={() => setOpen(true)}
       >
         {sealed.value ? <SealedIcon /> : <LockIcon />}
-        <span>{sealed.value ? 'Sealed: no request can leave this page' : 'Nothing leaves this device'}</span>
+        {sealed.value ? (
+          <span>
+            Sealed<span class="long">: no request can leave this page</span>
+          </span>
+        ) : (
+          <span>Nothing leaves this device</span>
+        )}
       </button>
       <Dialog open={open} close={() => setOpen(false)} title="What leaves this page">
         <PrivacyDialog />

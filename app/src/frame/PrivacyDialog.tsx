@@ -61,7 +61,7 @@ function Sealed({ trials, holds }: { trials: Trial[]; holds: boolean }) {
       <p class="hint">
         Two walls stop them. The browser does, by a content security policy that names only files of the engine; and the service
         worker of the page answers from what is kept, and forwards nothing. Look for yourself: the network panel of the developer
-        tools stays empty while you transcribe or chat. Links that you follow and files that you save are yours.
+        tools lists answers of the service worker, and nothing else. Links that you follow and files that you save are yours.
       </p>
       <p>
         <button type="button" class="button" onClick={() => void unsealPage()}>

@@ -38,7 +38,7 @@ export async function startService(): Promise<void> {
     controller.value = service.controller;
     service.addEventListener('controllerchange', () => onController(service.controller));
     await rest(); // what it keeps is fetched after what is seen
-    const registration = await service.register('./offline.js');
+    const registration = (await isSealed()) ? await service.ready : await service.register('./offline.js');
     watchVersions(registration);
     await service.ready;
     // A page that was loaded past it, by Shift and Reload, has none.
@@ -48,6 +48,11 @@ export async function startService(): Promise<void> {
   } catch {
     // not here
   }
+}
+
+/** Whether the page may ask for nothing, not even for a newer version of itself. */
+async function isSealed(): Promise<boolean> {
+  return controller.value !== null && (await ask<{ sealed: boolean }>({ type: 'state' })).sealed;
 }
 
 /** Waits until the browser has nothing better to do, but not for long. */
@@ -114,7 +119,10 @@ function watchVersions(registration: ServiceWorkerRegistration): void {
   addEventListener('visibilitychange', () => {
     if (document.hidden || Date.now() - looked < LOOK_MS) return;
     looked = Date.now();
-    registration.update().catch(() => {}); // no network
+    const look = async () => {
+      if (!(await isSealed())) await registration.update();
+    };
+    look().catch(() => {}); // no network
   });
 }
 
