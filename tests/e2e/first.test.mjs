@@ -28,6 +28,7 @@ describe('the first view', { skip: missing, timeout: 290_000 }, () => {
     assert.ok(first.length > 0);
     assert.doesNotMatch(html, /rel="stylesheet"/, 'nothing stands before the first paint');
     const sum = async (files) => (await Promise.all(files.map(weight))).reduce((all, bytes) => all + bytes, 0);
+    for (const part of ['Transcribe', 'Chat', 'Voice']) assert.doesNotMatch(html, new RegExp(`assets/${part}-`), 'sections come when they are opened');
     const own = (await readdir(join(dist, 'assets'))).filter((name) => name.endsWith('.js') && !ENGINE.test(name));
     const [forFirst, all] = [await sum(first), await sum([...own.map((name) => `assets/${name}`), 'offline.js'])];
     console.log(`first view: ${forFirst} bytes of script with gzip; the page: ${all}`);
