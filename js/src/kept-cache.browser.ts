@@ -138,6 +138,7 @@ export async function openCachedDraft(key: string): Promise<Draft> {
 }
 
 class CacheDraft implements Draft {
+  readonly byPiece = true;
   journal: string;
   size = 0;
   readonly #store: Cache;
@@ -166,6 +167,8 @@ class CacheDraft implements Draft {
     await this.#put(`${this.#data}/${at}`, bytes);
     this.size = Math.max(this.size, at + bytes.length);
   }
+
+  async reserve(): Promise<void> {} // nothing can be
 
   async flush(): Promise<void> {} // what was put is there
 

@@ -219,6 +219,7 @@ export async function openDraft(name: string): Promise<Draft> {
 }
 
 class OpfsDraft implements Draft {
+  readonly byPiece = false;
   journal: string;
   #data: SyncHandle;
   #dataName: string;
@@ -260,6 +261,11 @@ class OpfsDraft implements Draft {
 
   async write(at: number, bytes: Uint8Array): Promise<void> {
     writeAll(this.#data, at, bytes);
+  }
+
+  /** Browsers count a file as large as it says it is; and a write within costs them less than one that makes it longer. */
+  async reserve(size: number): Promise<void> {
+    if (this.size < size) inRoom(() => this.#data.truncate(size));
   }
 
   async flush(): Promise<void> {

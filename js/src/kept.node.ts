@@ -252,6 +252,7 @@ export const openDraft = (name: string): Promise<Draft> => placeInStore(name).th
 export const openDraftOfPath = (file: string): Promise<Draft> => DiskDraft.open(placeOfPath(path.resolve(file)));
 
 class DiskDraft implements Draft {
+  readonly byPiece = false;
   journal: string;
   size: number;
   readonly #place: Place;
@@ -290,6 +291,8 @@ class DiskDraft implements Draft {
     await writeAt(this.#data, at, bytes);
     this.size = Math.max(this.size, at + bytes.length);
   }
+
+  async reserve(): Promise<void> {} // what is free was asked for; a hole takes nothing
 
   async flush(): Promise<void> {
     await this.#data.sync();

@@ -63,10 +63,14 @@ export interface Draft {
   readonly journal: string;
   /** Bytes of the file so far. */
   readonly size: number;
+  /** It takes and gives whole pieces only. */
+  readonly byPiece: boolean;
   /** Fewer than n at the end of the file. */
   read(at: number, n: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Errors are those of the system; OutOfRoom where the disk is full. */
   write(at: number, bytes: Uint8Array): Promise<void>;
+  /** Takes the room for a file of so many bytes, where that can be taken. OutOfRoom where there is not so much. */
+  reserve(size: number): Promise<void>;
   /** What was written is on the disk. */
   flush(): Promise<void>;
   /** Adds a line to the journal. */

@@ -57,11 +57,14 @@ async function copy(
   try {
     const draft = await keeper.openPieces(key);
     let keep = true;
+    let done: string[] = [];
     try {
       const room = await keeper.kept.room().catch(() => undefined);
       const before = parseUnfinished(draft.journal);
       const pieceBytes = pieceBytesOf(size);
       const about: StoreAbout = { origin: 'import', title, group, pieceBytes, sums: [] };
+      const sums: string[] = [];
+      done = sums;
       const there = before?.size === size && before.about.pieceBytes === pieceBytes ? before.sums : new Map<number, string>();
       if (there.size === 0) {
         if (draft.journal !== '') await draft.clear();
@@ -69,11 +72,11 @@ async function copy(
           keep = false;
           throw roomError(title, size, room);
         }
+        await draft.reserve(size);
         await draft.note(headLine({ about, file, size }));
         keeper.tabs.tell({ type: 'change' });
       }
       const hash = newHash();
-      const sums: string[] = [];
       for (let at = 0, i = 0; at < size; at += pieceBytes, i++) {
         if (signal.aborted) throw abortError();
         const n = Math.min(pieceBytes, size - at);
@@ -98,7 +101,7 @@ async function copy(
       return key;
     } catch (error) {
       if (!(error instanceof Error && error.name === OutOfRoom.name)) throw error;
-      throw roomError(title, size - draft.size, (await keeper.kept.room().catch(() => undefined)) ?? 0, error);
+      throw roomError(title, size - done.length * pieceBytesOf(size), (await keeper.kept.room().catch(() => undefined)) ?? 0, error);
     } finally {
       await draft.close(keep).catch(() => {}); // nothing after a commit
     }

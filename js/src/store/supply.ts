@@ -267,6 +267,14 @@ export class Supply {
       this.#draft = undefined;
       return undefined; // found again it could not be told from another file, or there is no room: it is used without being kept
     }
+    try {
+      if (!this.#head) await this.#draft.reserve(size);
+    } catch (error) {
+      await this.#draft.close(false);
+      this.#draft = undefined;
+      if (this.#c.strict) throw isFull(error) ? roomError(part.name, missing, await this.#room(), error) : error;
+      return undefined;
+    }
     if (!this.#head) {
       const about: StoreAbout = {
         ...{ origin: 'download', title: part.name, sha256: part.sha256, source: url || undefined, stamp, group: part.group },

@@ -239,7 +239,7 @@ export class Transfer {
       const batch = this.#toWrite.splice(0).filter((i) => this.#pieces[i].bytes);
       try {
         const sums = await Promise.all(batch.map((i) => sumOf(this.#pieces[i].bytes!)));
-        for (const i of batch) await draft.write(this.#pieces[i].at, this.#pieces[i].bytes!);
+        for (const { at, bytes } of joined(batch.map((i) => this.#pieces[i]), draft.byPiece)) await draft.write(at, bytes);
         await draft.flush();
         if (batch.length > 0) await draft.note(batch.map((i, k) => sumLine(i, sums[k])).join('\n'));
         batch.forEach((i, k) => Object.assign(this.#pieces[i], { sum: sums[k], trusted: true }));
@@ -543,6 +543,24 @@ export class Transfer {
     }
     watch.heard();
   }
+}
+
+/** Neighbours together: a few large writes cost less than many small ones. Drafts that write a piece at a time get them so. */
+function joined(pieces: readonly Piece[], byPiece: boolean): { at: number; bytes: Uint8Array<ArrayBuffer> }[] {
+  if (byPiece) return pieces.map(({ at, bytes }) => ({ at, bytes: bytes! }));
+  const runs: Piece[][] = [];
+  for (const piece of [...pieces].sort((a, b) => a.at - b.at)) {
+    const before = runs.at(-1)?.at(-1);
+    const first = runs.at(-1)?.[0];
+    if (before && before.at + before.n === piece.at && piece.at + piece.n - first!.at <= RUN_BYTES) runs.at(-1)!.push(piece);
+    else runs.push([piece]);
+  }
+  return runs.map((run) => {
+    if (run.length === 1) return { at: run[0].at, bytes: run[0].bytes! };
+    const bytes = new Uint8Array(run.reduce((sum, { n }) => sum + n, 0));
+    for (const piece of run) bytes.set(piece.bytes!, piece.at - run[0].at);
+    return { at: run[0].at, bytes };
+  });
 }
 
 type Patience = Parameters<Parameters<typeof patiently>[1]>[0];
