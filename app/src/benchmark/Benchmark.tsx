@@ -1,11 +1,11 @@
 /* The section that measures this device. */
 
 import { useCallback, useEffect } from 'preact/hooks';
+import { refreshKept } from '../models/kept.ts';
 import { useDrop } from '../ui/drop.ts';
 import { LockIcon } from '../ui/icons.tsx';
 import { Compare, Kept } from './Compare.tsx';
 import { look } from './device.ts';
-import { watchCandidates } from './models.ts';
 import { Results } from './Results.tsx';
 import { Running } from './Running.tsx';
 import { Setup } from './Setup.tsx';
@@ -16,7 +16,7 @@ export function Benchmark({ active }: { active: boolean }) {
   useEffect(() => {
     if (!active) return;
     void look();
-    return watchCandidates();
+    void refreshKept();
   }, [active]);
   const take = useCallback((files: File[]) => void compareWithFile(files[0]!), []);
   const over = useDrop(active, take, true);

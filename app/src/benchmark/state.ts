@@ -11,13 +11,15 @@ import { notWhileSealed, sealed } from '../frame/seal.ts';
 import { decode } from '../transcribe/audio.ts';
 import { fetchSample, SAMPLE_NAME } from '../transcribe/sample.ts';
 import { atWork } from '../ui/at-work.ts';
+import { makeRoom } from '../ui/memory.ts';
 import { announcement } from '../ui/say.ts';
+import { noteSpeed } from '../ui/speeds.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 import { cores, deviceFacts, gpu } from './device.ts';
 import { MOST_KEPT, readChoices, readResults, writeChoices, writeResults, type Choices } from './keep.ts';
 import { measureLanguage, measureSpeech, type Job } from './measure.ts';
 import { candidates, factsOf, type Candidate } from './models.ts';
-import { FORMAT, resultFrom, rounded, VERSION, type Failure, type Kind, type Result, type Where } from './result.ts';
+import { FORMAT, resultFrom, rounded, VERSION, type Failure, type Kind, type Result, type Run, type Where } from './result.ts';
 
 /* ---- what is ticked ---- */
 
@@ -176,6 +178,7 @@ async function measureStep(result: Result, index: number, { kind, ...plan }: Pla
     onRound: (done) => !signal.aborted && tell(index, { at: 'round', done }),
   };
   tell(index, { at: 'loading', loaded: 0, total: model.bytes });
+  for (const job of ['speech', 'language'] as const) makeRoom(job); // where memory is small, for both
   const seen = watchHidden();
   try {
     if (kind === 'language') {
@@ -222,7 +225,16 @@ function keep(results: readonly Result[]): void {
   notKept.value = !writeResults(results) && results.length > 0;
 }
 
+/** The lists of models show how fast each is: where nothing slowed it down. */
+function noteSpeeds({ speech, language }: Result): void {
+  const best = <R extends Run>(runs: readonly R[], speed: (run: R) => number) =>
+    Math.max(...runs.filter((run) => !run.hidden && !run.gpu?.software).map(speed));
+  if (speech) noteSpeed(speech.model.id, best(speech.runs, (run) => run.times_real_time));
+  if (language) noteSpeed(language.model.id, best(language.runs, (run) => run.decode_tokens_per_s));
+}
+
 function take(result: Result): void {
+  noteSpeeds(result);
   batch(() => {
     keep([result, ...kept.value].slice(0, MOST_KEPT));
     shown.value = result;
