@@ -19,7 +19,7 @@ export function Models({ active }: { active: boolean }) {
   return (
     <>
       <div class="models">
-        <header class="models-head">
+        <header class="hero models-head">
           <h1 tabIndex={-1}>Models</h1>
           <p>Models hear and write inside this page. They are kept by this browser, for all sections, and work without a network.</p>
         </header>

@@ -46,10 +46,10 @@ export function Voice() {
           </p>
         )}
         <Turns list={list} />
+        <Choices disabled={on} />
         <p class="hint">
           <VoiceHint /> <span data-testid="requests">Requests of this page since it listens: {requests}.</span>
         </p>
-        <Choices disabled={on} />
       </section>
       <SealOffer />
     </div>
