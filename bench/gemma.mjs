@@ -32,7 +32,8 @@ const PACKAGE_CONTEXT = 4096;
 
 /** What a row is measured against, for the model that `info` describes. */
 function bounds({ where, threads, session_bytes, prefill, decode }, info) {
-  const memory_limit_bytes = 1.15 * info.file_bytes + (session_bytes ?? info.contexts[0].f16_bytes) + 64e6;
+  const conversation_bytes = session_bytes ?? info.contexts[0]?.f16_bytes; // not known of a model made for less context
+  const memory_limit_bytes = conversation_bytes && 1.15 * info.file_bytes + conversation_bytes + 64e6;
   if (threads > 2) return { memory_limit_bytes };
   const of = (name) => CEILINGS[where === 'native' ? 'native' : 'wasm'][name][threads - 1];
   const floor_ms = (multiplications, rate) => 1e3 * Math.max(multiplications / rate, info.weight_bytes / of('memory'));
