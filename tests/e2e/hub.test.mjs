@@ -85,6 +85,15 @@ test('a file, a type, split parts; checked and kept; tokens stay at the hub', re
   assert.equal((await write({ model: 'hf:o/gated', hub: hub.url, headers: { Authorization: `Bearer ${TOKEN}` } })).cached, false);
   assert.ok(hub.askedFiles.length > 0 && hub.askedFiles.every(({ headers }) => headers.authorization === undefined));
   assert.equal(await page.evaluate((o) => window.sotto.LanguageModel.availability(o), { model: 'hf:o/many:q8_0', hub: hub.url }), 'available');
+
+  // Headers but Authorization go where a redirect leads: a page cannot see that.
+  hub.askedFiles.length = 0;
+  assert.equal((await write({ model: 'hf:o/gated', hub: hub.url, cache: false, headers: { 'X-Key': 'k', Authorization: `Bearer ${TOKEN}` } })).cached, false);
+  assert.ok(hub.askedFiles.length > 0 && hub.askedFiles.every(({ headers }) => headers.authorization === undefined && headers['x-key'] === 'k'));
+
+  hub.down = true;
+  for (const model of ['hf:o/many:Q8_0', 'hf:o/many/x-q8_0.gguf', 'hf:o/split']) assert.equal((await write({ model, hub: hub.url })).cached, true, model);
+  assert.match((await write({ model: 'hf:o/none', hub: hub.url })).message, /o\/none could not be looked up/);
 });
 
 test("a site's own list of models, relative to its address, and a mirror for the list that comes along", ready, async (t) => {
