@@ -61,9 +61,13 @@ export class ModelStore extends EventTarget {
   #hearing: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  override addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void {
+  override addEventListener(type: 'change', listener: (event: Event) => void, options?: { once?: boolean; signal?: AbortSignal }): void {
     super.addEventListener(type, listener, options);
     this.#hearing ??= host.tabs.hear((news) => news.type === 'change' && this.#changed());
+  }
+
+  override removeEventListener(type: 'change', listener: (event: Event) => void): void {
+    super.removeEventListener(type, listener);
   }
 
   /** Several changes at once are told once. */

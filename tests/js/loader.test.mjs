@@ -102,10 +102,10 @@ test('a connection that breaks is taken up where it broke, with and without rang
     respond(request, response, { cut: asked.length < 3 ? cut : Infinity, ranges: name === '/ranges' });
   });
   await load({ url: `${base}/ranges`, sha256: MODEL_SHA256, size: file.length }, { cache: false });
-  const runs = Math.ceil(file.length / (4 << 20));
-  assert.equal(asked.length, runs + 2, 'those that broke were asked for twice');
   assert.ok(asked.every((range) => /^bytes=\d+-\d+$/.test(range)));
-  assert.ok(asked.includes(`bytes=1000000-${(4 << 20) - 1}`), 'from where it broke');
+  const starts = asked.map((range) => Number(/\d+/.exec(range)[0]));
+  assert.equal(new Set(starts).size, starts.length, 'nothing is asked for twice');
+  assert.ok(starts.includes(1_000_000), 'it goes on where it broke');
   asked.length = 0;
   await load({ url: `${base}/none`, sha256: MODEL_SHA256, size: file.length }, { cache: false });
   assert.equal(asked.length, 3);
@@ -189,10 +189,11 @@ test('a download that was given up goes on from there the next time', ready, asy
   });
   const options = { sources: [`${base}/good.bin`] };
   await assert.rejects(Transcriber.create({ model: 'tiny-q5_1', ...options, signal: controller.signal }), { name: 'AbortError' });
-  assert.equal((await sotto.modelStore.list())[0].bytes, 20 << 20);
+  const [{ bytes }] = await sotto.modelStore.list();
+  assert.ok(bytes >= 20 << 20);
   given.length = 0;
   await load('tiny-q5_1', options);
-  assert.ok(given.every((from) => from >= 20 << 20), 'what was there is not fetched again');
+  assert.ok(given.every((from) => from >= bytes), 'what was there is not fetched again');
   assert.ok(readFileSync(path.join(folder, 'ggml-tiny-q5_1.bin')).equals(file));
 });
 
