@@ -24,12 +24,13 @@ describe('surroundings', { skip: missing, timeout: 290_000 }, () => {
       const seen = progress.waitFor();
       await sample(page);
       await seen;
-      assert.equal(fetched.length, 1);
+      const before = fetched.length; // it comes in parts
+      assert.ok(before > 0);
       assert.match(await page.locator('#model-hint').innerText(), /On this device/);
       await page.reload();
       await page.getByRole('button', { name: 'Transcribe again' }).click();
       await summary(page).waitFor({ timeout: LONG });
-      assert.equal(fetched.length, 1, 'the second run took the model from the cache');
+      assert.equal(fetched.length, before, 'the second run took the model from the store');
       await openModels(page);
       await choose(page, keptRow(page, /^Whisper tiny/), 'Delete…');
       await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
