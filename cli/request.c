@@ -34,6 +34,7 @@ enum {
   SEED,
   VAD,
   AUDIO_CTX,
+  FAST_ENCODER,
   THREADS,
   FORMAT,
   JSON,
@@ -65,6 +66,7 @@ static const option_spec options[] = {
     {"seed", 0, true, SEED},
     {"vad", 0, false, VAD},
     {"audio-ctx", 0, true, AUDIO_CTX},
+    {"fast-encoder", 0, false, FAST_ENCODER},
     {"threads", 't', true, THREADS},
     {"format", 'f', true, FORMAT},
     {"json", 0, false, JSON},
@@ -86,6 +88,7 @@ static const char help[] =
     "  -t, --threads N         threads to use (default: one for each core, at most 8)\n"
     "      --vad               skip silence: only what is speech is transcribed\n"
     "      --audio-ctx N       windows of N times 20 ms, 1500 at most: faster for short audio\n"
+    "      --fast-encoder      the encoder rounds to 8 bits: faster, a little less exact\n"
     "\n"
     "Output\n"
     "  -f, --format FORMAT     txt, srt, vtt, tsv, lrc or json; several: -f srt,vtt (default:\n"
@@ -257,6 +260,9 @@ static bool read_option(request *r, const args *a, int id, bool *json) {
     case AUDIO_CTX:
       if (!args_integer(a, 0, 1500, &n)) return false;
       o->audio_ctx = (int32_t)n;
+      return true;
+    case FAST_ENCODER:
+      o->fast_encoder = 1;
       return true;
     case FORMAT:
       return read_formats(r, a);

@@ -145,6 +145,7 @@ typedef struct sotto_transcribe_options {
   float length_penalty; /* alpha of Google's NMT ranking; negative: rank by mean log-probability */
   int32_t max_tokens;   /* of a window; 0: half the text context */
   int32_t audio_ctx;    /* the window in steps of 20 ms: short audio then costs less; 0: all, 30 s */
+  int32_t fast_encoder; /* 1: the encoder may round to 8 bits where that is faster, on the CPU: a little less exact */
   uint64_t seed;        /* of the sampling */
   /* fallback */
   float temperature;                 /* the first one tried */

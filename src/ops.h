@@ -169,6 +169,9 @@ typedef struct ops {
 
   /* -- operations -- */
 
+  /* From here on, products of many rows may round to bytes where that is faster; NULL: it never is. */
+  void (*round_to_bytes)(backend *be, bool on);
+
   /* y[n, out] = act(x[n, in] · wᵀ + bias) + residual.  bias: [1, out] or NULL; residual: [n, out] or NULL, may be y itself, or one of the
    * model's own vectors. */
   void (*linear)(backend *be, tensor y, tensor x, const weight *w, const tensor *bias, activation act,

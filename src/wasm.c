@@ -134,6 +134,7 @@ static const option option_table[] = {
     OPTION(length_penalty, OPTION_F32),
     OPTION(max_tokens, OPTION_I32),
     OPTION(audio_ctx, OPTION_I32),
+    OPTION(fast_encoder, OPTION_I32),
     OPTION(seed, OPTION_U64),
     OPTION(temperature, OPTION_F32),
     OPTION(temperature_increment, OPTION_F32),

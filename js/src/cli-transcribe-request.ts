@@ -19,6 +19,7 @@ ${GPU_HELP}
 ${ACCESS_HELP}
       --vad               skip silence: only what is speech is transcribed
       --audio-ctx N       windows of N times 20 ms, 1500 at most: faster for short audio
+      --fast-encoder      the encoder rounds to 8 bits: faster, a little less exact
 
 Output
   -f, --format FORMAT     txt, srt, vtt, tsv, lrc or json; several: -f srt,vtt (default:
@@ -81,6 +82,7 @@ const SPECS: Record<string, OptionSpec> = {
   ...ACCESS_SPECS,
   vad: {},
   'audio-ctx': value,
+  'fast-encoder': {},
   format: { letter: 'f', ...value },
   json: {},
   output: { letter: 'o', ...value },
@@ -215,6 +217,9 @@ export function readRequest(argv: readonly string[]): Request | undefined {
         break;
       case 'audio-ctx':
         o.audioCtx = integer(shown, text, 0, 1500);
+        break;
+      case 'fast-encoder':
+        o.fastEncoder = true;
         break;
       case 'format':
         readFormats(text).forEach((f) => chosen.add(f));

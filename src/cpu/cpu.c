@@ -81,6 +81,8 @@ static float *read_tensor(backend *be, tensor src) {
   return c->dense;
 }
 
+static void round_to_bytes(backend *be, bool on) { ((cpu *)be)->bytes = on; }
+
 /* -- operations by rows -- */
 
 const float *cpu_norm_row(const cpu *c, const normed *in, int32_t i) {
@@ -166,6 +168,7 @@ backend *cpu_backend_open(struct pool *threads) {
       .weight_seal = cpu_weight_seal,
       .weight_close = cpu_weight_close,
       .weight_bytes = cpu_weight_bytes,
+      .round_to_bytes = round_to_bytes,
       .linear = cpu_linear,
       .norm = norm,
       .norm_linear = cpu_norm_linear,
@@ -190,7 +193,8 @@ backend *cpu_backend_open(struct pool *threads) {
   c->k = kernels_best();
   c->left = mem_alloc(LEFT_BYTES, 1);
   c->left_scales = mem_alloc(LEFT_SCALES, sizeof(float));
-  if (c->left && c->left_scales) return &c->base;
+  c->left_begins = mem_alloc(LEFT_SCALES, sizeof *c->left_begins);
+  if (c->left && c->left_scales && c->left_begins) return &c->base;
   cpu_backend_close(&c->base);
   return NULL;
 }
@@ -200,6 +204,7 @@ void cpu_backend_close(backend *be) {
   if (!c) return;
   mem_free(c->left);
   mem_free(c->left_scales);
+  mem_free(c->left_begins);
   mem_free(c->few);
   mem_free(c->dense);
   mem_free(c->partial);

@@ -7,9 +7,10 @@
 #include "kernels.h"
 
 #define LEFT_BYTES         ((size_t)5 << 20) /* the left operand's panels; a longer one is done in pieces */
-#define LEFT_SCALES        (1 << 14)         /* and its most units */
+#define LEFT_SCALES        (1 << 15)         /* and its most units */
 #define MAX_WEIGHT_COLUMNS (1 << 17)
 #define MAX_BLOCK_PANELS   32                /* right panels that one item of a product works on, at most */
+#define BYTE_PANELS        8                 /* and in bytes, always */
 #define FEW_BYTES          ((size_t)2 << 20) /* rows of activations as blocks for the dot kernels; more are done in pieces */
 #define MAX_FEW_ROWS       16 /* rows of activations that stream a weight of blocks instead of unpacking it into panels */
 #define MAX_DOT8_ROWS      512 /* the same, where the dot kernels multiply int8 */
@@ -19,9 +20,10 @@ typedef struct cpu {
   pool *pool;
   const kernels *k;
 
-  int16_t *left;      /* panels of the left operand, LEFT_BYTES */
-  float *left_scales; /* [LEFT_SCALES] */
-  void *few;          /* rows of activations as blocks, few_bytes */
+  int16_t *left;        /* panels of the left operand, LEFT_BYTES */
+  float *left_scales;   /* [LEFT_SCALES] */
+  int32_t *left_begins; /* [LEFT_SCALES]: of rows in bytes, where sums begin */
+  void *few;            /* rows of activations as blocks, few_bytes */
   size_t few_bytes;
   float *dense; /* dense_size elements: the copy that read gives of a tensor with gaps */
   size_t dense_size;
@@ -29,6 +31,7 @@ typedef struct cpu {
   size_t partial_size;
   char *scratch; /* scratch_bytes for each thread */
   size_t scratch_bytes;
+  bool bytes;         /* products of more than MAX_FEW_ROWS rows are in bytes, where there are kernels for it */
   row_watcher *watch; /* NULL: nobody looks at the rows of products */
   void *watch_context;
 } cpu;

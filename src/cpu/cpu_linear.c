@@ -9,8 +9,6 @@
 
 /* -- left panels -- */
 
-#define LEFT_PANELS_PER_ITEM 8
-
 static void left_item(void *context, int32_t item, int32_t thread) {
   (void)thread;
   const linear_job *j = context;
@@ -29,25 +27,30 @@ static void left_item(void *context, int32_t item, int32_t thread) {
 
 /* -- tiles -- */
 
-/* Makes right panels of rows [first, first + n) of a weight of blocks. `row`: scratch for one of them. */
-static void right_panels(const cpu *c, const weight *w, int32_t first, int32_t n, int16_t *panels, float *scales,
-                         float *row) {
+const int16_t *cpu_right_panels(const cpu *c, const weight *w, int32_t first, int32_t n, int16_t *panels,
+                                float *own_scales, float *row, const float **scales) {
   const kernels *kernel = c->k;
   const int32_t group = kernel->group, nr = kernel->nr;
   const size_t panel_size = (size_t)weight_pairs(w) * (size_t)nr * 2;
+  if (w->form == FORM_PANELS) {
+    *scales = w->scales + first;
+    return w->panels + (size_t)(first / nr) * panel_size;
+  }
   for (int32_t i = 0; i < n; i += group) {
     int16_t *columns = panels + (size_t)(i / nr) * panel_size + i % nr * 2;
     if (w->form == FORM_PACKED && first + i < w->out &&
-        kernel->group_panel[w->packing](weight_group(c, w, first + i), w->in / 32, columns, scales + i))
+        kernel->group_panel[w->packing](weight_group(c, w, first + i), w->in / 32, columns, own_scales + i))
       continue;
     for (int32_t l = 0; l < group; l++) {
       if (first + i + l < w->out)
         cpu_weight_row(c, w, first + i + l, row);
       else
         memset(row, 0, (size_t)w->in * sizeof *row);
-      scales[i + l] = quantize_right(kernel, row, w->in, columns + 2 * l, (size_t)nr);
+      own_scales[i + l] = quantize_right(kernel, row, w->in, columns + 2 * l, (size_t)nr);
     }
   }
+  *scales = own_scales;
+  return panels;
 }
 
 static void tile_item(void *context, int32_t item, int32_t thread) {
@@ -55,47 +58,30 @@ static void tile_item(void *context, int32_t item, int32_t thread) {
   const cpu *c = j->c;
   const linear_part *p = linear_part_of(j, &item);
   const weight *w = p->w;
-  const int32_t mr = c->k->mr, nr = c->k->nr, pairs = weight_pairs(w), out = w->out;
-  const int32_t first_panel = item / p->row_items * p->block_panels, first_column = first_panel * nr;
-  const int32_t n_panels = min_i32(p->block_panels, divide_up(out, nr) - first_panel);
-  const int32_t columns = min_i32(n_panels * nr, out - first_column), width = n_panels * nr;
-  const size_t panel_size = (size_t)pairs * (size_t)nr * 2;
+  const linear_block b = linear_block_of(j, p, item);
+  const int32_t mr = c->k->mr, pairs = weight_pairs(w);
 
   float *strip = cpu_scratch(c, thread); /* [mr, width] */
-  const int16_t *panels;
+  float *own_scales = strip + MAX_TILE_ROWS * b.width, *row = own_scales + b.width;
   const float *scales;
-  if (w->form != FORM_PANELS) {
-    float *own_scales = strip + MAX_TILE_ROWS * width, *row = own_scales + width;
-    int16_t *own = (int16_t *)(row + ((w->in + 15) & ~15));
-    right_panels(c, w, first_column, width, own, own_scales, row);
-    panels = own, scales = own_scales;
-  } else {
-    panels = w->panels + (size_t)first_panel * panel_size, scales = w->scales + first_column;
-  }
-
-  const int32_t begin = item % p->row_items * p->panels_per_item * mr,
-                end = min_i32(begin + p->panels_per_item * mr, j->rows);
-  for (int32_t top = begin; top < end; top += mr) {
-    const int32_t m = min_i32(mr, end - top);
+  const int16_t *panels = cpu_right_panels(c, w, b.first_column, b.width, (int16_t *)(row + ((w->in + 15) & ~15)),
+                                           own_scales, row, &scales);
+  for (int32_t top = b.begin; top < b.end; top += mr) {
+    const int32_t m = min_i32(mr, b.end - top);
     const int16_t *left = c->left + (size_t)top * (size_t)pairs * 2;
-    c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels, scales, w->in, n_panels, strip,
-                      (size_t)width);
-    for (int32_t i = 0; i < m; i++) {
-      const int32_t row = j->first + top + i;
-      c->k->finish(tensor_at(p->y, row) + first_column, strip + i * width, columns,
-                   p->bias ? p->bias + first_column : NULL, j->gelu,
-                   p->residual ? tensor_at(*p->residual, row) + first_column : NULL);
-    }
+    c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels, scales, w->in, b.n_panels, strip,
+                      (size_t)b.width);
+    linear_finish(j, p, &b, top, m, strip);
   }
 }
 
-/* Blocks of columns: 4 panels, more when there are too few rows to fill an item's time; then rows are split, if
+/* Blocks of columns: 4 panels, as many bytes where they are of bytes; more when there are too few rows to fill an item's time; then rows are split, if
  * that is what gives each thread a few items. */
 static void share_out(const linear_job *j, linear_part *p) {
   const int32_t mr = j->c->k->mr, nr = j->c->k->nr, threads = pool_threads(j->c->pool);
   const int32_t n_panels = divide_up(p->w->out, nr), left_panels = divide_up(j->rows, mr);
-  p->block_panels = 4;
-  while (p->block_panels < MAX_BLOCK_PANELS && (double)p->block_panels * nr * j->rows * p->w->in < 64e3 &&
+  p->block_panels = j->bytes ? BYTE_PANELS : 4;
+  while (!j->bytes && p->block_panels < MAX_BLOCK_PANELS && (double)p->block_panels * nr * j->rows * p->w->in < 64e3 &&
          n_panels >= 2 * p->block_panels * 4 * threads && p->w->form == FORM_PANELS)
     p->block_panels *= 2;
   const int32_t blocks = divide_up(n_panels, p->block_panels);
@@ -104,10 +90,14 @@ static void share_out(const linear_job *j, linear_part *p) {
   p->items = blocks * p->row_items;
 }
 
+/* Whether so many rows of activations are multiplied in bytes. */
+static bool in_bytes(const cpu *c, int32_t rows) { return c->bytes && c->k->byte_run > 0 && rows > MAX_FEW_ROWS; }
+
 static void linear_by_panels(linear_job *j) {
   const cpu *c = j->c;
   const int32_t mr = c->k->mr, in = j->x.cols;
-  const size_t left_row = (size_t)divide_up(in, 2) * 4;
+  j->bytes = in_bytes(c, j->x.rows);
+  const size_t left_row = j->bytes ? cpu_bytes_row(c, in) : (size_t)divide_up(in, 2) * 4;
   const int32_t most_rows =
       min_i32((int32_t)(LEFT_BYTES / left_row), LEFT_SCALES / divide_up(in, UNIT_LENGTH)) / mr * mr;
   for (j->first = 0; j->first < j->x.rows; j->first += j->rows) {
@@ -120,8 +110,8 @@ static void linear_by_panels(linear_job *j) {
       items += j->parts[i].items;
       out += j->parts[i].w->out;
     }
-    cpu_run(c, left_item, j, divide_up(j->rows, LEFT_PANELS_PER_ITEM * mr), work);
-    cpu_run(c, tile_item, j, items, work * out);
+    cpu_run(c, j->bytes ? cpu_bytes_left_item : left_item, j, divide_up(j->rows, LEFT_PANELS_PER_ITEM * mr), work);
+    cpu_run(c, j->bytes ? cpu_bytes_tile_item : tile_item, j, items, work * out);
   }
 }
 
@@ -129,7 +119,7 @@ static void linear_by_panels(linear_job *j) {
 
 /* Whether rows of activations are multiplied with a weight's blocks as they are. */
 static bool is_few(const cpu *c, const weight *w, int32_t rows) {
-  if (w->form == FORM_PANELS) return false;
+  if (w->form == FORM_PANELS || in_bytes(c, rows)) return false;
   return rows <= (w->form == FORM_PACKED && c->k->dot_bits[w->packing] == 8 ? MAX_DOT8_ROWS : MAX_FEW_ROWS);
 }
 

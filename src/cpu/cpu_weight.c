@@ -1,5 +1,5 @@
 /* Weights: taking rows from the file, and giving rows back. */
-#include "cpu_weight.h"
+#include "cpu_linear.h"
 
 weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
   cpu *c = (cpu *)be;
@@ -10,9 +10,9 @@ weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
   const int32_t nr = c->k->nr;
   const size_t pairs = (size_t)divide_up(in, 2), columns = (size_t)nr * MAX_BLOCK_PANELS;
   const size_t few_bytes = max_size(FEW_BYTES, MAX_FEW_ROWS * few_row_bytes(in));
-  if (!cpu_grow_scratch(c,
-                        (pairs * 4 + 8) * 4 * (size_t)nr + (size_t)in * 4 + columns * (MAX_TILE_ROWS + 1) * 4 + 1024))
-    return NULL;
+  const size_t panels_bytes =
+      (pairs * 4 + 8) * 4 * (size_t)nr + (size_t)in * 4 + columns * (MAX_TILE_ROWS + 1) * 4 + 1024;
+  if (!cpu_grow_scratch(c, max_size(panels_bytes, cpu_bytes_scratch(c, in)))) return NULL;
   if (dtype_block_elements(type) > 1 && few_bytes > c->few_bytes) {
     mem_free(c->few);
     c->few = mem_alloc(few_bytes, 1);

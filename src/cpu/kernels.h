@@ -34,6 +34,17 @@ typedef struct kernels {
   void (*tile[MAX_TILE_ROWS])(const int16_t *a, const float *unit_a, size_t unit_stride, const int16_t *b,
                               const float *unit_b, int32_t n, int32_t n_panels, float *c, size_t ldc);
 
+  /* The same in bytes (kernels_bytes_body.h); byte_run is 0 where there is none of it. n: a multiple of byte_run, which divides UNIT_LENGTH. a: quads of
+   * 8 bytes, [n / 8][m]; begin_a: where sums begin, in the places of unit_a. b: right panels of n * nr bytes; unit_b: [n_panels][stretches][nr]. */
+  int32_t byte_run;
+  void (*byte_tile[MAX_TILE_ROWS])(const int8_t *a, const float *unit_a, const int32_t *begin_a, size_t unit_stride,
+                                   const uint8_t *b, const float *unit_b, int32_t n, int32_t n_panels, float *c,
+                                   size_t ldc);
+  /* A stretch of a row, n <= UNIT_LENGTH, as quads `stride` bytes apart, the last run padded with zeros; gives its unit, NaN when an element is not finite. */
+  float (*quantize_bytes)(const float *x, int32_t n, int8_t *bytes, size_t stride, int32_t *begin);
+  /* A right panel of n elements along k, with its units, as one of bytes, with units [stretches][nr]. */
+  void (*narrow_panel)(const int16_t *panel, const float *scales, int32_t n, uint8_t *bytes, float *units);
+
   /* |x[n]|, and the largest magnitude; NaN when an element is not finite. */
   float (*norm)(const float *x, int32_t n, float *largest);
   /* x[n] / unit as int16, written in pairs `stride` pairs apart, an odd n padded; zeros where unit is 0 or NaN. */

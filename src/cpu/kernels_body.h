@@ -175,6 +175,7 @@ static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t c
 }
 
 #include "kernels_dot_body.h"
+#include "kernels_bytes_body.h"
 
 /* -- elementwise -- */
 
@@ -392,6 +393,24 @@ const kernels KERNELS = {
             tile_6,
 #endif
         },
+#ifdef HAS_DOT8
+    .byte_run = BYTE_RUN,
+    .quantize_bytes = quantize_bytes,
+    .narrow_panel = narrow_panel,
+    .byte_tile =
+        {
+            byte_tile_1,
+            byte_tile_2,
+            byte_tile_3,
+            byte_tile_4,
+#if MR > 4
+            byte_tile_5,
+#endif
+#if MR > 5
+            byte_tile_6,
+#endif
+        },
+#endif
     .group = ROWS,
     .norm = norm,
     .dot_bits = {DOT_BITS, DOT_BITS, DOT_BITS, DOT_BITS, 16, DOT_BITS, DOT_BITS, DOT_BITS},

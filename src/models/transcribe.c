@@ -128,6 +128,7 @@ sotto_status transcribe_open(transcribe **out, whisper *w, const sotto_transcrib
   transcribe_settings_close(&settings);
   whisper_state *state;
   TRY(whisper_state_open(&state, w, settings.n_seqs, options->audio_ctx, err));
+  whisper_round_to_bytes(state, options->fast_encoder != 0);
   const transcribe_model model = {whisper_vocabulary(w), whisper_header(w), whisper_filters(w), whisper_net_of(state)};
   sotto_status status = transcribe_open_on(out, &model, options, err);
   if (status < 0)

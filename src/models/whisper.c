@@ -40,6 +40,7 @@ struct whisper_state {
   kv **cross;        /* [n_text_layer], KV_WHOLE */
   float *zeros;      /* [d] */
   int32_t stage;     /* next piece of the encoder */
+  bool bytes;        /* its products may round to bytes */
 
   /* decoder */
   tensor tx, trows;                     /* [n_text_ctx, d], as in the encoder */
@@ -125,6 +126,8 @@ static void encode_cross(whisper_state *s, int32_t layer) {
   s->be->ops->kv_fill(s->be, s->cross[layer], s->k, s->v);
 }
 
+void whisper_round_to_bytes(whisper_state *s, bool on) { s->bytes = on && s->be->ops->round_to_bytes != NULL; }
+
 void whisper_encode_begin(whisper_state *s, const float *frames) {
   s->be->ops->upload(s->be, tensor_rows(s->mel, HALO, 2 * s->n_audio_ctx), frames);
   s->stage = 0;
@@ -135,6 +138,7 @@ sotto_status whisper_encode(whisper_state *s, float *fraction) {
   const int32_t n_enc = w->h.n_audio_layer, n_dec = w->h.n_text_layer;
   const int32_t n_stages = 1 + n_enc + n_dec;
   const int32_t stage = s->stage;
+  if (s->bytes) s->be->ops->round_to_bytes(s->be, true);
   if (stage == 0)
     encode_convolutions(s);
   else if (stage <= n_enc)
@@ -142,6 +146,7 @@ sotto_status whisper_encode(whisper_state *s, float *fraction) {
   else if (stage < n_stages)
     encode_cross(s, stage - 1 - n_enc);
   if (stage == n_enc) encode_end(s);
+  if (s->bytes) s->be->ops->round_to_bytes(s->be, false);
   if (stage < n_stages) s->stage++;
   if (fraction != NULL) *fraction = (float)s->stage / (float)n_stages;
   return s->stage < n_stages ? SOTTO_AGAIN : SOTTO_OK;

@@ -38,6 +38,9 @@ int32_t whisper_tensor(const whisper *w, int32_t index, const char **name, const
 sotto_status whisper_state_open(whisper_state **out, whisper *w, int32_t n_seqs, int32_t n_audio_ctx, error *err);
 void whisper_state_close(whisper_state *s);
 
+/* Whether the encoder's products, those of the keys and values for the decoder included, may round to bytes where that is faster; not at first. */
+void whisper_round_to_bytes(whisper_state *s, bool on);
+
 /* Begins to encode a window: frames of log-mel, normalised, time-major [2 * n_audio_ctx, n_mel]; copied. Then call whisper_encode until SOTTO_OK; each call is
  * one layer or so and returns SOTTO_AGAIN while there is more. *fraction (may be NULL): how much is done. */
 void whisper_encode_begin(whisper_state *s, const float *frames);

@@ -55,6 +55,13 @@ test('transcribe --audio-ctx: a window of all positions is the default one; a sh
   fails(2, [...args, '--audio-ctx', '1501'], /--audio-ctx/);
 });
 
+test('transcribe --fast-encoder: another sum, the same words', { skip: noModel }, () => {
+  const args = ['transcribe', '-m', MODEL, '-l', 'en', '-q', '--json', JFK];
+  const [exact, fast] = [args, [...args, '--fast-encoder']].map((a) => JSON.parse(done(a)));
+  assert.equal(words(fast.text), words(exact.text));
+  assert.notEqual(fast.segments[0].avg_logprob, exact.segments[0].avg_logprob);
+});
+
 test('transcribe --vad: the same words, with the times of the whole recording', { skip: noModel }, () => {
   const args = ['transcribe', '-m', MODEL, '-l', 'en', '--json', '--vad', '-q'];
   const plain = JSON.parse(done([...args, JFK]));

@@ -46,6 +46,47 @@ static void test_tile(const kernels *k) {
   }
 }
 
+/* The same in bytes: quads of 8, of which both sides hold the same elements. */
+static void test_byte_tile(const kernels *k) {
+  static const int32_t runs[] = {1, 2, UNIT_LENGTH / 32, 9};
+  enum { PANELS = 3, STRIDE = 9 };
+  if (k->byte_run == 0) return;
+  for (int32_t m = 1; m <= k->mr; m++) {
+    for (size_t l = 0; l < sizeof runs / sizeof runs[0]; l++) {
+      const int32_t n = runs[l] * k->byte_run, nr = k->nr, width = PANELS * nr, ldc = width + 3;
+      const int32_t stretches = (n + UNIT_LENGTH - 1) / UNIT_LENGTH;
+      int8_t *a = need((size_t)(n * m), 1);
+      uint8_t *b = need((size_t)(n * width), 1);
+      float *c = need((size_t)(m * ldc), sizeof *c), *unit_a = need((size_t)(stretches * STRIDE), sizeof *unit_a),
+            *unit_b = need((size_t)(stretches * width), sizeof *unit_b);
+      int32_t *begin = need((size_t)(stretches * STRIDE), sizeof *begin);
+      for (int32_t i = 0; i < n * m; i++) a[i] = (int8_t)((int32_t)random_below(&rng, 129) - 64);
+      for (int32_t i = 0; i < n * width; i++) b[i] = (uint8_t)(1 + random_below(&rng, 127));
+      random_fill(&rng, unit_a, (size_t)(stretches * STRIDE), 0.5f, 2);
+      random_fill(&rng, unit_b, (size_t)(stretches * width), 0.5f, 2);
+      for (int32_t i = 0; i < stretches * STRIDE; i++) begin[i] = (int32_t)random_below(&rng, 2001) - 1000;
+      k->byte_tile[m - 1](a, unit_a, begin, STRIDE, b, unit_b, n, PANELS, c, (size_t)ldc);
+      bool ok = true;
+      for (int32_t i = 0; i < m; i++) {
+        for (int32_t j = 0; j < width; j++) {
+          double sum = 0, size = 1e-30;
+          for (int32_t s = 0; s < stretches; s++) {
+            int64_t dot = begin[s * STRIDE + i];
+            for (int32_t e = s * UNIT_LENGTH; e < min_i32(n, (s + 1) * UNIT_LENGTH); e++)
+              dot += a[(e / 8 * m + i) * 8 + e % 8] *
+                     b[(size_t)(j / nr * n * nr) + (size_t)(((e / 8 * 2 + e % 8 / 4) * nr + j % nr) * 4 + e % 4)];
+            const double term = (double)dot * unit_a[s * STRIDE + i] * unit_b[(j / nr * stretches + s) * nr + j % nr];
+            sum += term, size += fabs(term);
+          }
+          ok = ok && fabs(c[i * ldc + j] - sum) <= 1e-6 * size;
+        }
+      }
+      CHECK(ok);
+      mem_free(a), mem_free(b), mem_free(c), mem_free(unit_a), mem_free(unit_b), mem_free(begin);
+    }
+  }
+}
+
 /* Rows of every kind, by number. */
 static const char *fill_kind(float *x, int32_t n, int kind) {
   static const char *names[] = {"random",   "all largest", "one outlier", "tiny",    "huge",
@@ -84,6 +125,62 @@ static const char *fill_kind(float *x, int32_t n, int kind) {
   return names[kind];
 }
 enum { N_KINDS = 9 };
+
+/* Which element of a row byte `at` of quads is. */
+static int32_t byte_element(const kernels *k, int32_t at) {
+  const int32_t lanes = k->byte_run / 8, group = at / 8;
+  return group / lanes * k->byte_run + at % 8 * lanes + group % lanes;
+}
+
+/* Both operands of the products in bytes: near what they round, the same elements in the same places, and no sum of four products leaves 16 bits. */
+static void test_bytes(const kernels *k) {
+  enum { MAX = 3 * UNIT_LENGTH };
+  static const int32_t lengths[] = {1, 3, 31, 65, UNIT_LENGTH, MAX - 5, MAX};
+  if (k->byte_run == 0) return;
+  float x[MAX];
+  int8_t quads[MAX];
+  for (int kind = 0; kind < N_KINDS; kind++) {
+    for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+      const int32_t n = lengths[l];
+      const char *name = fill_kind(x, n, kind);
+      bool fits = true, close = true;
+      for (int32_t at = 0; at < n; at += UNIT_LENGTH) {
+        const int32_t length = min_i32(UNIT_LENGTH, n - at);
+        const int32_t padded = (length + k->byte_run - 1) / k->byte_run * k->byte_run;
+        int32_t begin = 0, sum = 0;
+        const float unit = k->quantize_bytes(x + at, length, quads, 8, &begin);
+        for (int32_t i = 0; i < padded; i++) {
+          const int32_t e = byte_element(k, i);
+          close = close && fabs((double)quads[i] * unit - (e < length ? x[at + e] : 0)) <= 0.51 * unit + 1e-32;
+          sum += quads[i];
+        }
+        for (int32_t i = 0; i < padded; i += i % 8 == 2 ? 6 : 2) /* 0, 2, 8, 10 ... */
+          fits = fits && (abs(quads[i]) + abs(quads[i + 1]) + abs(quads[i + 4]) + abs(quads[i + 5])) * 127 <= INT16_MAX;
+        fits = fits && begin == -64 * sum;
+      }
+      if (!CHECK(fits) || !CHECK(close)) fprintf(stderr, "bytes of %s, %d elements\n", name, n);
+
+      enum { MAX_NR = 16 };
+      int16_t panel[(MAX + 1) * MAX_NR];
+      uint8_t bytes[(MAX + 8 * 8) * MAX_NR];
+      float scales[MAX_NR], units[MAX / UNIT_LENGTH * MAX_NR];
+      for (int32_t c = 0; c < k->nr; c++) scales[c] = quantize_right(k, x, n, panel + 2 * c, (size_t)k->nr);
+      k->narrow_panel(panel, scales, n, bytes, units);
+      close = true;
+      for (int32_t i = 0; i < (n + k->byte_run - 1) / k->byte_run * k->byte_run; i++) {
+        const int32_t e = byte_element(k, i);
+        for (int32_t c = 0; c < k->nr; c++) {
+          const int u = bytes[((i / 8 * 2 + i % 8 / 4) * k->nr + c) * 4 + i % 4];
+          const float unit = units[e / UNIT_LENGTH * k->nr + c];
+          close = close && u >= 1 && u <= 127;
+          close = close &&
+                  (e < n ? fabs((double)(u - 64) * unit - x[e]) <= 0.51 * unit + 0.51 * scales[c] + 1e-32 : u == 64);
+        }
+      }
+      if (!CHECK(close)) fprintf(stderr, "panel of %s, %d elements\n", name, n);
+    }
+  }
+}
 
 /* The claim that 32-bit accumulators rest on: whatever the rows, no partial sum of a stretch reaches 2^31. */
 static void test_no_overflow(const kernels *k) {
@@ -334,7 +431,38 @@ static void test_linear_views(backend *be) {
   CHECK_NEAR(linear_error(y, x, values, 5120, NULL, false, NULL), 0, 6e-3);
   be->ops->buffer_close(be, x.buf), be->ops->buffer_close(be, y.buf), be->ops->weight_close(be, w);
   mem_free(values);
+}
 
+/* What may round to bytes: weights of every form, in pieces, with rows that are not numbers. */
+static void test_rounded(backend *be) {
+  static const uint32_t types[] = {DTYPE_F16, DTYPE_Q5_1, DTYPE_Q2_K};
+  be->ops->round_to_bytes(be, true);
+  for (size_t t = 0; t < sizeof types / sizeof types[0]; t++) {
+    float *values;
+    weight *w = new_weight(be, types[t], 77, 512, &values);
+    tensor x = new_tensor(be, 133, 512, -2, 2), y = new_tensor(be, 133, 77, 0, 0);
+    be->ops->linear(be, y, x, w, NULL, ACT_NONE, NULL);
+    const double off = linear_error(y, x, values, 512, NULL, false, NULL);
+    if (!CHECK(off < 6e-2)) fprintf(stderr, "%s in bytes: %g\n", dtype_name(types[t]), off);
+    tensor_at(x, 100)[7] = NAN, tensor_at(x, 101)[8] = -INFINITY;
+    memset(tensor_at(x, 102), 0, 512 * sizeof(float));
+    be->ops->linear(be, y, x, w, NULL, ACT_NONE, NULL);
+    CHECK(isnan(tensor_at(y, 100)[0]) && isnan(tensor_at(y, 101)[76]) && tensor_at(y, 102)[3] == 0 &&
+          isfinite(tensor_at(y, 99)[0]) && isfinite(tensor_at(y, 103)[0]));
+    be->ops->buffer_close(be, x.buf), be->ops->buffer_close(be, y.buf), be->ops->weight_close(be, w);
+    mem_free(values);
+  }
+  float *values;
+  weight *w = new_weight(be, DTYPE_F16, 3, 387, &values);
+  tensor x = new_tensor(be, 61, 387, -1, 1), y = new_tensor(be, 61, 3, 0, 0);
+  be->ops->linear(be, y, x, w, NULL, ACT_NONE, NULL);
+  CHECK_NEAR(linear_error(y, x, values, 387, NULL, false, NULL), 0, 6e-2);
+  be->ops->buffer_close(be, x.buf), be->ops->buffer_close(be, y.buf), be->ops->weight_close(be, w);
+  mem_free(values);
+  be->ops->round_to_bytes(be, false);
+}
+
+static void test_refused(backend *be) {
   CHECK(be->ops->weight_open(be, 4, 8, 256) == NULL); /* no such type */
   CHECK(be->ops->weight_open(be, DTYPE_Q4_0, 8, 33) == NULL);
   CHECK(be->ops->weight_open(be, DTYPE_F16, INT32_MAX, 1 << 17) == NULL);
@@ -432,6 +560,8 @@ int main(void) {
   for (int32_t i = 0; kernels_available(i); i++) {
     const kernels *k = kernels_available(i);
     test_tile(k);
+    test_byte_tile(k);
+    test_bytes(k);
     test_no_overflow(k);
     test_columns(k);
     test_elementwise(k);
@@ -441,6 +571,8 @@ int main(void) {
     test_memory(be);
     test_linear(be);
     test_linear_views(be);
+    test_rounded(be);
+    test_refused(be);
     test_attention(be);
     cpu_backend_close(be);
     printf("%s: %d checks so far\n", k->name, check_n_passed + check_n_failed);
