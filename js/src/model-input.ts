@@ -101,7 +101,7 @@ async function resolveAll(
   access: Access,
 ): Promise<Resolved[]> {
   const stored = storedId(model);
-  if (stored !== undefined) return storedParts(stored);
+  if (stored !== undefined) return storedParts(stored, access);
   if (model instanceof QuantizedModel) return resolveAll(await model.open(), options, kind, signal, access);
   if (Array.isArray(model)) return resolveArray(model, options, signal, access);
   if (!(typeof model === 'string' || model instanceof URL)) return [await resolveFile(model as ModelFile, 'model', options, signal, access)];
@@ -120,10 +120,17 @@ function storedId(model: ModelInput): string | undefined {
   return typeof entry === 'object' && typeof entry?.id === 'string' && typeof entry.origin === 'string' ? entry.id : undefined;
 }
 
-async function storedParts(id: string): Promise<Resolved[]> {
+async function storedParts(id: string, access: Access): Promise<Resolved[]> {
   const files = await filesOf(id);
   if (files.length === 0) throw new SottoError('argument', `There is no model ${id} on this device: modelStore.list() gives those that are.`);
-  return Promise.all(files.map(async (file) => ({ part: await file.part() })));
+  return Promise.all(
+    files.map(async (file) => {
+      const part = await file.part();
+      if (part.kind !== 'download') return { part };
+      part.urls.forEach((url) => access.give(url)); // what is not whole goes on from there
+      return { part: { ...part, headers: access.headersOf(part.urls) } };
+    }),
+  );
 }
 
 /** A model of the site's manifest, or of the one that comes along. */

@@ -194,6 +194,21 @@ test('a gated model says what to do, and comes with a token; the token goes to t
   assert.ok(hub.askedFiles.length > 0 && hub.askedFiles.every(({ headers }) => headers.authorization === undefined));
 });
 
+test('a gated download that was given up goes on with the token that is given then', ready, async (t) => {
+  const hub = await usesHub(t);
+  const headers = { Authorization: `Bearer ${TOKEN}` };
+  const controller = new AbortController();
+  const { modelStore } = sotto;
+  const onProgress = ({ bytes }) => bytes > 0 && controller.abort();
+  await assert.rejects(modelStore.download('hf:o/gated', { hub: hub.url, headers, signal: controller.signal, onProgress }), { name: 'AbortError' });
+  const [half] = await modelStore.list();
+  assert.equal(half.complete, false);
+  await assert.rejects(modelStore.download(half), /accept its licence on/);
+  const whole = await modelStore.download(half, { headers });
+  assert.equal(whole.complete, true);
+  assert.equal((await loads(t, whole)).cached, true);
+});
+
 test('headers go to what was named, and not where that leads; a function knows each origin', ready, async (t) => {
   const hub = await usesHub(t);
   const seen = [];
