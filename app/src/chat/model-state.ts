@@ -7,7 +7,7 @@ import { placeInShort, type BackendChoice, type Place } from '../ui/place.ts';
 import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { megabytes } from '../ui/words.ts';
-import { hereIds, kindOf, means, others as keptOthers, refreshKept } from '../models/kept.ts';
+import { hereIds, kept, kindOf, manifestOf, means, others as keptOthers, refreshKept } from '../models/kept.ts';
 import { isFatal, Writer } from './engine.ts';
 import { DEFAULT_MODEL, entryOfKept, modelOfFiles, MODELS, type ChatModel } from './models.ts';
 import { readSettings, writeSettings, type Settings } from './settings.ts';
@@ -93,14 +93,12 @@ export async function ready(signal: AbortSignal): Promise<Writer> {
   }
 }
 
-const RESUMED = 2 << 20; // bytes that never come as the first piece of a download
-
 async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
   const { model } = wanted;
   makeRoom('language');
   await refreshKept();
   const cached = isHere(model);
-  let from = 0;
+  const from = cached ? 0 : (kept.value.find((m) => manifestOf(m)?.id === model.id)?.bytes ?? 0);
   let came = 0;
   notKept.value = false;
   work.value = { at: 'loading', model, loaded: 0, total: model.bytes, cached, from };
@@ -112,7 +110,6 @@ async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
     };
     const made = await Writer.open(model, wanted, onMoved, signal, (loaded, total) => {
       if (signal.aborted) return;
-      if (came === 0 && !cached && loaded > RESUMED && loaded < total) from = loaded;
       came = loaded;
       work.value = { at: 'loading', model, loaded, total: total || model.bytes, cached, from };
     });
@@ -131,7 +128,7 @@ async function open(wanted: Wanted, signal: AbortSignal): Promise<Writer> {
     });
     return made;
   } catch (error) {
-    if (signal.aborted) work.value = { at: 'cancelled', model, loaded: cached ? 0 : came };
+    if (signal.aborted) work.value = { at: 'cancelled', model, loaded: cached ? 0 : Math.max(from, came) };
     else work.value = { at: 'failed', model, why: sentenceOf(error) };
     throw error;
   }
