@@ -67,4 +67,26 @@ describe('the page in Firefox', { skip: missing, timeout: 300_000 }, () => {
     assert.equal(await answer(), written);
     assert.deepEqual(errors, []);
   });
+
+  test('is isolated by its service worker where the host is not, and can be sealed', async () => {
+    const plain = await serve({ port: 0, isolated: false });
+    try {
+      const page = await browser.newPage();
+      await page.goto(plain.url);
+      const wait = { timeout: LONG };
+      // The page loads itself once more meanwhile.
+      const isolated = () => page.evaluate(() => crossOriginIsolated && navigator.serviceWorker.controller !== null).catch(() => false);
+      for (const begun = Date.now(); !(await isolated()); ) {
+        assert.ok(Date.now() - begun < LONG, 'isolated');
+        await new Promise((done) => setTimeout(done, 250));
+      }
+      await (await page.waitForSelector('[data-testid=privacy]', wait)).click();
+      await (await page.waitForSelector('dialog[open] .button.primary', wait)).click();
+      await page.waitForSelector('.trials li', wait);
+      const blocked = await page.$$eval('.trials li', (trials) => trials.map((trial) => trial.dataset.blocked));
+      assert.ok(blocked.length >= 4 && blocked.every((is) => is === 'true'), String(blocked));
+    } finally {
+      await plain.close();
+    }
+  });
 });
