@@ -85,6 +85,8 @@ WASM_FLAGS := --target=wasm32-unknown-unknown -std=c11 -O3 -DNDEBUG -nostdlibinc
   -msimd128 -mbulk-memory -mnontrapping-fptoint -msign-ext -fno-math-errno -fvisibility=hidden -mllvm -disable-lsr
 WASM_LDFLAGS := --target=wasm32-unknown-unknown -nostdlib --no-wasm-opt -Wl,--no-entry,--stack-first,-z,stack-size=262144 \
   -Wl,--export=__stack_pointer,--gc-sections,--strip-all,--max-memory=4294967296
+# What no one waits for is compiled for size.
+WASM_SMALL := $(filter-out src/cpu/% src/audio/% src/quant/% src/base/% src/wasm/% src/text/sampler% %/vad.c %/mel_window.c %/whisper_rules.c,$(WASM))
 WASM_FLAGS_simd-single :=
 WASM_FLAGS_simd-threads := -matomics
 WASM_FLAGS_relaxed-single := -mrelaxed-simd
@@ -96,7 +98,7 @@ define WASM_VARIANT
 build/wasm/$1/%.o: %.c build/wasm/compiler
 	@mkdir -p $$(@D)
 	@echo WASM $$@
-	@$$(WASM_CC) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
+	@$$(WASM_CC) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(if $$(filter $$(WASM_SMALL),$$<),-Oz) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
 
 js/dist/sotto-$1.wasm: $$(WASM:%.c=build/wasm/$1/%.o)
 	@mkdir -p $$(@D)
@@ -162,6 +164,7 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 WASM_TESTS := attention audio gemma gemma_ops golden kernels linear_types quant quant_kernels quantize rules sampler session teller text
 WASM_TESTS_simd-single := vad base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
 WASM_TESTS_simd-threads := pool
+WASM_TESTS_relaxed-single := speculate
 WASM_TESTS_relaxed-threads := pool model_types attention_model
 WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)
 WASM_TEST_FLAGS := -isystem tests/wasm/include -Dmain=test_main
