@@ -14,7 +14,11 @@ const kernels *kernels_available(int32_t index) {
 }
 
 const kernels *kernels_best(void) {
+#if defined(__wasm_simd128__)
+  return &kernels_wasm; /* named here alone, so that the package comes without the scalar ones */
+#else
   int32_t last = 0;
   while (kernels_available(last + 1)) last++;
   return kernels_available(last);
+#endif
 }
