@@ -211,4 +211,39 @@ describe('a model of one’s own', { skip: missing, timeout: 120_000 }, () => {
       },
       { expectErrors: true },
     ));
+
+  test('finds the files of a person again after a reload, where the browser gives handles of them', () =>
+    onModels(async (page, context) => {
+      const body = await readFile(TELLER);
+      await context.route('**/chosen.gguf', (route) => route.fulfill({ body, headers: { 'cross-origin-resource-policy': 'same-origin' } }));
+      // Handles of the page's own files are such as pickers give, which no test can answer.
+      await page.evaluate(async () => {
+        const handle = await (await navigator.storage.getDirectory()).getFileHandle('chosen.gguf', { create: true });
+        const writable = await handle.createWritable();
+        await writable.write(await (await fetch('chosen.gguf')).arrayBuffer());
+        await writable.close();
+        window.showOpenFilePicker = async () => [handle];
+        window.showDirectoryPicker = async () => handle;
+      });
+      await bring(page).getByRole('button', { name: 'Choose a file' }).click();
+      await page.getByTestId('incoming').getByRole('button', { name: SMALLER }).click();
+      await offered(page);
+      await choose(page, 'Q4_K_M');
+      await start(page);
+      await page.waitForFunction(() => / of 158: \w+\./.test(document.querySelector('[data-testid=bring-tensor]')?.textContent ?? ''));
+      await page.keyboard.press('Enter'); // the focus is on Pause
+      await bring(page).getByText('Paused', { exact: true }).waitFor();
+      await page.reload();
+      const left = page.getByTestId('unfinished');
+      await left.getByRole('button', { name: /^Go on/ }).click();
+      await made(page, 'teller Q4_K_M');
+      const kept = await page.evaluate(() => new Promise((resolve) => {
+        const opening = indexedDB.open('keyval-store');
+        opening.onsuccess = () => {
+          const asking = opening.result.transaction('keyval').objectStore('keyval').getAllKeys();
+          asking.onsuccess = () => resolve(asking.result);
+        };
+      }));
+      assert.deepEqual(kept.filter((key) => String(key).startsWith('model-files:')), [], 'forgotten with the work');
+    }));
 });
