@@ -192,9 +192,7 @@ export const whyNotFrom = (address: string): string =>
 
 /** Why it did not come, and what to do. */
 function whyNot(input: string, name: string, error: unknown): string {
-  if (/\bquota\b/i.test(sentenceOf(error))) return `There is no more room for ${name}: delete a model that is not needed any more, then try again.`;
   if (!(error instanceof SottoError)) return sentenceOf(error);
-  if (error.code === 'storage') return `${sentenceOf(error)} What is not needed any more can be deleted here.`;
   if (error.code !== 'network') return sentenceOf(error);
   console.warn(error.message);
   if (sealed.value) return notWhileSealed(name);
