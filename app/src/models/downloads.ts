@@ -192,8 +192,7 @@ export const whyNotFrom = (address: string): string =>
 
 /** Why it did not come, and what to do. */
 function whyNot(input: string, name: string, error: unknown): string {
-  if (!(error instanceof SottoError)) return sentenceOf(error);
-  if (error.code !== 'network') return sentenceOf(error);
+  if (!(error instanceof SottoError) || error.code !== 'network') return sentenceOf(error);
   console.warn(error.message);
   if (sealed.value) return notWhileSealed(name);
   if (!navigator.onLine) return `You are offline. ${name} goes on when there is a connection: then press Try again.`;
