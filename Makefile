@@ -81,12 +81,13 @@ native: build/release/libsotto.a $(if $(CLI),build/sotto) ## the engine's librar
 
 WASM_CC := tools/wasm-cc
 WASM_VARIANTS := simd-single simd-threads relaxed-single relaxed-threads
-WASM_FLAGS := --target=wasm32-unknown-unknown -std=c11 -O3 -DNDEBUG -nostdlibinc -isystem src/wasm/include \
+WASM_FLAGS := --target=wasm32-unknown-unknown -std=c11 -O2 -DNDEBUG -nostdlibinc -isystem src/wasm/include \
   -msimd128 -mbulk-memory -mnontrapping-fptoint -msign-ext -fno-math-errno -fvisibility=hidden -mllvm -disable-lsr
 WASM_LDFLAGS := --target=wasm32-unknown-unknown -nostdlib --no-wasm-opt -Wl,--no-entry,--stack-first,-z,stack-size=262144 \
   -Wl,--export=__stack_pointer,--gc-sections,--strip-all,--max-memory=4294967296
-# What no one waits for is compiled for size.
-WASM_SMALL := $(filter-out src/cpu/% src/audio/% src/quant/% src/base/% src/wasm/% src/text/sampler% %/vad.c %/mel_window.c %/whisper_rules.c,$(WASM))
+# Loops over many numbers are compiled for speed, all else for size.
+WASM_FAST := $(addprefix src/,cpu/kernels% cpu/packing.c cpu/cpu_linear% cpu/cpu_attention.c audio/fft.c audio/mel.c audio/resample.c quant/dtype.c base/% wasm/% models/vad.c models/mel_window.c text/sampler%)
+WASM_SMALL := $(filter-out $(WASM_FAST),$(WASM))
 WASM_FLAGS_simd-single :=
 WASM_FLAGS_simd-threads := -matomics
 WASM_FLAGS_relaxed-single := -mrelaxed-simd

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { BUILT, needs, root, WASM } from './support.mjs';
 
 const LIMIT = 250_000;
-const GPU_LIMIT = 40_000;
+const GPU_LIMIT = 45_000;
 const size = (file) => gzipSync(readFileSync(`${root}/${file}`), { level: 9 }).length;
 
 test('JavaScript and one engine, gzip, stay under 250 KB', needs('js/dist/index.js', ...BUILT), (t) => {
@@ -17,7 +17,7 @@ test('JavaScript and one engine, gzip, stay under 250 KB', needs('js/dist/index.
   assert.ok(script + engine <= LIMIT, `${script} + ${engine} bytes`);
 });
 
-test('what drives a GPU is a module of its own, under 40 KB', needs('js/dist/gpu.js'), (t) => {
+test('what drives a GPU is a module of its own, under 45 KB', needs('js/dist/gpu.js'), (t) => {
   const bytes = size('js/dist/gpu.js');
   t.diagnostic(`${bytes} bytes`);
   assert.ok(bytes <= GPU_LIMIT, `${bytes} bytes`);
