@@ -1,6 +1,6 @@
 // Whether there is a GPU, found out without opening it.
-import { describeAdapter } from './gpu/device.js';
-import { SottoError } from './errors.js';
+import { host } from '@host';
+import type { SottoError } from './errors.js';
 import type { GpuInfo } from './protocol.js';
 
 /**
@@ -9,9 +9,9 @@ import type { GpuInfo } from './protocol.js';
  */
 export async function detectGpu({ dawn }: { dawn?: readonly string[] | undefined } = {}): Promise<GpuInfo | undefined> {
   try {
-    return await describeAdapter({ dawn });
+    return await (await host.loadGpu()).describeAdapter({ dawn });
   } catch (error) {
-    if (error instanceof SottoError && error.code === 'gpu') return undefined;
+    if ((error as Partial<SottoError>).code === 'gpu') return undefined; // that module has a class of its own
     throw error;
   }
 }

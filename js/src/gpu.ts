@@ -1,5 +1,5 @@
 // What the engine's worker loads when a GPU is wanted: a module of its own, so that others need not carry it.
-import { openDevice, type AdapterAbout, type DeviceOptions } from './gpu/device.ts';
+import { describeAdapter, openDevice, type AdapterAbout, type DeviceOptions } from './gpu/device.ts';
 import { KERNELS } from './gpu/kernels.gen.ts';
 import { Player } from './gpu/player.ts';
 import { GpuQuantizer } from './gpu/quantize.ts';
@@ -7,6 +7,7 @@ import { tune } from './gpu/tune.ts';
 import { VERSION } from './models.gen.js';
 import type { Notes } from './platform.js';
 
+export { describeAdapter };
 export { isSource, isTarget, type Piece } from './gpu/quantize.ts';
 
 export interface GpuOptions extends DeviceOptions {

@@ -52,6 +52,7 @@ export const host: Host = {
   partAt: (address, file) => plainDownload(absolute(address), file),
   filesOf: async () => undefined,
   shipped: (file) => (file === 'teller-q8_0.gguf' ? new URL('./teller-q8_0.gguf', import.meta.url).href : undefined),
+  loadGpu: () => import(/* @vite-ignore */ new URL('./gpu.js', import.meta.url).href),
   async readVad() {
     const url = new URL('./silero-vad-v6.2.0.bin', import.meta.url).href; // written out, so that bundlers find it
     const response = await fetch(url).catch(() => undefined);

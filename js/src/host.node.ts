@@ -62,6 +62,7 @@ export const host: Host = {
       .map(({ name }) => ({ kind: 'path', file: name, path: path.join(folder, name) }));
   },
   shipped: (file) => fileURLToPath(new URL(`./${file}`, import.meta.url)),
+  loadGpu: () => import(/* @vite-ignore */ new URL('./gpu.node.js', import.meta.url).href),
   readVad: () => readFile(new URL(`./${VAD_FILE}`, import.meta.url)),
   absolute: (address) => (isUrl(address) ? address : pathToFileURL(pathOf(address)).href),
   async openAudio(address) {

@@ -26,6 +26,8 @@ export interface Host {
   filesOf(address: string): Promise<ModelPart[] | undefined>;
   /** The address, or path, of a file that ships with this package. */
   shipped(file: string): string | undefined;
+  /** The module that drives GPUs, loaded only when one is looked for. */
+  loadGpu(): Promise<typeof import('./gpu.js')>;
   /** The file of the voice activity network, which ships with this package too. */
   readVad(): Promise<Uint8Array>;
   /** An address as workers can fetch it. */
