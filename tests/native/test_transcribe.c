@@ -162,7 +162,7 @@ static int32_t fake_choose(void *context, const speech_rules *rules, const speec
   for (int32_t i = 0; from < 0 && i < net->n_rows; i++) { /* what the search tells of the past is so */
     const history *h = &net->rows[i];
     const int32_t n = h->n - net->n_prompt;
-    if (past[i].last == EOT) continue; /* a sample that has ended, perhaps as a loop */
+    if (past[i].last == EOT) continue;               /* a sample that has ended, perhaps as a loop */
     const bool given = n < 2 && past[i].before >= 0; /* a prefix, which is the end of the prompt */
     CHECK(past[i].last == h->tokens[h->n - 1] || (n == 0 && past[i].last == -1));
     CHECK(past[i].before == (n > 1 || given ? h->tokens[h->n - 2] : -1));
