@@ -160,7 +160,7 @@ const ways = (dim, matrices, taken) => [
 ];
 const narrow = [[4, 64, 1], [4, 32, 1], [2, 64, 1], [2, 32, 1], [8, 64, 1], [8, 32, 1], [4, 64, 2]];
 const wide = [[4, 32, 2], [2, 32, 2], [2, 64, 2], [2, 32, 1]];
-await many({ name: 'turbo encoder', n: 1500, n_head: 20, group: 1, dim: 64 }, ways(64, narrow, [4, 64, 1]));
-await many({ name: 'tiny encoder', n: 1500, n_head: 6, group: 1, dim: 64 }, ways(64, narrow, [2, 64, 1]));
+await many({ name: 'turbo encoder', n: 1500, n_head: 20, group: 1, dim: 64 }, ways(64, narrow, [4, 32, 1]));
+await many({ name: 'tiny encoder', n: 1500, n_head: 6, group: 1, dim: 64 }, ways(64, narrow, [4, 32, 1]));
 await many({ name: 'gemma 1b, prompt of 512', n: 512, n_head: 1, group: 4, dim: 256, causal: 1 }, ways(256, wide, [4, 32, 2]));
 gpu.close();

@@ -284,12 +284,10 @@ typedef struct matrix_plan {
   int32_t blocks, places, across, subgroup;
 } matrix_plan;
 
-/* A workgroup has 16 * blocks rows and takes so many places at a time. Few of these rows, as of a tiny encoder, are shared out over more workgroups. */
+/* A workgroup has 16 * blocks rows and takes so many places at a time: more would leave room for fewer of them beside each other. */
 static matrix_plan plan_matrix(const call *a) {
   const gpu_traits *t = &a->g->traits;
-  const int32_t d = a->c->head_dim, across = d > 128 ? 2 : 1, places = d > 64 ? 32 : 64;
-  const int32_t n_tiles = divide_up(a->q.rows * group_of(a), 64) * a->c->n_head,
-                blocks = d <= 64 && n_tiles < FEW_WORKGROUPS ? 2 : 4;
+  const int32_t d = a->c->head_dim, across = d > 128 ? 2 : 1, places = 32, blocks = 4;
   const int32_t subgroup = (int32_t)t->subgroup_min, rows = 16 * blocks;
   if (t->matrix == 0 || t->subgroup_min != t->subgroup_max || subgroup < 16 || d % (16 * across) != 0 ||
       places % (across * subgroup / 2) != 0 || blocks * across * subgroup > (int32_t)t->max_invocations)
