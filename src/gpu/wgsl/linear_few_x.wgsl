@@ -27,21 +27,18 @@ var<workgroup> add_shares: array<f32, ROWS * SHARES>;
 var<private> add_scales: array<f32, ROWS>;
 #endif
 
+// Columns col ... col + 3 of a row, 0 past its end; without a branch, so that reads of several rows are asked for together.
 fn act_quad(first: u32, col: u32) -> vec4<f32> {
-  let at = first + col;
-  if (col + 3 < p.cols) { return vec4<f32>(act[at], act[at + 1], act[at + 2], act[at + 3]); }
-  var v = vec4<f32>();
-  for (var j = 0u; col + j < p.cols; j++) { v[j] = act[at + j]; }
-  return v;
+  let at = vec4<u32>(first) + min(vec4<u32>(col) + vec4<u32>(0, 1, 2, 3), vec4<u32>(p.cols - 1));
+  return select(vec4<f32>(), vec4<f32>(act[at.x], act[at.y], act[at.z], act[at.w]), inside(col));
 }
+
+fn inside(col: u32) -> vec4<bool> { return vec4<u32>(col) + vec4<u32>(0, 1, 2, 3) < vec4<u32>(p.cols); }
 
 #if norm || add == 2
 fn vec_quad(first: u32, col: u32) -> vec4<f32> {
-  let at = first + col;
-  if (col + 3 < p.cols) { return vec4<f32>(vec[at], vec[at + 1], vec[at + 2], vec[at + 3]); }
-  var v = vec4<f32>();
-  for (var j = 0u; col + j < p.cols; j++) { v[j] = vec[at + j]; }
-  return v;
+  let at = vec4<u32>(first) + min(vec4<u32>(col) + vec4<u32>(0, 1, 2, 3), vec4<u32>(p.cols - 1));
+  return select(vec4<f32>(), vec4<f32>(vec[at.x], vec[at.y], vec[at.z], vec[at.w]), inside(col));
 }
 #endif
 
@@ -107,15 +104,32 @@ fn store_sum(r: u32, col: u32, v: vec4<f32>) {
 fn place(r: u32, quad: u32) -> u32 { return (r * QUADS + quad % QUADS) * line() + quad / QUADS; }
 
 // What products are made of: of RMS norms without the factor of the row. stats: of the row, for a layer norm.
-fn prepared(stats: vec2<f32>, col: u32, v: vec4<f32>) -> vec4<f32> {
+fn prepared(stats: vec2<f32>, n: Norm, v: vec4<f32>) -> vec4<f32> {
 #if norm == rms
-  return v * vec_quad(p.gain, col);
+  return v * n.gain;
 #elif norm == layer
   // Past the end of a row gain and bias are 0.
-  return (v - stats.x) * stats.y * vec_quad(p.gain, col) + vec_quad(p.norm_bias, col);
+  return (v - stats.x) * stats.y * n.gain + n.bias;
 #else
   return v;
 #endif
+}
+
+// What a norm has for four columns of every row.
+struct Norm {
+  gain: vec4<f32>,
+  bias: vec4<f32>,
+}
+
+fn norm_of(col: u32) -> Norm {
+  var n = Norm();
+#if norm
+  n.gain = vec_quad(p.gain, col);
+#endif
+#if norm == layer
+  n.bias = vec_quad(p.norm_bias, col);
+#endif
+  return n;
 }
 
 #if norm == layer
@@ -201,13 +215,14 @@ fn prepare(thread: u32, stores_sum: bool) {
 #for r $rows
     let v$r = summed($r, 4 * q);
 #endfor
+    let n = norm_of(4 * q);
 #for r $rows
 #if add
     if (stores_sum) { store_sum($r, 4 * q, v$r); }
 #endif
     part$r += dot(v$r, v$r);
 #if whole
-    xs[place($r, q)] = prepared(stats$r, 4 * q, v$r);
+    xs[place($r, q)] = prepared(stats$r, n, v$r);
 #endif
 #endfor
   }
@@ -240,14 +255,14 @@ fn prepare(thread: u32, stores_sum: bool) {
   // Squares are about the mean: no cancellation.
   var squares = Rows();
   for (var q = thread; q < quads; q += THREADS) {
-    let inside = vec4<u32>(4 * q) + vec4<u32>(0, 1, 2, 3) < vec4<u32>(p.cols);
+    let own = inside(4 * q);
 #for r $rows
 #if whole
     let v$r = xs[place($r, q)];
 #else
     let v$r = summed($r, 4 * q);
 #endif
-    let d$r = select(vec4<f32>(), v$r - sums.of$r * inverse_cols, inside);
+    let d$r = select(vec4<f32>(), v$r - sums.of$r * inverse_cols, own);
     squares.of$r += dot(d$r, d$r);
 #endfor
   }
@@ -257,8 +272,9 @@ fn prepare(thread: u32, stores_sum: bool) {
 #endfor
 #if whole
   for (var q = thread; q < quads; q += THREADS) {
+    let n = norm_of(4 * q);
 #for r $rows
-    xs[place($r, q)] = prepared(stats$r, 4 * q, xs[place($r, q)]);
+    xs[place($r, q)] = prepared(stats$r, n, xs[place($r, q)]);
 #endfor
   }
   workgroupBarrier();
@@ -282,9 +298,9 @@ fn stage(at: u32, thread: u32) {
   workgroupBarrier();
   for (var q = thread; q < p.piece * QUADS; q += THREADS) {
     let col = 4 * (at * QUADS + q);
+    let n = norm_of(col);
 #for r $rows
-    var v$r = vec4<f32>();
-    if (col < p.cols) { v$r = prepared(stats$r, col, summed($r, col)); }
+    let v$r = select(vec4<f32>(), prepared(stats$r, n, summed($r, col)), col < p.cols);
 #endfor
 #for r $rows
     xs[place($r, q)] = v$r;
