@@ -86,8 +86,10 @@ WASM_FLAGS := --target=wasm32-unknown-unknown -std=c11 -O2 -DNDEBUG -nostdlibinc
 WASM_LDFLAGS := --target=wasm32-unknown-unknown -nostdlib --no-wasm-opt -Wl,--no-entry,--stack-first,-z,stack-size=262144 \
   -Wl,--export=__stack_pointer,--gc-sections,--strip-all,--max-memory=4294967296
 # Loops over many numbers are compiled for speed, all else for size.
-WASM_FAST := $(addprefix src/,cpu/kernels% cpu/packing.c cpu/cpu_linear% cpu/cpu_attention.c audio/fft.c audio/mel.c audio/resample.c quant/dtype.c base/% wasm/% models/vad.c models/mel_window.c text/sampler%)
+WASM_FAST := $(addprefix src/,cpu/% audio/fft.c audio/mel.c audio/resample.c quant/dtype.c base/% wasm/% models/vad.c models/mel_window.c text/sampler%)
 WASM_SMALL := $(filter-out $(WASM_FAST),$(WASM))
+# Sums that come in another number of rows at once are to have the same bits, vectorized or not.
+WASM_EXACT := src/cpu/cpu_linear_few.c
 WASM_FLAGS_simd-single :=
 WASM_FLAGS_simd-threads := -matomics
 WASM_FLAGS_relaxed-single := -mrelaxed-simd
@@ -99,7 +101,7 @@ define WASM_VARIANT
 build/wasm/$1/%.o: %.c build/wasm/compiler
 	@mkdir -p $$(@D)
 	@echo WASM $$@
-	@$$(WASM_CC) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(if $$(filter $$(WASM_SMALL),$$<),-Oz) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
+	@$$(WASM_CC) $$(WASM_FLAGS) $$(WASM_FLAGS_$1) $$(if $$(filter $$(WASM_SMALL),$$<),-Oz) $$(if $$(filter $$(WASM_EXACT),$$<),-ffp-contract=off) $$(WARNINGS_WASM) -MMD -MP -c $$< -o $$@
 
 js/dist/sotto-$1.wasm: $$(WASM:%.c=build/wasm/$1/%.o)
 	@mkdir -p $$(@D)

@@ -43,6 +43,8 @@ describe('live', { skip: missing, timeout: 290_000 }, () => {
       assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`), []);
       const phrases = page.locator('.live-text .phrase');
       await page.waitForFunction(() => document.querySelectorAll('.live-text .phrase').length >= 3, undefined, { timeout: LONG });
+      // What is heard first may begin in the middle of a phrase: the model was still on its way.
+      await page.waitForFunction(() => globalThis.seen.said.some((text) => /country|fellow|Americans/i.test(text)), undefined, { timeout: LONG });
       if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/live-phrases.png` });
       const heard = (await phrases.allInnerTexts()).join(' ');
       assert.match(heard, /country|fellow|Americans/i);
@@ -54,7 +56,7 @@ describe('live', { skip: missing, timeout: 290_000 }, () => {
       const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: /Save as SRT/ }).click()]);
       assert.match(await readFile(await download.path(), 'utf8'), /-->/);
 
-      const { settled, said } = await page.evaluate(() => globalThis.seen);
+      const { settled } = await page.evaluate(() => globalThis.seen);
       const states = settled.map((state) => JSON.parse(state));
       for (const [i, [before, spoken]] of states.entries()) {
         if (i + 1 === states.length || states[i + 1][0].length === 0) continue; // the end
@@ -63,7 +65,6 @@ describe('live', { skip: missing, timeout: 290_000 }, () => {
         const on = next.length > before.length ? next[before.length] : spokenNext;
         assert.ok(on.startsWith(spoken), `"${spoken}" became "${on}"`);
       }
-      assert.ok(said.some((text) => /country|fellow|Americans/i.test(text)), said.join(' | '));
     }));
 
   test('a microphone that is denied is told of', () =>
