@@ -152,10 +152,15 @@ int64_t speech_only_origin(const speech_only *s, int64_t taken, bool begins) {
     else
       high = middle;
   }
-  if (low + 1 < s->n_map && taken > s->map[low + 1].taken - GAP) { /* in the silence */
-    const stretch *next = &s->map[low + 1];
-    return begins ? next->taken + next->shift : next->taken - GAP + s->map[low].shift;
-  }
+  /* In the silence, or in what was added to a stretch, where nobody speaks: what begins, begins with the next one, what ends, ended with the one before. */
+  const stretch *own = &s->map[low], *next = low + 1 < s->n_map ? own + 1 : NULL;
+  const int64_t end = next != NULL ? next->taken - GAP : s->taken;
+  const int64_t edge = s->speech->pad + GAP; /* a model's times are about right */
+  const bool tail = taken > end - edge && taken >= own->taken + edge,
+             head = taken < own->taken + edge && taken <= end - edge;
+  if (next != NULL && begins && (taken > end || tail)) return next->taken + next->shift;
+  if (next != NULL && !begins && taken > end) return end + own->shift;
+  if (low > 0 && !begins && head) return own->taken - GAP + own[-1].shift;
   return taken + s->map[low].shift;
 }
 
