@@ -11,7 +11,7 @@ const only = process.argv[2] ?? '';
 const gpu = await open({ adapter: process.env.SOTTO_GPU_ADAPTER ?? 'gpu' });
 const { device } = gpu;
 const info = gpu.adapter.info;
-const sg = gpu.has('subgroups') ? info.subgroupMinSize : 0;
+const sg = gpu.subgroup;
 console.log(`${info.vendor} ${info.architecture} ${info.description}, subgroups of ${sg || 'none'}`);
 
 /** A buffer of n 4-byte words: halves or floats of about 1. */

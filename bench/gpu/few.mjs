@@ -63,7 +63,7 @@ async function prepare(gpu, s, way, weights, act, vec) {
   const { device } = gpu;
   const quads = quadsOf[s.type];
   const units = Math.ceil(s.cols / (4 * quads));
-  const sg = s.norm === 'layer' && gpu.has('subgroups') ? (gpu.adapter.info.subgroupMinSize ?? 0) : 0;
+  const sg = s.norm === 'layer' ? gpu.subgroup : 0;
   // What does not fit into workgroup memory comes in pieces, as in src/gpu/gpu_linear.c.
   const sums = s.norm === 'layer' && sg ? 2 * (Math.floor(way.threads / sg) + 1) : s.norm ? way.threads + 32 : 0;
   const besides = 4 * s.rows * (way.each * way.threads * (s.geglu ? 2 : 1) + sums + (s.add === 2 ? way.threads + 16 : 0)) + 64;

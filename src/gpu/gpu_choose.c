@@ -148,7 +148,7 @@ static void speech_params(gpu *g, tensor logits, const speech_rules *rules, cons
 
 void gpu_share(backend *be, tensor y, tensor x, int32_t column) {
   gpu *g = (gpu *)be;
-  gpu_kernel(g, "choose_share");
+  gpu_kernel(g, "choose_share sg=%u", (unsigned)g->traits.subgroup_min);
   gpu_param(g, (uint32_t)x.offset);
   gpu_param(g, (uint32_t)x.cols);
   gpu_param(g, (uint32_t)column);
@@ -163,11 +163,12 @@ bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, co
   const uint32_t rows = (uint32_t)logits.rows, n_text = (uint32_t)rules->first_time;
   const uint32_t tiles = divide_up(n_text, SPEECH_TILE) + divide_up((uint32_t)logits.cols - n_text, SPEECH_TILE);
   const bool sample = state->draws != NULL, known = state->from < 0;
+  const unsigned sg = g->traits.subgroup_min;
   const uint32_t words = sample ? 5 : 4 + 2 * ((uint32_t)keep + 1); /* of a tile */
   if (rows > MAX_SPEECH || keep > MAX_SPEECH || tiles > MOST_SPEECH_TILES || state->length >= MOST_PLACES ||
       !gpu_grow_scratch(g, rows * tiles * words * sizeof(uint32_t)))
     return false;
-  gpu_kernel(g, "choose_speech known=%d sample=%d", known, sample);
+  gpu_kernel(g, "choose_speech known=%d sample=%d sg=%u", known, sample, sg);
   speech_params(g, logits, rules, state, keep, place);
   gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);
@@ -177,7 +178,7 @@ bool gpu_choose_speech(backend *be, tensor logits, const speech_rules *rules, co
   if (sample)
     gpu_kernel(g, "choose_speech_draw known=%d sample=1", known);
   else
-    gpu_kernel(g, "choose_speech_best known=%d lists=%u", known, (unsigned)divide_up(rows * tiles, THREADS));
+    gpu_kernel(g, "choose_speech_best known=%d lists=%u sg=%u", known, (unsigned)divide_up(rows * tiles, THREADS), sg);
   speech_params(g, logits, rules, state, keep, place);
   if (sample) gpu_bind(g, BIND_ACT, logits.buf->id, 0, 0);
   gpu_bind(g, BIND_SCRATCH, g->scratch, 0, 0);

@@ -11,10 +11,9 @@
 enum {
   FEW_ROWS = 8,
   SHARES = 16,               /* as in linear_few_x.wgsl */
-  MOST_EACH = 4,             /* rows of the weight that a thread takes, with several rows of x */
   LEAST_GROUPS = 80,         /* then: workgroups for the cores of a large device */
   MOST_GROUPS = 2048,        /* workgroups that fill any device: from there on each takes more rows, for one norm */
-  MOST_GROUPS_OF_ROWS = 256, /* with several rows of x, which each workgroup has to read */
+  MOST_GROUPS_OF_ROWS = 264, /* with several rows of x, which each workgroup has to read */
 };
 
 /* How a product of few rows is shared out: see linear_few.wgsl. */
@@ -28,13 +27,14 @@ typedef struct aim {
   int64_t least;    /* elements */
   int32_t threads;  /* at most */
   int32_t each;     /* rows of a thread, of one or two rows of x */
+  int32_t of_rows;  /* of more: at most */
   int32_t elements; /* of a row that a thread holds, each */
 } aim;
 
 static const aim aims[] = {
-    {64000000, 256, 2, 128},
-    {3000000, 256, 2, 64},
-    {0, 256, 1, 32},
+    {64000000, 256, 2, 2, 128},
+    {3000000, 256, 2, 4, 64},
+    {0, 256, 1, 4, 32},
 };
 
 enum { MOST_HELD = 8 }; /* units of a thread, so that they stay in registers */
@@ -96,16 +96,19 @@ static int32_t weight_rows(const job *j) {
   return n;
 }
 
-/* With `each` rows of the weight for a thread; 0: as aimed at. */
-static way share_with(const gpu *g, const job *j, int32_t each, int32_t *room, int32_t *piece) {
-  const weight *first = j->out[0].w;
-  const int32_t rows = j->in->x.rows, units = units_of(first), quads = quads_of(first->type);
+static const aim *aim_of(const job *j) {
   int64_t elements = 0;
-  for (int32_t i = 0; i < j->n; i++) elements += (int64_t)j->out[i].w->out * first->in;
+  for (int32_t i = 0; i < j->n; i++) elements += (int64_t)j->out[i].w->out * j->out[i].w->in;
   const aim *a = aims;
   while (elements < a->least) a++;
+  return a;
+}
 
-  way w = {.each = each > 0 ? each : a->each};
+/* With `each` rows of the weight for a thread. */
+static way share_with(const gpu *g, const job *j, const aim *a, int32_t each, int32_t *room, int32_t *piece) {
+  const weight *first = j->out[0].w;
+  const int32_t rows = j->in->x.rows, units = units_of(first), quads = quads_of(first->type);
+  way w = {.each = each};
   int32_t threads = min_i32(a->threads, (int32_t)g->traits.max_invocations);
   w.deep = min_i32(min_i32(a->elements / (4 * quads), MOST_HELD / w.each), units);
   w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * threads));
@@ -130,11 +133,13 @@ static way share_with(const gpu *g, const job *j, int32_t each, int32_t *room, i
 
 /* Several rows of x are read again for each batch of rows of the weight: those are as large as leaves every core of a device something to do. */
 static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
-  int32_t each = j->in->x.rows > 2 ? MOST_EACH : 0;
-  way w = share_with(g, j, each, room, piece);
-  while (each > 1 && weight_rows(j) / (w.threads / w.lanes * each) < LEAST_GROUPS) {
+  const aim *a = aim_of(j);
+  const bool many = j->in->x.rows > 2;
+  int32_t each = many ? a->of_rows : a->each;
+  way w = share_with(g, j, a, each, room, piece);
+  while (many && each > 1 && weight_rows(j) / (w.threads / w.lanes * each) < LEAST_GROUPS) {
     each /= 2;
-    w = share_with(g, j, each, room, piece);
+    w = share_with(g, j, a, each, room, piece);
   }
   return w;
 }

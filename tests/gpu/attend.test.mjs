@@ -110,7 +110,7 @@ async function few(gpu, c, seed = 7) {
 for (const adapter of testAdapters())
   test(`few queries, ${adapter}`, async () => {
     const gpu = await open({ adapter });
-    const sg = gpu.has('subgroups') ? (gpu.adapter.info.subgroupMinSize ?? 0) : 0;
+    const sg = gpu.subgroup;
     const one = (sees, more) => few(gpu, { n_head: 1, group: 1, n: 1, n_slots: 40, sees: [sees], ...more });
     const lanes = Math.min(sg, 8);
     await one([3, 37], { dim: 16, n_head: 2 });

@@ -94,12 +94,12 @@ async function choose(gpu, rows, rules, pasts, keep, { known, length, next, draw
     ...[textTiles, tiles, keep + 1, keep, place, from, pastAt, pastAt + pastWords.length, slotsStride, length, next],
     ...(draws ? [ints.length - drawn.length, f(1 / draws.temperature)] : []),
   ];
-  const { scratch } = await gpu.run(`choose_speech known=${Number(known)} sample=${Number(draws !== undefined)}`, {
+  const { scratch } = await gpu.run(`choose_speech known=${Number(known)} sample=${Number(draws !== undefined)} sg=${gpu.subgroup}`, {
     params,
     bindings: { 1: { act }, 3: { ints }, 12: { scratch: new Uint32Array(rows.length * tiles * (4 + 2 * (keep + 1))) }, 13: { chosen } },
     grid: [tiles, rows.length, 1],
   });
-  const second = draws ? `choose_speech_draw known=${Number(known)} sample=1` : `choose_speech_best known=${Number(known)} lists=${Math.ceil((rows.length * tiles) / 256)}`;
+  const second = draws ? `choose_speech_draw known=${Number(known)} sample=1` : `choose_speech_best known=${Number(known)} lists=${Math.ceil((rows.length * tiles) / 256)} sg=${gpu.subgroup}`;
   const out = await gpu.run(second, {
     params,
     bindings: { 1: { act }, 3: { ints }, 12: { scratch }, 13: { chosen } },
@@ -229,16 +229,21 @@ async function checkDraws(gpu, kind, { n, rows: nRows, keep = nRows, timed = tru
 async function checkShare(gpu, kind, n) {
   const x = Float32Array.from({ length: n }, kinds[kind]);
   const column = Math.floor(random() * n);
-  const { act } = await gpu.run('choose_share', { params: [2, n, column, 0], bindings: { 1: { act: Float32Array.of(5, 6, ...x, 9e9) } }, grid: [1, 1, 1] });
+  const { act } = await gpu.run(`choose_share sg=${gpu.subgroup}`, { params: [2, n, column, 0], bindings: { 1: { act: Float32Array.of(5, 6, ...x, 9e9) } }, grid: [1, 1, 1] });
   const numbers = [...x].map((v) => (Number.isNaN(v) ? -Infinity : v));
   const expected = numbers[column] === -Infinity ? 0 : Math.exp(numbers[column] - logSum(numbers));
   assert.ok(Math.abs(act[0] - expected) <= 1e-6 + 1e-4 * expected, `${kind} ${n}: ${act[0]}, not ${expected}`);
   assert.deepEqual([act[1], act[2], act.at(-1)], [6, x[0], Math.fround(9e9)]);
 }
 
-for (const adapter of testAdapters())
-  test(`transcripts are sampled on ${adapter}`, async () => {
-    const gpu = await open({ adapter, limits: 'default' });
+/** With subgroups, and on one adapter without. */
+const devices = testAdapters().flatMap((adapter, i) => [{ adapter, limits: 'default' }, ...(i === 0 ? [{ adapter, limits: 'default', features: [] }] : [])]);
+const nameOf = ({ adapter, features }) => `${adapter}${features ? ', nothing optional' : ''}`;
+
+for (const device of devices)
+  test(`transcripts are sampled on ${nameOf(device)}`, async () => {
+    const gpu = await open(device);
+    if (!device.features && !gpu.subgroup) console.log(`skip: ${device.adapter} has no subgroups`);
     for (const kind of Object.keys(kinds)) {
       for (const [n, rows] of [[70, 4], [4099, 4], [2049, 1]])
         for (const timed of [true, false]) await checkDraws(gpu, kind, { n, rows, keep: rows === 1 ? 5 : rows, timed, known: rows === 1, temperature: 0.2 + random() });
@@ -252,9 +257,9 @@ for (const adapter of testAdapters())
     gpu.close();
   });
 
-for (const adapter of testAdapters())
-  test(`transcripts are chosen on ${adapter}`, async () => {
-    const gpu = await open({ adapter, limits: 'default' });
+for (const device of devices)
+  test(`transcripts are chosen on ${nameOf(device)}`, async () => {
+    const gpu = await open(device);
     for (const kind of Object.keys(kinds))
       for (const [n, rows, keep] of [[70, 1, 1], [2070, 5, 5], [2049, 2, 3], [5000, 5, 5]])
         for (const timed of [true, false]) await check(gpu, kind, { n, rows, keep, timed, known: rows === 2, length: 1 + Math.floor(random() * 200) });

@@ -86,6 +86,8 @@ class Runner {
     /** 1: it computes on the CPU; kernels are then told to be short (rolled=1). */
     const software = Number(/swiftshader|llvmpipe|lavapipe/i.test(`${adapter.info.device} ${adapter.info.description}`));
     Object.assign(this, { gpu, adapter, device, software, sources: readSources(), pipelines: new Map() });
+    /** The least threads of a subgroup; 0: no subgroups. */
+    this.subgroup = this.has('subgroups') ? (adapter.info.subgroupMinSize ?? 0) : 0;
     device.addEventListener?.('uncapturederror', ({ error }) => console.error(error.message));
   }
 

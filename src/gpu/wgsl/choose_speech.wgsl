@@ -3,7 +3,7 @@
 //
 //   workgroup = a tile of 2048 tokens, of text or of times  x  a row
 //
-// Keys: known and sample, as in choose_speech_rules.
+// Keys: known and sample, as in choose_speech_rules; sg, as in choose_greatest.
 @group(0) @binding(1) var<storage, read> act: array<f32>;
 @group(0) @binding(12) var<storage, read_write> scratch: array<u32>;
 #if known != 1
@@ -39,7 +39,14 @@ fn total(own: Sums, thread: u32) -> Sums {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) wid: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) wid: vec3<u32>,
+#if sg
+        @builtin(subgroup_size) subgroup_size: u32,
+#endif
+        @builtin(local_invocation_index) thread: u32) {
+#if sg
+  sg_size = subgroup_size;
+#endif
   let tile = wid.x;
   let row = wid.y;
   let tile_of = tile_range(tile);

@@ -4,7 +4,7 @@
 //
 // To place p.place of `chosen`: the list of what was taken, and of each sequence that goes on its id, its past and its table of places.
 //
-// Keys: known, as in choose_speech_rules; lists: tiles of all rows that a thread looks after.
+// Keys: known, as in choose_speech_rules; lists: tiles of all rows that a thread looks after; sg, as in choose_greatest.
 @group(0) @binding(12) var<storage, read> scratch: array<u32>;
 @group(0) @binding(13) var<storage, read_write> chosen: array<u32>;
 
@@ -29,7 +29,14 @@ fn score_key(list: u32, key: u32) -> u32 {
 }
 
 @compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) thread: u32) {
+fn main(
+#if sg
+        @builtin(subgroup_size) subgroup_size: u32,
+#endif
+        @builtin(local_invocation_index) thread: u32) {
+#if sg
+  sg_size = subgroup_size;
+#endif
   // Of each list the token that is next, and the one after it, which so is there in time.
 #for l $lists
   let list$l = thread + $l * THREADS;
