@@ -253,8 +253,8 @@ test-native: native-tests ## the native unit tests alone
 test-wasm: wasm-tests ## the unit tests that run in WebAssembly alone
 	@node tools/run-tests.mjs build/wasm-tests
 
-fuzz: fuzzers ## the fuzz targets alone, each for a bounded time
-	@node tools/run-tests.mjs build/fuzz
+fuzz: fuzzers ## the fuzz targets alone, each for FUZZ_SECONDS (60)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} node tools/run-tests.mjs build/fuzz
 
 bench: native wasm benches build/wasm-tests/relaxed-single/bench_kernels.wasm build/wasm-tests/simd-single/bench_kernels.wasm ## speed of the engine, native and in WebAssembly: make bench ARGS=--json
 	@node bench/bench.mjs $(ARGS)

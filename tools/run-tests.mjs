@@ -2,10 +2,12 @@
 // Runs the suites and closes with one line: N passed, N failed, N skipped.
 //
 //   build/asan/test_*          native unit tests; their last line has the counts
-//   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS from its seeds; one count each
+//   build/fuzz/fuzz_*          fuzz targets, each for FUZZ_SECONDS (5) from its seeds; one count each
 //   build/wasm-tests/VARIANT/test_*.wasm   the same tests in WebAssembly, as counted
-//   tests/{gpu,js,cli}/*.test.*   node --test; two at a time, as all of the above
-//   tests/e2e/*.test.*         and those of sound as it comes: one file after the other (browsers and clocks do not like company)
+//   tests/{gpu,js,cli}/*.test.*   node --test
+//   tests/e2e/*.test.*         in browsers
+//
+// Two at a time, of which one at most has browsers; those of sound as it comes at the end, alone, as they keep to the clock.
 //
 // node tools/run-tests.mjs [WORD...] runs those whose name contains one of the words. Exits 1 when a test fails.
 import { spawn } from 'node:child_process';
@@ -14,9 +16,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
-const FUZZ_SECONDS = 10;
+const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS ?? 5);
 const LIMIT_MS = 300_000; // a test that takes longer hangs
-const ALONE = /^tests\/(e2e\/|js\/live\.)/;
+const ALONE = /^tests\/(e2e|js)\/(live|voice)\b/;
 const words = process.argv.slice(2);
 
 const list = (folder, pattern) => (existsSync(folder) ? readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => `${folder}/${name}`) : []);
@@ -53,16 +55,15 @@ function fuzz(file) {
 const selected = (test) => words.length === 0 || words.some((word) => test.name.includes(word));
 const node_tests = (suite) =>
   list(`tests/${suite}`, /\.test\.(mjs|js|ts)$/).map((file) => ({ name: file, command: node, args: ['--test', '--test-reporter=tap', file], counts: countsOfTap }));
-const side_by_side = [
+const all = [
   ...list('build/asan', /^test_\w+$/).map((file) => ({ name: file, command: file, args: [], counts: countsOfLastLine })),
   ...list('build/wasm-tests', /-(single|threads)$/)
     .flatMap((folder) => list(folder, /^test_\w+\.wasm$/))
     .map((file) => ({ name: file, command: node, args: ['tests/wasm/run.mjs', file], counts: countsOfLastLine })),
   ...list('build/fuzz', /^fuzz_\w+$/).map(fuzz),
-  ...['gpu', 'js', 'cli'].flatMap(node_tests).filter(({ name }) => !ALONE.test(name)),
+  ...['gpu', 'js', 'cli', 'e2e'].flatMap(node_tests),
 ].filter(selected);
-if (words.includes('build/arm64')) side_by_side.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
-const alone = ['js', 'e2e'].flatMap(node_tests).filter(({ name }) => ALONE.test(name)).filter(selected);
+if (words.includes('build/arm64')) all.push(...list('build/arm64', /^test_\w+$/).map((file) => ({ name: file, command: 'qemu-aarch64', args: [file], counts: countsOfLastLine })));
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 
@@ -100,10 +101,13 @@ function run(test) {
   });
 }
 
-const queue = [...side_by_side];
-await Promise.all([1, 2].map(async () => {
-  for (let test; (test = queue.shift()); ) await run(test);
-}));
-for (const test of alone) await run(test);
+const browsers = all.filter(({ name }) => name.startsWith('tests/e2e/') && !ALONE.test(name));
+const others = all.filter(({ name }) => !name.startsWith('tests/e2e/') && !ALONE.test(name));
+/** One after the other, from each list what is left of it. */
+async function line(...lists) {
+  for (const list of lists) for (let test; (test = list.shift()); ) await run(test);
+}
+await Promise.all([line(browsers, others), line(others)]);
+await line(all.filter(({ name }) => ALONE.test(name)));
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
