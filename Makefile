@@ -265,9 +265,12 @@ bench/peers/node_modules/.package-lock.json: bench/peers/package.json bench/peer
 	cd bench/peers && npm ci --silent
 	@touch $@
 
-.PHONY: bench-peers bench-check
+.PHONY: bench-peers native-peers bench-check
 bench-peers: native wasm bench/peers/node_modules/.package-lock.json ## beside other packages, which are installed in bench/peers: make bench-peers ARGS=--quick
 	@node bench/peers/bench.mjs $(ARGS)
+
+native-peers: ## llama.cpp and whisper.cpp as programs of this machine, which bench-peers then measures too (npm, cmake, git)
+	@node bench/peers/native/install.mjs $(ARGS)
 
 bench-check: native build/bench/instructions ## instructions for fixed inputs, beside those of bench/instructions.json (valgrind)
 	@node bench/check.mjs $(ARGS)

@@ -50,20 +50,21 @@ export function newestNode() {
   return existsSync(installed) ? installed : process.execPath;
 }
 
+/** Peak resident bytes of a process until now (Linux only). Undefined: it has ended. */
+export function peakOf(pid) {
+  try {
+    const match = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return match ? Number(match[1]) * 1024 : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Peak resident bytes of the renderer of a profile (Linux only). */
 export function peakResident(profile) {
   if (process.platform !== 'linux') return undefined;
   const { stdout } = spawnSync('pgrep', ['-f', `type=renderer.*${profile}`], { encoding: 'utf8' });
-  let peak = 0;
-  for (const pid of stdout.split('\n').filter(Boolean)) {
-    try {
-      const match = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-      if (match) peak = Math.max(peak, Number(match[1]) * 1024);
-    } catch {
-      // the process has ended
-    }
-  }
-  return peak || undefined;
+  return Math.max(0, ...stdout.split('\n').filter(Boolean).map((pid) => peakOf(pid) ?? 0)) || undefined;
 }
 
 /** Chromium with one profile, whose caches last until close(). Undefined: it is not installed. */

@@ -4,7 +4,8 @@
 //   node bench/peers/bench.mjs [OPTION]...
 //     --only whisper|gemma         one of the two
 //     --models tiny,270m-q8_0,...  default: tiny,base.en and {270m,1b}-{q4_0,q8_0,q4_K_M}; also tiny-q5_1
-//     --peers wllama-2,...         default: all of wllama-2, wllama-3, transformers, remotion, timur00kh, shout; none: sotto alone
+//     --peers wllama-2,...         default: all of wllama-2, wllama-3, transformers, remotion, timur00kh, shout, and native-llama and native-whisper
+//                                  where they are built; none: sotto alone
 //     --threads 1,2                default
 //     --rounds N                   default 3
 //     --clips jfk,address          default: both; jfk is also what warms up
@@ -15,7 +16,8 @@
 //     --check                      instead: do peers read our files, and do they write what sotto writes? (check.mjs)
 //     --serve [--port 8080]        instead: serve the page for a browser of one's own, at /bench/peers/
 //
-// The packages are installed by `make bench-peers`, or npm ci in bench/peers. A peer that fails is told in the table.
+// The packages are installed by `make bench-peers`, or npm ci in bench/peers; native engines are built by `make native-peers`. A peer that fails is told
+// in the table.
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +26,7 @@ import { serve } from '../../tools/serve.mjs';
 import { machine, madeModel, numbers, root } from '../places.mjs';
 import { openBrowser } from './browser.mjs';
 import { check } from './check.mjs';
+import { builtPeer, runNative } from './native/engine.mjs';
 import { CLIPS, MODELS, PEERS, plan } from './peers.js';
 import { markdown } from './report.js';
 
@@ -59,11 +62,28 @@ async function modelsHere(wanted) {
 function versionsOf(peers) {
   const version = (file) => JSON.parse(readFileSync(file, 'utf8')).version;
   return Object.fromEntries(peers.map((name) => {
-    const { folder } = PEERS[name];
+    const { folder, native } = PEERS[name];
+    if (native) return [name, builtPeer(name).version];
     const file = path.join(root, folder ? `bench/peers/node_modules/${folder}` : 'js', 'package.json');
     if (!existsSync(file)) throw new Error(`${name} is not installed: make bench-peers, or npm ci in bench/peers`);
     return [name, version(file)];
   }));
+}
+
+/** Peers by name that can run here: a native one that is not built is told, and the others go on. */
+function peersHere(asked) {
+  const others = Object.keys(PEERS).filter((name) => name !== 'sotto');
+  return (asked === 'none' ? [] : names(asked ?? others.join(','), others, 'peers')).filter((name) => {
+    const here = !PEERS[name].native || builtPeer(name) !== undefined;
+    if (!here) console.error(`skip: ${name} is not built (make native-peers)`);
+    return here;
+  });
+}
+
+/** Runs pages in Chromium and native peers by themselves. Undefined: there is no Chromium. */
+async function openPlaces() {
+  const browser = await openBrowser();
+  return browser && { version: browser.version, run: (what, limit_s) => (PEERS[what.peer].native ? runNative : browser.run)(what, limit_s) };
 }
 
 const lineOf = ({ measure }) =>
@@ -76,8 +96,7 @@ async function measure(values) {
   const kinds = kindsOf(values);
   const usual = quick ? 'tiny,270m-q4_0' : Object.keys(MODELS).filter((name) => name !== 'tiny-q5_1').join(',');
   const wanted = names(values.models ?? usual, Object.keys(MODELS), 'models').filter((name) => kinds.includes(MODELS[name].kind));
-  const others = Object.keys(PEERS).filter((name) => name !== 'sotto');
-  const peers = values.peers === 'none' ? [] : names(values.peers ?? others.join(','), others, 'peers');
+  const peers = peersHere(values.peers);
   const prefills = numbers(values.prefill ?? (quick ? '128' : '128,512'), 'prefill');
   const decodes = numbers(values.decode ?? (quick ? '64' : '64,256'), 'decode');
   if (prefills.length !== decodes.length) throw new Error('--prefill and --decode must have the same number of sizes');
@@ -90,9 +109,9 @@ async function measure(values) {
     limit_s: numbers(values.limit ?? '300', 'limit')[0],
   };
   const versions = versionsOf(['sotto', ...peers]);
-  const browser = await openBrowser();
-  if (!browser) return;
-  const report = { about: { ...machine(), browser: browser.version, ...what }, versions, runs: [] };
+  const places = await openPlaces();
+  if (!places) return;
+  const report = { about: { ...machine(), browser: places.version, ...what }, versions, runs: [] };
   const folder = path.resolve(root, values.out ?? 'build/bench-peers');
   mkdirSync(folder, { recursive: true });
   const name = path.join(folder, new Date().toISOString().slice(0, 19).replace(/:/g, ''));
@@ -102,7 +121,7 @@ async function measure(values) {
     const label = `${step.model}, ${step.threads} ${step.threads === 1 ? 'thread' : 'threads'}, ${step.peer}`;
     if (given_up.has(mark) || given_up.has(`${step.against} ${step.model} ${step.threads}`)) continue;
     const size = statSync(path.join(root, MODELS[step.model].address)).size;
-    const run = { ...step, kind: MODELS[step.model].kind, model_bytes: size, ...(await browser.run({ ...what, ...step }, what.limit_s)) };
+    const run = { ...step, kind: MODELS[step.model].kind, model_bytes: size, ...(await places.run({ ...what, ...step }, what.limit_s)) };
     report.runs.push(run);
     writeFileSync(`${name}.json`, JSON.stringify(report, null, 2) + '\n'); // after each run: an interrupted bench has what came until then
     writeFileSync(`${name}.md`, markdown(report));
@@ -124,7 +143,7 @@ async function main() {
     const { url } = await serve({ folder: root, port: values.port === undefined ? 8080 : Number(values.port) });
     return console.log(`the page is at ${url}bench/peers/ (Ctrl-C ends it)`);
   }
-  if (values.check) return check(await openBrowser(), kindsOf(values));
+  if (values.check) return check(await openPlaces(), kindsOf(values), ['sotto', ...peersHere(values.peers)]);
   return measure(values);
 }
 

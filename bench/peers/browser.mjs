@@ -72,7 +72,7 @@ export async function openBrowser() {
         result.error = error.message.split('\n')[0].replace(/^page\.evaluate: /, '');
       } finally {
         clearTimeout(timer);
-        result.renderer_bytes = peakResident(profile);
+        result.peak_bytes = peakResident(profile);
         await context?.close().catch(() => {}); // it has crashed
         await server.close();
         tidy();

@@ -7,8 +7,9 @@
 //   close()
 //
 // Adapters may have prepare({ name }): what is to be done before the time of loading runs. Both take { model: Blob, name, threads, context }.
+// Native peers are no pages: native/engine.mjs has their adapters.
 
-/** Package in node_modules/, kinds of models, adapter. */
+/** Package in node_modules/ or, of native ones, what native/install.mjs writes of them; kinds of models, adapter. */
 export const PEERS = {
   sotto: { package: 'sotto', kinds: ['whisper', 'gemma'] },
   'wllama-2': { package: '@wllama/wllama', folder: 'wllama-2', kinds: ['gemma'] },
@@ -17,6 +18,8 @@ export const PEERS = {
   remotion: { package: '@remotion/whisper-web', folder: '@remotion/whisper-web', kinds: ['whisper'] },
   timur00kh: { package: '@timur00kh/whisper.wasm', folder: '@timur00kh/whisper.wasm', kinds: ['whisper'] },
   shout: { package: '@transcribe/shout', folder: '@transcribe/shout', kinds: ['whisper'] },
+  'native-llama': { package: '@node-llama-cpp/linux-x64', native: 'build/bench-peers/native/native-llama.json', kinds: ['gemma'] },
+  'native-whisper': { package: 'nodejs-whisper', native: 'build/bench-peers/native/native-whisper.json', kinds: ['whisper'] },
 };
 
 /** Models by name: kind, address, how to come by one that is missing; of random weights shape and type. */

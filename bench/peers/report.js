@@ -1,6 +1,6 @@
 // From runs to tables: medians by model, threads and peer, and how many times faster sotto was in the run beside.
 //
-// A run: { peer, against, model, kind, threads, round, load_ms, first_ms, measures, renderer_bytes, download, error }.
+// A run: { peer, against, model, kind, threads, round, load_ms, first_ms, measures, peak_bytes, download, error }.
 
 const median = (values) => {
   const sorted = values.filter((x) => Number.isFinite(x)).sort((a, b) => a - b);
@@ -47,7 +47,7 @@ function rowsOf(runs, peers) {
     const of = (name) => median(own.map((run) => run[name]));
     return {
       peer, build: own.find((run) => run.build)?.build, runs: own.filter((run) => !run.error).length,
-      load_s: of('load_ms') / 1e3, first_s: of('first_ms') / 1e3, memory_MB: of('renderer_bytes') / 1e6,
+      load_s: of('load_ms') / 1e3, first_s: of('first_ms') / 1e3, memory_MB: of('peak_bytes') / 1e6,
       download_MB: median(own.map((run) => run.download?.gzip_bytes)) / 1e6,
       loads_each_time: own.some((run) => run.loads_each_time),
       measured: Object.fromEntries(Object.entries(columns).map(([title, { values, digits }]) => [title, { median: median(values), digits }])),
@@ -92,7 +92,7 @@ export function markdown({ about, versions, runs }) {
   const parts = [
     '# sotto beside others\n',
     `${about.date}, ${about.machine}, ${about.cores} cores, ${about.browser}. ${Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')}.\n`,
-    'Medians; in brackets how many times faster sotto was in the run beside (median of rounds). Speeds are tokens a second.',
+    'Medians; in brackets how many times faster sotto was in the run beside (median of rounds). Speeds are tokens a second. Rows that begin with native are no pages but programs of the system.',
   ];
   for (const group of summary(runs)) {
     const [head, ...body] = cellsOf(group);

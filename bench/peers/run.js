@@ -7,7 +7,7 @@ import { wordErrorRate } from './words.js';
 export const GREEDY_TOKENS = 48;
 
 /** A missing file is an error; the page of a server would otherwise be taken for it. */
-async function read(address) {
+async function fetched(address) {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address}: ${response.status} ${response.statusText}`);
   return response.blob();
@@ -28,14 +28,14 @@ async function timed(work) {
   return [performance.now() - start, value];
 }
 
-async function clipOf(name) {
+async function clipOf(name, read) {
   const file = new File([await read(CLIPS[name].address)], `${name}.wav`, { type: 'audio/wav' });
   return { file, samples: await samplesOf(file) };
 }
 
-async function hear(peer, { clips }, tell) {
+async function hear(peer, { clips }, read, tell) {
   const clip = async (name) => {
-    const recording = await clipOf(name);
+    const recording = await clipOf(name, read);
     const [ms, text] = await timed(() => peer.transcribe(recording));
     return { clip: name, ms, text, word_error_rate: wordErrorRate(text, REFERENCES[name]) };
   };
@@ -52,6 +52,20 @@ async function write(peer, { pairs, round }, tell) {
   }
 }
 
+/** Tokens that a context must hold for what is to be measured. */
+export const contextOf = ({ pairs = [] }) => Math.max(1024, ...pairs.map(({ prefill, decode }) => prefill + decode + 16));
+
+/** What is measured of a loaded peer, which is closed then; `read` gives the Blob of an address. For the others see `run`. */
+export async function measureWith(peer, kind, what, read, tell) {
+  if (what.ask) {
+    const answers = [];
+    for (const question of what.ask) answers.push(await (kind === 'whisper' ? peer.transcribe(await clipOf(question, read)) : peer.complete(question, GREEDY_TOKENS)));
+    tell({ answers });
+  } else if (kind === 'whisper') await hear(peer, what, read, tell);
+  else await write(peer, what, tell);
+  await peer.close();
+}
+
 /**
  * Runs one peer, and tells what it finds when it finds it: { load_ms, build, threads }, { first_ms }, { measure } for each measurement.
  * @param {{ peer: string, model: string, threads: number, round: number, clips: string[], pairs: object[], ask?: string[] }} what `ask`: texts, or
@@ -61,16 +75,9 @@ export async function run(what, tell) {
   if (!crossOriginIsolated) throw new Error('this page is not isolated: peers would run on one thread');
   const { kind, address } = MODELS[what.model] ?? what;
   const adapter = await import(`./adapters/${what.peer}.js`);
-  const model = await read(address);
-  const context = Math.max(1024, ...(what.pairs ?? []).map(({ prefill, decode }) => prefill + decode + 16));
-  const options = { model, name: what.model, threads: what.threads, context };
+  const options = { model: await fetched(address), name: what.model, threads: what.threads, context: contextOf(what) };
   await adapter.prepare?.(options);
   const [load_ms, peer] = await timed(() => (kind === 'whisper' ? adapter.loadWhisper : adapter.loadGemma)(options));
   tell({ load_ms, build: peer.build, threads: peer.threads, loads_each_time: peer.loads_each_time });
-  if (what.ask) {
-    const answers = [];
-    for (const question of what.ask) answers.push(await (kind === 'whisper' ? peer.transcribe(await clipOf(question)) : peer.complete(question, GREEDY_TOKENS)));
-    tell({ answers });
-  } else await (kind === 'whisper' ? hear : write)(peer, what, tell);
-  await peer.close();
+  await measureWith(peer, kind, what, fetched, tell);
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { grown, instructionsOf } from '../../bench/callgrind.mjs';
+import { Engine, instructionSets } from '../../bench/peers/native/engine.mjs';
 import { MODELS, PEERS, plan } from '../../bench/peers/peers.js';
 import { REFERENCES } from '../../bench/peers/references.js';
 import { cellsOf, markdown, summary } from '../../bench/peers/report.js';
@@ -32,8 +33,8 @@ test('word error rates', () => {
 test('sotto runs before each peer, in every round', () => {
   const steps = [...plan({ models: ['tiny', '270m-q8_0'], threads: [1, 2], rounds: 2 })];
   const of = (model) => steps.filter((step) => step.model === model && step.threads === 2 && step.round === 1).map(({ peer }) => peer);
-  assert.deepEqual(of('270m-q8_0'), ['sotto', 'wllama-2', 'sotto', 'wllama-3']);
-  assert.deepEqual(of('tiny'), ['sotto', 'transformers', 'sotto', 'remotion', 'sotto', 'timur00kh', 'sotto', 'shout']);
+  assert.deepEqual(of('270m-q8_0'), ['sotto', 'wllama-2', 'sotto', 'wllama-3', 'sotto', 'native-llama']);
+  assert.deepEqual(of('tiny'), ['sotto', 'transformers', 'sotto', 'remotion', 'sotto', 'timur00kh', 'sotto', 'shout', 'sotto', 'native-whisper']);
   for (const [i, { peer, against }] of steps.entries()) if (peer === 'sotto') assert.equal(steps[i + 1].peer, against);
   assert.deepEqual([...plan({ models: ['tiny'], peers: [], threads: [1], rounds: 1 })].map(({ peer }) => peer), ['sotto']);
   for (const name of Object.keys(PEERS)) assert.ok(PEERS[name].kinds.every((kind) => ['whisper', 'gemma'].includes(kind)));
@@ -41,7 +42,7 @@ test('sotto runs before each peer, in every round', () => {
 });
 
 const gemma = (peer, against, round, decode_per_s, more = {}) => ({
-  peer, against, round, model: '270m-q8_0', kind: 'gemma', threads: 2, load_ms: 1000, first_ms: 500, renderer_bytes: 5e8,
+  peer, against, round, model: '270m-q8_0', kind: 'gemma', threads: 2, load_ms: 1000, first_ms: 500, peak_bytes: 5e8,
   measures: [{ prefill: 128, decode: 64, prefill_per_s: 10 * decode_per_s, decode_per_s }], download: { gzip_bytes: 2e5 }, ...more,
 });
 
@@ -72,6 +73,28 @@ test('less time is a gain, and a word error rate is not compared', () => {
   const [{ rows }] = summary([run('sotto', 'shout', 500), run('shout', undefined, 10_000)]);
   assert.deepEqual(rows[1].gain, { 'jfk s': 20 });
   assert.equal(rows[1].measured['jfk WER %'].median, 50);
+});
+
+test('instruction sets are those that are there', () => {
+  assert.deepEqual(instructionSets('CPU : SSE3 = 1 | AVX2 = 1 | AVX512 = 1 | AVX512_VNNI = 1 | REPACK = 1 | '), ['AVX512', 'AVX512_VNNI']);
+  assert.deepEqual(instructionSets('WHISPER : COREML = 0 | CPU : AVX = 1 | AVX2 = 1 | AVX512 = 0 | OPENMP = 1 | '), ['AVX', 'AVX2']);
+});
+
+test('native engines answer one request after the other, and tell why they ended', async () => {
+  const program = `
+    const out = (text) => process.stdout.write(text);
+    out('2 7\\nhi');
+    process.stdin.once('data', () => {
+      out('7 12 3\\nGr\\u00f6');
+      setTimeout(() => out('\\u00dfe'), 50);
+      process.stdin.once('data', () => { console.error('first'); console.error('no memory'); process.exit(3); });
+    });`;
+  const engine = new Engine(process.execPath, ['-e', program]);
+  assert.deepEqual(await engine.next(), { text: 'hi', numbers: [7] });
+  assert.deepEqual(await engine.ask(Buffer.from('what')), { text: 'Größe', numbers: [12, 3] });
+  await assert.rejects(engine.ask(Buffer.from('more')), /ended with 3: no memory/);
+  await assert.rejects(engine.next(), /no memory/);
+  await assert.rejects(new Engine('/nowhere/llama', []).next(), /ENOENT/);
 });
 
 const PROFILE = `# callgrind format
