@@ -58,9 +58,9 @@ function rangeOf(header, size) {
   return first <= last ? [first, last] : undefined;
 }
 
-/** A listening server; close() ends it. For tests: `isolated: false` leaves the isolating headers out, `onFile` is told of each file that is sent, `onRequest` of every request, and `compressed: true` sends text
+/** A listening server; close() ends it. For tests: `isolated: false` leaves the isolating headers out, `onFile` is told of each file that is sent, `onRequest` of every request, `hold` may give a promise that a request waits for (false: there is no such file), and `compressed: true` sends text
  *  as most hosts do, with gzip. */
-export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, compressed = false, onFile, onRequest } = {}) {
+export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host = '127.0.0.1', isolated = true, compressed = false, onFile, onRequest, hold } = {}) {
   const headers = {
     'Cache-Control': 'no-cache',
     'Cross-Origin-Resource-Policy': 'same-origin',
@@ -68,11 +68,12 @@ export function serve({ folder = path.join(root, 'app/dist'), port = 8080, host 
     'Accept-Ranges': 'bytes',
     ...(isolated && { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' }),
   };
-  const server = createServer((request, response) => {
+  const server = createServer(async (request, response) => {
     const found = fileOf(folder, request.url);
     onRequest?.(request);
+    const hidden = (await hold?.(request)) === false;
     if (request.method !== 'GET' && request.method !== 'HEAD') return response.writeHead(405, headers).end();
-    if (!found) return response.writeHead(404, { ...headers, 'Content-Type': 'text/plain' }).end('There is no such file.\n');
+    if (!found || hidden) return response.writeHead(404, { ...headers, 'Content-Type': 'text/plain' }).end('There is no such file.\n');
     const range = rangeOf(request.headers.range, found.size);
     if (range === undefined) return response.writeHead(416, { ...headers, 'Content-Range': `bytes */${found.size}` }).end();
     const [first, last] = range ?? [0, found.size - 1];

@@ -19,16 +19,29 @@ export type LiveSource =
   /** The sound of a tab or window that the user chooses. */
   | 'tab'
   | MediaStreamLike
+  /** What listen() hears already. */
+  | Listening
   /** Samples in [-1, 1] as they come; needs the option sampleRate. */
   | ReadableStream<Float32Array>
   | AsyncIterable<Float32Array>;
 
-export interface OpenSource {
+/** Sound that comes already. */
+export interface Listening {
   /** In Hz. */
-  rate: number;
-  pieces: Pieces<Float32Array>;
-  /** No more sound: what came is still given out. */
+  readonly rate: number;
+  /** Samples, one channel. Until the first are asked for, the last minute is kept. */
+  readonly pieces: Pieces<Float32Array>;
+  /** What came before that minute and is lost, in s. */
+  readonly skipped: number;
+  /** No more sound: what came is still given out. Lets a device go that was asked for here. */
   stop(): void;
+}
+
+export interface ListenOptions {
+  /** Stops it. */
+  signal?: AbortSignal | undefined;
+  /** The loudest sample of each piece of sound, 0 to 1: about ten times a second. */
+  onLevel?: ((level: number) => void) | undefined;
 }
 
 /** What the browser's refusals mean. */
@@ -55,18 +68,37 @@ async function ask(source: 'microphone' | 'tab'): Promise<MediaStream> {
 }
 
 const isStream = (source: LiveSource): source is MediaStreamLike =>
-  typeof source === 'object' && 'getAudioTracks' in source;
+  (source as Partial<MediaStreamLike> | null)?.getAudioTracks !== undefined;
+
+export const isListening = (source: LiveSource): source is Listening => (source as Partial<Listening> | null)?.pieces !== undefined;
+
+/**
+ * Listens from now on, for a live() that comes later: while a model is loaded, nothing that is said is lost. live() stops it at its end;
+ * where none comes, stop() or `signal` does.
+ */
+export async function listen(
+  source: 'microphone' | 'tab' | MediaStreamLike,
+  { signal, onLevel }: ListenOptions = {},
+): Promise<Listening> {
+  signal?.throwIfAborted();
+  const open = await openSource(source, undefined, onLevel);
+  signal?.addEventListener('abort', open.stop);
+  if (!signal?.aborted) return open;
+  open.stop();
+  throw signal.reason;
+}
 
 export async function openSource(
   source: LiveSource,
   sampleRate: number | undefined,
-  onLevel: ((level: number) => void) | undefined,
-): Promise<OpenSource> {
+  onLevel: ListenOptions['onLevel'],
+): Promise<Listening> {
+  if (isListening(source)) return source;
   if (source === 'microphone' || source === 'tab') {
     const stream = await ask(source);
-    return listen(stream as MediaStreamLike, () => stream.getTracks().forEach((track) => track.stop()), onLevel);
+    return openStream(stream as MediaStreamLike, () => stream.getTracks().forEach((track) => track.stop()), onLevel);
   }
-  if (isStream(source)) return listen(source, () => {}, onLevel);
+  if (isStream(source)) return openStream(source, () => {}, onLevel);
   const samples = source instanceof ReadableStream ? streamPieces(source) : source;
   if (typeof samples !== 'object' || samples === null || !(Symbol.asyncIterator in samples))
     throw new SottoError('argument', 'live() hears "microphone", "tab", a MediaStream, or a stream of Float32Arrays.');
@@ -85,8 +117,8 @@ function levelOf(piece: Float32Array): number {
 function untilStopped(
   samples: AsyncIterable<Float32Array>,
   rate: number,
-  onLevel: ((level: number) => void) | undefined,
-): OpenSource {
+  onLevel: ListenOptions['onLevel'],
+): Listening {
   let stop!: () => void;
   const stopped = new Promise<undefined>((resolve) => (stop = () => resolve(undefined)));
   async function* pieces(): Pieces<Float32Array> {
@@ -104,13 +136,19 @@ function untilStopped(
       void iterator.return?.();
     }
   }
-  return { rate, pieces: pieces(), stop };
+  return { rate, pieces: pieces(), skipped: 0, stop };
 }
 
 // ---- a MediaStream ----
 
+/** Pieces that are kept while nobody asks: a minute of them. */
+const MOST_PIECES = 600;
+
 /** Pieces that came, joined to one when they are asked for: whoever is late catches up. */
 class Inbox {
+  /** Samples that came too long before they were asked for. */
+  skipped = 0;
+  #asked = false;
   #pieces: Float32Array[] = [];
   #wake: () => void = () => {};
   #ended = false;
@@ -118,6 +156,7 @@ class Inbox {
 
   give(piece: Float32Array): void {
     this.#pieces.push(piece);
+    if (!this.#asked && this.#pieces.length > MOST_PIECES) this.skipped += this.#pieces.shift()!.length;
     this.#wake();
   }
 
@@ -128,6 +167,7 @@ class Inbox {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Float32Array> {
+    this.#asked = true;
     for (;;) {
       if (this.#pieces.length > 0) {
         const pieces = this.#pieces.splice(0);
@@ -145,11 +185,11 @@ class Inbox {
   }
 }
 
-async function listen(
+async function openStream(
   stream: MediaStreamLike,
   letGo: () => void,
-  onLevel: ((level: number) => void) | undefined,
-): Promise<OpenSource> {
+  onLevel: ListenOptions['onLevel'],
+): Promise<Listening> {
   const [track] = stream.getAudioTracks();
   if (!track) {
     letGo();
@@ -191,5 +231,13 @@ async function listen(
       stop();
     }
   }
-  return { rate: context.sampleRate, pieces: pieces(), stop: () => stop() };
+  const rate = context.sampleRate;
+  return {
+    rate,
+    pieces: pieces(),
+    get skipped() {
+      return inbox.skipped / rate;
+    },
+    stop: () => stop(),
+  };
 }

@@ -4,7 +4,7 @@ import { availabilityOf, Engine, removeModel, type Availability, type EngineOpti
 import type { Profile } from './gpu/profile.js';
 import { host } from '@host';
 import { LiveTranscription } from './live-transcription.js';
-import { openSource, type LiveSource, type OpenSource } from './live-source.js';
+import { isListening, openSource, type LiveSource } from './live-source.js';
 import { resolveAudio, type AudioInput, type AudioOptions } from './input.js';
 import type { ModelInput, ModelOptions } from './model-input.js';
 import { engineOptions, type DecodeOptions } from './options.js';
@@ -34,7 +34,7 @@ export interface LiveOptions extends Pick<DecodeOptions, 'language' | 'task' | '
   signal?: AbortSignal | undefined;
   /** Told of each event, beside `for await`. */
   onEvent?: ((event: LiveEvent) => void) | undefined;
-  /** The loudest sample of each piece of sound, 0 to 1: about ten times a second. */
+  /** The loudest sample of each piece of sound, 0 to 1: about ten times a second. Of what listens already, that is an option of listen(). */
   onLevel?: ((level: number) => void) | undefined;
 }
 
@@ -91,7 +91,7 @@ export class Transcriber {
   /** Transcribes speech while it is spoken, until the sound ends or it is stopped. Other calls of this Transcriber wait until then. */
   live(source: LiveSource, options: LiveOptions = {}): LiveTranscription {
     const { language, task, initialPrompt, suppressTokens, suppressSymbols } = options;
-    let open: OpenSource | undefined;
+    let open = isListening(source) ? source : undefined;
     let stopped = false;
     const live = new LiveTranscription(() => {
       stopped = true;
@@ -109,8 +109,12 @@ export class Transcriber {
           return { message, pieces: open.pieces };
         },
         receive(message) {
-          if (message.type === 'live') live._add(message.event);
-          else if (message.type === 'answer') live._end();
+          if (message.type === 'live') {
+            const { event } = message;
+            event.start += open!.skipped;
+            event.end += open!.skipped;
+            live._add(event);
+          } else if (message.type === 'answer') live._end();
         },
         reject: (error) => {
           open?.stop();

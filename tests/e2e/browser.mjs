@@ -55,7 +55,8 @@ export class Pages {
   plain;
   #browser;
 
-  async start() {
+  /** `microphone`: a clip that it plays over and over, or once with `%noloop` behind the name. */
+  async start({ microphone = 'jfk.wav' } = {}) {
     const { chromium } = await import('playwright-core');
     this.#browser = await chromium.launch({
       executablePath: findBrowser('chromium'),
@@ -63,7 +64,7 @@ export class Pages {
         ...CHROMIUM_FLAGS,
         '--use-fake-device-for-media-stream',
         '--use-fake-ui-for-media-stream',
-        `--use-file-for-fake-audio-capture=${clip('jfk.wav')}`,
+        `--use-file-for-fake-audio-capture=${clip(microphone)}`,
       ],
     });
     this.isolated = await serve({ port: 0 });

@@ -43,7 +43,6 @@ describe('live', { skip: missing, timeout: 290_000 }, () => {
       assert.deepEqual(bad.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`), []);
       const phrases = page.locator('.live-text .phrase');
       await page.waitForFunction(() => document.querySelectorAll('.live-text .phrase').length >= 3, undefined, { timeout: LONG });
-      // What is heard first may begin in the middle of a phrase: the model was still on its way.
       await page.waitForFunction(() => globalThis.seen.said.some((text) => /country|fellow|Americans/i.test(text)), undefined, { timeout: LONG });
       if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/live-phrases.png` });
       const heard = (await phrases.allInnerTexts()).join(' ');

@@ -150,6 +150,73 @@ test('stop ends in order; an abort at once; other work goes on after both', read
   assert.match(text, /country/);
 });
 
+/** What of a page listen() needs: a stream whose sound the test gives, in pieces of a tenth of a second. */
+function fakePage(t) {
+  const page = { node: undefined, closed: 0 };
+  globalThis.AudioContext = class {
+    sampleRate = RATE;
+    audioWorklet = { addModule: async () => {} };
+    createMediaStreamSource = () => ({ connect() {} });
+    resume = async () => {};
+    close = async () => void page.closed++;
+  };
+  globalThis.AudioWorkletNode = class {
+    port = {};
+    constructor() {
+      page.node = this;
+    }
+  };
+  t.after(() => {
+    delete globalThis.AudioContext;
+    delete globalThis.AudioWorkletNode;
+  });
+  page.stream = { getAudioTracks: () => [{ readyState: 'live', stop() {}, addEventListener() {} }] };
+  page.say = (samples) => {
+    for (let at = 0; at < samples.length; at += RATE / 10)
+      page.node.port.onmessage({ data: samples.slice(at, at + RATE / 10) });
+  };
+  return page;
+}
+
+test('what is said before the model is there waits, the last minute of it, and keeps its times', ready, async (t) => {
+  const page = fakePage(t);
+  const levels = [];
+  const sound = await sotto.listen(page.stream, { onLevel: (x) => levels.push(x) });
+  page.say(new Float32Array(55 * RATE));
+  page.say(clip('jfk'));
+  page.say(new Float32Array(2 * RATE));
+  assert.equal(sound.skipped, 8);
+  assert.ok(levels.length === 680 && Math.max(...levels) > 0.05);
+  const transcriber = await open();
+  t.after(() => transcriber.destroy());
+  const live = transcriber.live(sound, { language: 'en' });
+  for await (const { type } of live) if (type === 'speech-end' && live.text.endsWith('country.')) void live.stop();
+  assert.match(live.text, /fellow/);
+  assert.ok(live.finals[0].start >= 55 && live.finals[0].start < 56, `${live.finals[0].start} s`);
+  assert.ok(live.finals.at(-1).end > 65 && live.finals.at(-1).end < 67, `${live.finals.at(-1).end} s`);
+  assert.equal(page.closed, 1);
+});
+
+test('listening without a model ends by stop, by its signal, and with a live that fails', ready, async (t) => {
+  const page = fakePage(t);
+  const stopped = await sotto.listen(page.stream);
+  stopped.stop();
+  assert.equal(page.closed, 1);
+
+  const abort = new AbortController();
+  await sotto.listen(page.stream, { signal: abort.signal });
+  abort.abort();
+  assert.equal(page.closed, 2);
+  await assert.rejects(sotto.listen(page.stream, { signal: abort.signal }), { name: 'AbortError' });
+  await assert.rejects(sotto.listen('microphone'), /microphone cannot be had here/);
+
+  const transcriber = await open();
+  const sound = await sotto.listen(page.stream);
+  await transcriber.destroy();
+  await assert.rejects(transcriber.live(sound).finished, /destroyed/);
+  assert.equal(page.closed, 3);
+});
+
 test('what cannot be heard: errors in words', ready, async (t) => {
   const transcriber = await open();
   t.after(() => transcriber.destroy());
@@ -162,7 +229,7 @@ test('what cannot be heard: errors in words', ready, async (t) => {
   };
   await fails('microphone', {}, /microphone cannot be had here/);
   await fails(pieces(new Float32Array(10)), {}, /sampleRate/);
-  await fails(42, { sampleRate: RATE }, /live\(\) hears/);
+  for (const wrong of [42, null]) await fails(wrong, { sampleRate: RATE }, /live\(\) hears/);
   await fails((async function* () { yield new Uint8Array(3); })(), { sampleRate: RATE }, /Float32Arrays/);
   await fails((async function* () { throw new Error('the caller\'s own'); })(), { sampleRate: RATE }, /caller's own/);
   await fails({ getAudioTracks: () => [] }, {}, /no sound/);

@@ -9,7 +9,7 @@ const TSC = 'node_modules/typescript/bin/tsc';
 const ready = needs('js/dist/types/index.d.ts', 'node_modules/sotto/package.json', TSC);
 
 const caller = `
-import { ContextOverflowEvent, detect, estimateQuantization, LanguageModel, models, quantize, quantizedModels, QuotaExceededError, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
+import { ContextOverflowEvent, detect, estimateQuantization, LanguageModel, listen, models, quantize, quantizedModels, QuotaExceededError, SottoError, Transcriber, type Generation, type Transcript } from 'sotto';
 import { format } from 'sotto/format';
 const transcriber = await Transcriber.create({
   model: models[0]!.id,
@@ -21,6 +21,11 @@ const whole: Transcript = await running;
 console.log(format(whole, 'srt'), detect().threads, SottoError);
 // @ts-expect-error no such task
 transcriber.transcribe(new Uint8Array(1), { task: 'sing' });
+const sound = await listen('microphone', { signal: AbortSignal.timeout(1000), onLevel: (level) => console.log(level) });
+for await (const event of transcriber.live(sound, { language: 'en' })) console.log(event.start + sound.skipped);
+// @ts-expect-error samples wait where they are
+await listen(new ReadableStream<Float32Array>());
+sound.stop();
 await transcriber.destroy();
 const model = await LanguageModel.create({ model: new Blob([]), initialPrompts: [{ role: 'system', content: 'Be short.' }] });
 for await (const piece of model.promptStreaming('Hello', { onFinish: (g: Generation) => console.log(g.stopReason) })) console.log(piece.length);

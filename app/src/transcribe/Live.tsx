@@ -4,15 +4,31 @@ import { useEffect, useRef } from 'preact/hooks';
 import { stopLive, type LiveNow } from './live.ts';
 import { Progress } from './Progress.tsx';
 import { Levels, useLevels } from './Recording.tsx';
-import type { Recorder } from './recorder.ts';
 import { clock, spoken } from '../ui/words.ts';
 import { StopIcon } from '../ui/icons.tsx';
 
 export function Live({ now }: { now: LiveNow }) {
-  return now.recorder ? <Listening now={now} recorder={now.recorder} /> : <Progress />;
+  return (
+    <>
+      <Listening now={now} />
+      {!now.ready && <Progress />}
+    </>
+  );
 }
 
-function Listening({ now, recorder }: { now: LiveNow; recorder: Recorder }) {
+function titleOf({ stopping, what }: LiveNow): string {
+  if (stopping) return 'Finishing';
+  return what === 'tab' ? 'Listening to a tab' : 'Listening';
+}
+
+function hintOf({ ready, stopping }: LiveNow): string {
+  if (stopping) return ready ? 'What was said is being written down.' : 'What was said is written down as soon as the model is loaded.';
+  if (ready) return 'Speak; words appear here.';
+  return 'Speak already: words appear as soon as the model is loaded. Until then the last minute is kept.';
+}
+
+function Listening({ now }: { now: LiveNow }) {
+  const { recorder } = now;
   const levels = useLevels(recorder);
   const stop = useRef<HTMLButtonElement>(null);
   const text = useRef<HTMLDivElement>(null);
@@ -25,7 +41,7 @@ function Listening({ now, recorder }: { now: LiveNow; recorder: Recorder }) {
     <section class="card live" aria-labelledby="live-title">
       <div class="live-head">
         <h1 id="live-title" tabIndex={-1}>
-          <span class="rec-dot" aria-hidden="true" /> {now.what === 'tab' ? 'Listening to a tab' : 'Listening'}
+          {!now.stopping && <span class="rec-dot" aria-hidden="true" />} {titleOf(now)}
         </h1>
         <p class="timer" role="timer" aria-label={`Heard: ${spoken(seconds)}`}>
           {clock(seconds)}
@@ -48,7 +64,7 @@ function Listening({ now, recorder }: { now: LiveNow; recorder: Recorder }) {
             <span class="tentative">{now.tentative}</span>
           </p>
         )}
-        {now.phrases.length === 0 && !now.settled && !now.tentative && <p class="hint">Speak; words appear here.</p>}
+        {now.phrases.length === 0 && !now.settled && !now.tentative && <p class="hint">{hintOf(now)}</p>}
       </div>
     </section>
   );

@@ -1,13 +1,14 @@
 /* The one place where the page meets the package: models to choose from, an engine with one of them, files to save. */
 
-import { models, SottoError, Transcriber, type LiveEvent, type LiveTranscription, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
+import { listen, models, SottoError, Transcriber, type Listening, type LiveEvent, type LiveTranscription, type ManifestModel, type Segment, type Transcript, type Variant } from 'sotto';
 import { format, type Format, type FormatTranscript } from 'sotto/format';
 import { notWhileSealed, sealed } from '../frame/seal.ts';
 import { idOf, nameOf, typeOf, type StoredModel } from '../models/kept.ts';
 import { placeOf, type BackendChoice, type Place } from '../ui/place.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
 
-export type { LiveEvent, LiveTranscription, Segment };
+export { listen };
+export type { Listening, LiveEvent, LiveTranscription, Segment };
 
 /* ---- models ---- */
 
@@ -131,17 +132,14 @@ export class Engine {
     }
   }
 
-  /** Hears a stream until it is stopped. */
+  /** Writes down what is heard, until that is stopped. */
   live(
-    sound: MediaStream,
-    request: Pick<Request, 'language' | 'translate' | 'prompt'> & {
-      onEvent: (event: LiveEvent) => void;
-      onLevel: () => void; // about ten times a second, once sound comes
-    },
+    sound: Listening,
+    request: Pick<Request, 'language' | 'translate' | 'prompt'> & { onEvent: (event: LiveEvent) => void },
   ): LiveTranscription {
-    const { language, translate, prompt, onEvent, onLevel } = request;
+    const { language, translate, prompt, onEvent } = request;
     const task = translate ? 'translate' : 'transcribe';
-    return this.#transcriber.live(sound, { language, task, initialPrompt: prompt.trim() || undefined, onEvent, onLevel });
+    return this.#transcriber.live(sound, { language, task, initialPrompt: prompt.trim() || undefined, onEvent });
   }
 
   close(): void {

@@ -43,6 +43,7 @@ export class Recorder {
   #recorder: MediaRecorder;
   #pieces: Blob[] = [];
   #startedAt = performance.now(); // ms
+  #seconds: number | null = null; // null: it goes on
   /** Resolves when the recording is over: stopped, or the microphone went away. */
   readonly ended: Promise<unknown>;
 
@@ -79,24 +80,21 @@ export class Recorder {
   }
 
   seconds(): number {
-    return (performance.now() - this.#startedAt) / 1000;
+    return this.#seconds ?? (performance.now() - this.#startedAt) / 1000;
   }
 
-  /** Stops and gives what was recorded. */
+  /** Stops and gives what was recorded; also once more. */
   async stop(): Promise<Blob> {
-    if (this.#recorder.state !== 'inactive') this.#recorder.stop();
+    this.discard();
     await this.ended;
-    this.#release();
     return new Blob(this.#pieces, { type: this.#recorder.mimeType });
   }
 
-  /** Stops and throws the recording away. */
+  /** Stops and lets the microphone go; stop() can still be asked for what was recorded. */
   discard(): void {
+    if (this.#seconds !== null) return;
+    this.#seconds = this.seconds();
     if (this.#recorder.state !== 'inactive') this.#recorder.stop();
-    this.#release();
-  }
-
-  #release(): void {
     for (const track of this.#stream.getTracks()) track.stop();
     void this.#context.close();
   }

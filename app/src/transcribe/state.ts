@@ -326,11 +326,12 @@ export function cancel(): void {
 
 /* ---- what was heard live ---- */
 
-/** Opens the model for something else than the source, which makes room; null: that was cancelled, or could not be. */
-export async function openForLive(): Promise<Engine | null> {
+/** Opens the model for something else than the source, which makes room; null: that was cancelled, here or by `wanted`, or could not be. */
+export async function openForLive(wanted?: AbortSignal): Promise<Engine | null> {
   abort.abort();
   abort = new AbortController();
   const { signal } = abort;
+  wanted?.addEventListener('abort', () => abort.signal === signal && abort.abort());
   intakeError.value = '';
   try {
     const opened = await openModel(signal);

@@ -44,7 +44,7 @@ function useModelsHere(): boolean {
   const [here, setHere] = useState(false);
   const { model } = settings.value;
   const { input, sources } = chosen.value;
-  const resting = phase.value === 'rest' || phase.value === 'opening';
+  const resting = ['rest', 'asking', 'opening'].includes(phase.value);
   useEffect(() => {
     let mine = true;
     const look = async () => {

@@ -1,9 +1,10 @@
 /* The section to talk aloud: a button, what is being said, and the conversation. */
 
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
-import { change, choices, chosen, isHere as talkerIsHere } from '../chat/model-state.ts';
+import { change, choices, chosen, isHere as talkerIsHere, work as talkerWork } from '../chat/model-state.ts';
 import { addressOf } from '../route.ts';
-import { entries, isHere, settings, useModel } from '../transcribe/state.ts';
+import { entries, isHere, modelEntry, settings, useModel, work } from '../transcribe/state.ts';
+import { Bar } from '../ui/Bar.tsx';
 import { MicIcon, StopIcon, WarnIcon } from '../ui/icons.tsx';
 import { megabytes } from '../ui/words.ts';
 import { SealOffer } from './SealOffer.tsx';
@@ -12,7 +13,8 @@ import { answer, heard, phase, problem, requests, start, stop, turns, type Phase
 import '../style/voice.css';
 
 const NOW: Record<Exclude<Phase, 'rest'>, string> = {
-  opening: 'Opening the models…',
+  asking: 'Asking for the microphone…',
+  opening: 'Listening already: it answers once the models are loaded.',
   listening: 'Listening. A pause ends what you say.',
   thinking: 'Thinking…',
   speaking: 'Speaking. Talk to stop it.',
@@ -45,13 +47,35 @@ export function Voice() {
             <WarnIcon /> <span>{problem}</span>
           </p>
         )}
+        {now === 'opening' && <Opening />}
         <Turns list={list} />
         <Choices disabled={on} />
         <p class="hint">
-          <VoiceHint /> <span data-testid="requests">Requests of this page since it listens: {requests}.</span>
+          <VoiceHint /> <span data-testid="requests">Requests of this page since all it needs is here: {requests}.</span>
         </p>
       </section>
       <SealOffer />
+    </div>
+  );
+}
+
+/** How far the model is that is being loaded: the one that hears comes first. */
+function Opening() {
+  const hears = work.value;
+  const answers = talkerWork.value;
+  let label = 'Opening the models';
+  let fraction: number | undefined;
+  if (hears.at === 'download') {
+    label = `${hears.cached ? 'Loading' : 'Downloading'} the ${modelEntry()?.label ?? 'chosen'} model, which hears`;
+    fraction = hears.loaded / hears.total;
+  } else if (answers.at === 'loading') {
+    label = `${answers.cached ? 'Loading' : 'Downloading'} ${answers.model.name}, which answers`;
+    fraction = answers.loaded / answers.total;
+  }
+  return (
+    <div class="voice-opening">
+      <Bar label={label} fraction={fraction} />
+      <p class="hint">{label}. The last minute of what is said is kept until then.</p>
     </div>
   );
 }

@@ -1,4 +1,4 @@
-/* A conversation by voice, all of it on this device:
+/* A conversation by voice, all of it on this device; it listens from the start, and answers once both models are there:
  *
  *   microphone ──> live transcription ──> a phrase ──> the model of the chat ──> its answer, sentence by sentence ──> a voice
  *                        └─> words while it answers: it is stopped, and listens */
@@ -7,7 +7,7 @@ import { signal } from '@preact/signals';
 import type { Message } from 'sotto';
 import { ready, settings as chatSettings } from '../chat/model-state.ts';
 import type { Writer } from '../chat/engine.ts';
-import type { Engine, LiveEvent, LiveTranscription } from '../transcribe/engine.ts';
+import { listen, type Engine, type Listening, type LiveEvent, type LiveTranscription } from '../transcribe/engine.ts';
 import { Recorder } from '../transcribe/recorder.ts';
 import { hearing, intakeError, openForLive, settings } from '../transcribe/state.ts';
 import { together } from '../ui/memory.ts';
@@ -15,14 +15,14 @@ import { announcement } from '../ui/say.ts';
 import { sentenceOf } from '../ui/told.ts';
 import { Speaker } from './speaker.ts';
 
-export type Phase = 'rest' | 'opening' | 'listening' | 'thinking' | 'speaking';
+export type Phase = 'rest' | 'asking' | 'opening' | 'listening' | 'thinking' | 'speaking';
 
 export const phase = signal<Phase>('rest');
 export const turns = signal<Message[]>([]);
 export const heard = signal(''); // what is being said
 export const answer = signal(''); // what is being answered
 export const problem = signal('');
-export const requests = signal(0); // of this page, since it listens
+export const requests = signal(0); // of this page, since all that is needed is here
 
 const LONGEST_ANSWER = 200; // tokens
 
@@ -41,34 +41,38 @@ export async function start(): Promise<void> {
   if (phase.value !== 'rest') return;
   problem.value = hearing.value ? 'Live transcription is listening: stop it first.' : '';
   if (problem.value) return;
-  phase.value = 'opening';
+  phase.value = 'asking'; // for the microphone
+  hearing.value = true;
   together.value = true;
-  opening = new AbortController();
+  requests.value = 0;
+  const { signal } = (opening = new AbortController());
   try {
-    recorder = await Recorder.start();
-    const engine = await openForLive();
+    const from = await Recorder.start();
+    if (signal.aborted) return from.discard(); // stop() could not let it go yet
+    recorder = from;
+    const sound = await listen(from.sound, { signal });
+    signal.throwIfAborted();
+    phase.value = 'opening';
+    const engine = await openForLive(signal);
+    signal.throwIfAborted();
     if (!engine) throw new Error(intakeError.value || 'Stopped.');
-    writer = await ready(opening.signal);
-    listen(engine, recorder);
+    writer = await ready(signal);
+    signal.throwIfAborted();
+    converse(engine, sound);
   } catch (error) {
-    if (!opening.signal.aborted) problem.value = sentenceOf(error);
+    if (signal.aborted) return; // stop() has ended it
+    problem.value = sentenceOf(error);
+    opening.abort();
     end();
   }
 }
 
-function listen(engine: Engine, from: Recorder): void {
+function converse(engine: Engine, sound: Listening): void {
   const { language, prompt } = settings.value;
-  requests.value = 0;
-  let begun = false;
-  const onLevel = () => {
-    if (!begun) watch.observe({ type: 'resource' }); // sound comes: all that is needed is here
-    begun = true;
-  };
-  hearing.value = true;
   phase.value = 'listening';
   announcement.value = 'Listening.';
-  const options = { language: engine.multilingual ? language : 'en', translate: false, prompt, onEvent: take, onLevel };
-  running = engine.live(from.sound, options);
+  const options = { language: engine.multilingual ? language : 'en', translate: false, prompt, onEvent: take };
+  running = engine.live(sound, options);
   running.finished.then(end, (error: unknown) => {
     problem.value = sentenceOf(error);
     end();
@@ -104,6 +108,7 @@ function quiet(): void {
 }
 
 function take(event: LiveEvent): void {
+  if (event.type === 'speech-start') watch.observe({ type: 'resource' }); // all that is needed is here
   if (event.type === 'partial' && event.text !== '') {
     quiet(); // who speaks is heard
     heard.value = event.text;
