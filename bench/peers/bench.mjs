@@ -3,7 +3,7 @@
 //
 //   node bench/peers/bench.mjs [OPTION]...
 //     --only whisper|gemma         one of the two
-//     --models tiny,270m-q8_0,...  default: tiny,base.en and {270m,1b}-{q4_0,q8_0,q4_K_M}; also tiny-q5_1
+//     --models tiny,270m-q8_0,...  default: tiny,base.en and {270m,1b}-{q4_0,q8_0,q4_K_M}; also tiny-q5_1, tiny-q8_0
 //     --peers wllama-2,...         default: all of wllama-2, wllama-3, transformers, remotion, timur00kh, shout, and native-llama and native-whisper
 //                                  where they are built; none: sotto alone
 //     --threads 1,2                default
@@ -94,7 +94,7 @@ const lineOf = ({ measure }) =>
 async function measure(values) {
   const { quick } = values;
   const kinds = kindsOf(values);
-  const usual = quick ? 'tiny,270m-q4_0' : Object.keys(MODELS).filter((name) => name !== 'tiny-q5_1').join(',');
+  const usual = quick ? 'tiny,270m-q4_0' : Object.keys(MODELS).filter((name) => !MODELS[name].named).join(',');
   const wanted = names(values.models ?? usual, Object.keys(MODELS), 'models').filter((name) => kinds.includes(MODELS[name].kind));
   const peers = peersHere(values.peers);
   const prefills = numbers(values.prefill ?? (quick ? '128' : '128,512'), 'prefill');

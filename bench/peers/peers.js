@@ -22,10 +22,14 @@ export const PEERS = {
   'native-whisper': { package: 'nodejs-whisper', native: 'build/bench-peers/native/native-whisper.json', kinds: ['whisper'] },
 };
 
-/** Models by name: kind, address, how to come by one that is missing; of random weights shape and type. */
+/** Models by name: kind, address, how to come by one that is missing, whether it is measured only when it is named; of random weights shape and type. */
 export const MODELS = {
   tiny: { kind: 'whisper', address: '/models/ggml-tiny.bin', missing: 'tools/fetch-models tiny' },
-  'tiny-q5_1': { kind: 'whisper', address: '/models/ggml-tiny-q5_1.bin', missing: 'tools/fetch-models tiny-q5_1' },
+  'tiny-q5_1': { kind: 'whisper', address: '/models/ggml-tiny-q5_1.bin', missing: 'tools/fetch-models tiny-q5_1', named: true },
+  'tiny-q8_0': {
+    kind: 'whisper', address: '/build/bench-peers/ggml-tiny-q8_0.bin', named: true,
+    missing: 'build/sotto quantize models/ggml-tiny.bin build/bench-peers/ggml-tiny-q8_0.bin --type q8_0',
+  },
   'base.en': { kind: 'whisper', address: '/models/ggml-base.en.bin', missing: 'tools/fetch-models base.en' },
 };
 for (const size of ['270m', '1b']) {

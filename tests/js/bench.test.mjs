@@ -84,10 +84,17 @@ test('native engines answer one request after the other, and tell why they ended
   const program = `
     const out = (text) => process.stdout.write(text);
     out('2 7\\nhi');
-    process.stdin.once('data', () => {
-      out('7 12 3\\nGr\\u00f6');
-      setTimeout(() => out('\\u00dfe'), 50);
-      process.stdin.once('data', () => { console.error('first'); console.error('no memory'); process.exit(3); });
+    let n = 0;
+    process.stdin.on('data', (part) => {
+      n += part.length;
+      if (n === '4\\nwhat'.length) {
+        out('7 12 3\\nGr\\u00f6');
+        setTimeout(() => out('\\u00dfe'), 50);
+      } else if (n > '4\\nwhat'.length) {
+        console.error('first');
+        console.error('no memory');
+        process.exit(3);
+      }
     });`;
   const engine = new Engine(process.execPath, ['-e', program]);
   assert.deepEqual(await engine.next(), { text: 'hi', numbers: [7] });

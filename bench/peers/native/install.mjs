@@ -90,7 +90,7 @@ const BUILDERS = {
       CMAKE_BUILD_TYPE: 'Release', CMAKE_LIBRARY_OUTPUT_DIRECTORY: path.join(build, 'bin'), BUILD_SHARED_LIBS: 'ON', GGML_NATIVE: 'ON', GGML_METAL: 'OFF',
       GGML_CCACHE: 'OFF', WHISPER_BUILD_EXAMPLES: 'OFF', WHISPER_BUILD_TESTS: 'OFF',
     };
-    console.log('compiling whisper.cpp, which takes some minutes');
+    console.log('compiling whisper.cpp');
     output('cmake', '-S', source, '-B', build, ...Object.entries(options).map(([name, value]) => `-D${name}=${value}`));
     output('cmake', '--build', build, '--target', 'whisper', '-j', String(Math.min(cpus().length, 8)));
     const includes = ['include', 'ggml/include'].flatMap((folder) => ['-isystem', path.join(source, folder)]);
