@@ -72,6 +72,7 @@ export class Recorder {
 
   /** Loudness now: 0 (silence, below -60 dB) to 1 (full scale). */
   level(): number {
+    if (this.#seconds !== null) return 0;
     this.#analyser.getFloatTimeDomainData(this.#window);
     let sum = 0;
     for (const x of this.#window) sum += x * x;
