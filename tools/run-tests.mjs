@@ -18,7 +18,7 @@ import { fileURLToPath } from 'node:url';
 process.chdir(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 const FUZZ_SECONDS = Number(process.env.FUZZ_SECONDS ?? 5);
 const LIMIT_MS = 300_000; // a test that takes longer hangs
-const ALONE = /^tests\/(e2e|js)\/(live|voice)\b/;
+const ALONE = /^tests\/(e2e|js)\/(listening|live|voice)\b/;
 const words = process.argv.slice(2);
 
 const list = (folder, pattern) => (existsSync(folder) ? readdirSync(folder).filter((name) => pattern.test(name)).sort().map((name) => `${folder}/${name}`) : []);
