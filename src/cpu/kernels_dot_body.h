@@ -223,13 +223,70 @@ INLINE vf value_of(const packed_line *line, vi u, const int e) {
   return vf_fma(vi_to_vf(vi_sar(vi_shl(u, 24 - 8 * e), 24)), line->factor, line->offset);
 }
 
-INLINE vi bytes_of(const packing p, const dot_constants *c, const uint8_t *block, const int v) {
-  return packed_bits(p) == 8 ? vi_load(block + 4 * ROWS * v) : packed_vector(p, c, block, v);
+/* Units of VW rows by their largest elements and squares, and what elements are multiplied by; false: see group_panel. */
+INLINE bool panel_units(vf top, vf squares, float *scales, vf *per_unit) {
+  float largest[VW], inverse[VW], square[VW];
+  vf_store(largest, top);
+  vf_store(square, squares);
+  for (int l = 0; l < VW; l++) {
+    if (!squares_in_range(square[l]) || !(largest[l] < 1e18f)) return false;
+    scales[l] = fixed_unit(__builtin_sqrtf(square[l]), largest[l], FIXED_NORM_B);
+    inverse[l] = 1.0f / scales[l];
+  }
+  *per_unit = vf_load(inverse);
+  return true;
+}
+
+/* Of vector `vector` of a group's rows, with 8 bits, in integers: an element, q * d / unit, is the upper half of q * 2^8 times d / unit * 2^7. Both are int16,
+ * as no unit is below 128 d / 2^15; where that is coarse for a row (no quantizer leaves all q of a block small) there is no panel of use. */
+INLINE bool byte_panel(const uint8_t *group, const int vector, int32_t blocks, int16_t *panel, float *scales) {
+  const dot_constants c = dot_prepare();
+  const vi odd_bytes = vi_held32(0xff00ff00u);
+  const size_t run_bytes = packed_run_bytes(PACK_8, ROWS),
+               to_block = packed_scale_bytes(PACK_8, ROWS) + 4 * VW * (size_t)vector;
+  vf worst = vf_set1(0), top = worst, sum = worst;
+  const uint8_t *at = group;
+  for (int32_t b = 0; b < blocks; b++, at += run_bytes) {
+    const vf d = half_floats(&c, at + 2 * VW * vector);
+    vi left = vi_zero(), right = left;
+    UNROLL for (int v = 0; v < 8; v++) {
+      const uint8_t *bytes = at + to_block + 4 * ROWS * v;
+      const vi q0 = vi_load8(bytes), q1 = vi_load8(bytes + 2 * VW);
+      left = vi_dot16_add(left, q0, q0);
+      right = vi_dot16_add(right, q1, q1);
+    }
+    sum = vf_fma(vi_to_vf(vi_add_pairs(left, right)), vf_mul(d, d), sum);
+    top = vf_max(vf_abs(d), top);
+    if ((b + 1) % (UNIT_LENGTH / 32) == 0 || b + 1 == blocks) {
+      worst = vf_max(worst, sum);
+      sum = vf_set1(0);
+    }
+  }
+  vf per_unit;
+  if (!panel_units(vf_mul(top, vf_set1(128)), worst, scales, &per_unit)) return false;
+  float squares[VW];
+  vf_store(squares, worst);
+  for (int l = 0; l < VW; l++)
+    if (scales[l] > 4 * __builtin_sqrtf(squares[l]) / FIXED_NORM_B) return false;
+  per_unit = vf_mul(per_unit, vf_set1(128));
+  at = group;
+  for (int32_t b = 0; b < blocks; b++, at += run_bytes) {
+    const vf d = vf_mul(half_floats(&c, at + 2 * VW * vector), per_unit);
+    const vi factor = vi_pair16(d, d);
+    UNROLL for (int v = 0; v < 8; v++, panel += 4 * NR) {
+      const vi q = vi_load(at + to_block + 4 * ROWS * v);
+      const vi even = vi_mul_q15(vi_shl16(q, 8), factor), odd = vi_mul_q15(vi_and(q, odd_bytes), factor);
+      vi_store(panel, vi_lows16(even, odd));
+      vi_store(panel + 2 * NR, vi_highs16(even, odd));
+    }
+  }
+  return true;
 }
 
 /* Of vector `vector` of a group's rows. */
 INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector, int32_t blocks, int16_t *panel,
                          float *scales) {
+  if (p == PACK_8) return byte_panel(group, vector, blocks, panel, scales);
   const dot_constants c = dot_prepare();
   const int run = packed_run(p);
   vf worst = vf_set1(0), top = worst, sum = worst;
@@ -239,7 +296,7 @@ INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector
         at + packed_scale_bytes(p, ROWS) + 4 * VW * vector + (size_t)(b % run) * packed_block_bytes(p, ROWS);
     UNROLL for (int v = 0; v < 8; v++) {
       const packed_line line = line_of(p, &c, at, vector, b % run, v / 4);
-      const vi u = bytes_of(p, &c, block, v);
+      const vi u = packed_vector(p, &c, block, v);
       UNROLL for (int e = 0; e < 4; e++) {
         const vf x = value_of(&line, u, e);
         sum = vf_fma(x, x, sum);
@@ -251,15 +308,8 @@ INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector
       sum = vf_set1(0);
     }
   }
-  float largest[VW], inverse[VW], squares[VW];
-  vf_store(largest, top);
-  vf_store(squares, worst);
-  for (int l = 0; l < VW; l++) {
-    if (!squares_in_range(squares[l]) || !(largest[l] < 1e18f)) return false;
-    scales[l] = fixed_unit(__builtin_sqrtf(squares[l]), largest[l], FIXED_NORM_B);
-    inverse[l] = 1.0f / scales[l];
-  }
-  const vf per_unit = vf_load(inverse);
+  vf per_unit;
+  if (!panel_units(top, worst, scales, &per_unit)) return false;
   for (int32_t b = 0; b < blocks; b++) {
     const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, ROWS);
     const uint8_t *block =
@@ -267,7 +317,7 @@ INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector
     UNROLL for (int v = 0; v < 8; v++, panel += 4 * NR) {
       packed_line line = line_of(p, &c, at, vector, b % run, v / 4);
       line.factor = vf_mul(line.factor, per_unit), line.offset = vf_mul(line.offset, per_unit);
-      const vi u = bytes_of(p, &c, block, v);
+      const vi u = packed_vector(p, &c, block, v);
       vi_store(panel, vi_pair16(value_of(&line, u, 0), value_of(&line, u, 1)));
       vi_store(panel + 2 * NR, vi_pair16(value_of(&line, u, 2), value_of(&line, u, 3)));
     }

@@ -79,6 +79,15 @@ static inline vi vi_dot16_add(vi acc, vi a, vi b) {
   int32x4_t lo = vmull_s16(vget_low_s16(x), vget_low_s16(y)), hi = vmull_high_s16(x, y);
   return vaddq_s32(acc, vpaddq_s32(lo, hi));
 }
+static inline vi vi_mul_q15(vi a, vi b) {
+  return vreinterpretq_s32_s16(vqrdmulhq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
+}
+static inline vi vi_lows16(vi a, vi b) {
+  return vreinterpretq_s32_s16(vtrn1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
+}
+static inline vi vi_highs16(vi a, vi b) {
+  return vreinterpretq_s32_s16(vtrn2q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
+}
 static inline vi vf_round(vf a) { return vcvtnq_s32_f32(a); }
 static inline vi vi_narrow16(vf lo, vf hi) {
   return vreinterpretq_s32_s16(vcombine_s16(vmovn_s32(vf_round(lo)), vmovn_s32(vf_round(hi))));

@@ -150,6 +150,20 @@ static inline vi vi_dot16_add(vi acc, vi a, vi b) {
   return acc;
 }
 
+/* Each int16: a * b / 2^15, rounded; not both are -2^15. */
+static inline vi vi_mul_q15(vi a, vi b) {
+  int16_t x[8], y[8];
+  memcpy(x, &a, 16), memcpy(y, &b, 16);
+  for (int l = 0; l < 8; l++) x[l] = (int16_t)((x[l] * y[l] + 0x4000) >> 15);
+  memcpy(&a, x, 16);
+  return a;
+}
+/* Each lane: the low (high) int16 of a, then that of b. */
+static inline vi vi_lows16(vi a, vi b) { VEC_LANES(vi, .i[l] = (a.i[l] & 0xffff) | (int32_t)((uint32_t)b.i[l] << 16)); }
+static inline vi vi_highs16(vi a, vi b) {
+  VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] >> 16 | ((uint32_t)b.i[l] & 0xffff0000u)));
+}
+
 /* Rounds to nearest integer: |a| < 2^22, else (NaN too) some value. */
 static inline vi vf_round(vf a) {
   for (int l = 0; l < VW; l++) a.f[l] += 12582912.0f; /* 1.5 * 2^23: the mantissa's low bits are then the integer */

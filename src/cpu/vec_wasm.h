@@ -91,15 +91,23 @@ static inline vf vf_from_f16(const void *p, vi mask, vf scale) {
 }
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b)); }
 
+static inline vi vi_mul_q15(vi a, vi b) {
+#ifdef __wasm_relaxed_simd__
+  return wasm_i16x8_relaxed_q15mulr(a, b);
+#else
+  return wasm_i16x8_q15mulr_sat(a, b);
+#endif
+}
+static inline vi vi_lows16(vi a, vi b) { return wasm_i16x8_shuffle(a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
+static inline vi vi_highs16(vi a, vi b) { return wasm_i16x8_shuffle(a, b, 1, 9, 3, 11, 5, 13, 7, 15); }
+
 /* Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the mantissa: no conversion is needed. */
 static inline vi vf_plus_magic(vf a) { return wasm_f32x4_add(a, wasm_f32x4_const_splat(12582912.0f)); }
 static inline vi vf_round(vf a) { return wasm_i32x4_sub(vf_plus_magic(a), wasm_i32x4_const_splat(0x4B400000)); }
 static inline vi vi_narrow16(vf lo, vf hi) {
   return wasm_i16x8_shuffle(vf_plus_magic(lo), vf_plus_magic(hi), 0, 2, 4, 6, 8, 10, 12, 14);
 }
-static inline vi vi_pair16(vf lo, vf hi) {
-  return wasm_i16x8_shuffle(vf_plus_magic(lo), vf_plus_magic(hi), 0, 8, 2, 10, 4, 12, 6, 14);
-}
+static inline vi vi_pair16(vf lo, vf hi) { return vi_lows16(vf_plus_magic(lo), vf_plus_magic(hi)); }
 static inline vf vf_from_i8(const void *p) {
   return wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p))));
 }
