@@ -1,6 +1,8 @@
 // How long products of few rows take on a GPU, in the shapes of models that decode, for several ways to share the work out:
 //
 //     node bench/gpu/few.mjs [shape ...]        shapes: a part of their names, "1b.down"; else the commonest. ALL_WAYS=1: more ways.
+//     CHAIN=1 node bench/gpu/few.mjs ...        then the best ways of these shapes one after the other, beside the sum of each alone: what
+//                                               kernels cost each other
 //
 // The dispatches of one measurement depend on each other and go round weights that together are larger than the caches.
 import { f, open } from '../../tests/gpu/harness.mjs';
@@ -45,7 +47,7 @@ function* ways({ cols, rows, type, outs, geglu }) {
   for (const target of all ? [64, 128, 256] : rows > 2 ? [256] : [128, 256])
     for (const each of [1, 2, 4])
       for (const deep of all ? [1, 2, 3, 4, 6, 8] : [2 / unit, 4 / unit, 8 / unit])
-        for (const times of all || (rows > 2 && cols > 2000) ? [1, 2, 4] : [1]) {
+        for (const times of all || rows > 2 ? [1, 2, 4] : [1]) {
           if (!all && target === 128 && each * deep * unit > 4) continue;
           const lanes = Math.ceil(units / deep / times);
           const threads = Math.floor(target / lanes) * lanes;
@@ -103,22 +105,26 @@ async function prepare(gpu, s, way, weights, act, vec) {
     }),
   );
   const x = Math.min(before, 65535);
-  const run = async (n) => {
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
+  const record = (pass, i) => {
     pass.setPipeline(pipeline);
-    for (let i = 0; i < n; i++) {
-      pass.setBindGroup(0, binds[i % binds.length], [0]);
-      pass.dispatchWorkgroups(x, Math.ceil(before / x), 1);
-    }
-    pass.end();
-    const start = performance.now();
-    device.queue.submit([encoder.finish()]);
-    await device.queue.onSubmittedWorkDone();
-    return performance.now() - start;
+    pass.setBindGroup(0, binds[i % binds.length], [0]);
+    pass.dispatchWorkgroups(x, Math.ceil(before / x), 1);
   };
+  const run = (n) => runAll(device, [record], n);
   await run(2);
-  return { run, close: () => uniform.destroy() };
+  return { run, record, close: () => uniform.destroy() };
+}
+
+/** Milliseconds of n rounds of the dispatches, each after those before. */
+async function runAll(device, records, n) {
+  const encoder = device.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  for (let i = 0; i < n; i++) for (const record of records) record(pass, i);
+  pass.end();
+  const start = performance.now();
+  device.queue.submit([encoder.finish()]);
+  await device.queue.onSubmittedWorkDone();
+  return performance.now() - start;
 }
 
 /** Microseconds of each way, the median of some rounds through all of them, while the device stays busy, as its clock falls when it is not. */
@@ -142,6 +148,7 @@ const some = Float32Array.from({ length: 1 << 18 }, () => Math.random() - 0.5);
 gpu.device.queue.writeBuffer(act, 0, some);
 gpu.device.queue.writeBuffer(vec, 0, some);
 const wanted = process.argv.slice(2);
+const chain = [];
 for (const s of shapes) {
   if (!(wanted.length > 0 ? wanted : ['q4_0', 'f16']).some((name) => s.name.includes(name))) continue;
   const bytes = s.outs.reduce((all, out) => all + out * s.cols * bytesOf[s.type], 0);
@@ -160,13 +167,27 @@ for (const s of shapes) {
     if (ready) prepared.push({ ...ready, way });
   }
   const us = await measure(gpu, s, prepared);
-  const found = prepared.map(({ way, close }, i) => (close(), { us: us[i], ...way }));
+  const found = prepared.map(({ way, record, close }, i) => ({ us: us[i], ...way, record, close }));
   found.sort((a, b) => a.us - b.us);
   for (const w of [...found.slice(0, 4), ...found.slice(-1)])
     console.log(
       `${s.name.padEnd(18)} ${w.us.toFixed(2).padStart(8)} us ${(bytes / w.us / 1e3).toFixed(0).padStart(6)} GB/s   ` +
         `threads ${w.threads} lanes ${w.lanes} each ${w.each} deep ${w.deep} tiles ${w.tiles}`,
     );
+  if (process.env.CHAIN) {
+    chain.push(found[0]);
+    continue;
+  }
+  for (const { close } of found) close();
   for (const set of weights) for (const w of set) (w.quants.destroy(), w.scales.destroy());
+}
+if (chain.length > 0) {
+  const records = chain.map(({ record }) => record);
+  const us = [];
+  for (let round = 0; round < 7; round++) {
+    const short = await runAll(gpu.device, records, 10);
+    us.push((1e3 * ((await runAll(gpu.device, records, 160)) - short)) / 150);
+  }
+  console.log(`one after the other ${median(us).toFixed(2)} us, each alone ${chain.reduce((all, { us: own }) => all + own, 0).toFixed(2)} us`);
 }
 gpu.close();

@@ -22,19 +22,20 @@ typedef struct way {
 } way;
 
 /* What to aim at, by the elements of the weights together (bench/gpu/few.mjs measures). The lanes follow: a row's units divided by those that a thread
- * holds. */
+ * holds, or a whole part of that. */
 typedef struct aim {
   int64_t least;    /* elements */
   int32_t threads;  /* at most */
   int32_t each;     /* rows of a thread, of one or two rows of x */
   int32_t of_rows;  /* of more: at most */
+  int32_t of_lanes; /* of more: at most */
   int32_t elements; /* of a row that a thread holds, each */
 } aim;
 
 static const aim aims[] = {
-    {64000000, 256, 2, 2, 128},
-    {3000000, 256, 2, 4, 64},
-    {0, 256, 1, 4, 32},
+    {64000000, 256, 2, 4, 10, 128},
+    {3000000, 256, 2, 4, 256, 64},
+    {0, 256, 1, 4, 256, 32},
 };
 
 enum { MOST_HELD = 8 }; /* units of a thread, so that they stay in registers */
@@ -104,14 +105,15 @@ static const aim *aim_of(const job *j) {
   return a;
 }
 
-/* With `each` rows of the weight for a thread. */
-static way share_with(const gpu *g, const job *j, const aim *a, int32_t each, int32_t *room, int32_t *piece) {
+/* With `each` rows of the weight for a thread, and so many lanes at most. */
+static way share_with(const gpu *g, const job *j, const aim *a, int32_t each, int32_t lanes, int32_t *room,
+                      int32_t *piece) {
   const weight *first = j->out[0].w;
   const int32_t rows = j->in->x.rows, units = units_of(first), quads = quads_of(first->type);
   way w = {.each = each};
   int32_t threads = min_i32(a->threads, (int32_t)g->traits.max_invocations);
   w.deep = min_i32(min_i32(a->elements / (4 * quads), MOST_HELD / w.each), units);
-  w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * threads));
+  w.lanes = divide_up(units, w.deep * divide_up(units, w.deep * min_i32(lanes, threads)));
   for (;;) {
     w.threads = threads / w.lanes * w.lanes;
     const int32_t vectors = ((int32_t)g->traits.max_workgroup_bytes - bytes_besides(g, j, w)) / 16;
@@ -135,11 +137,12 @@ static way share_with(const gpu *g, const job *j, const aim *a, int32_t each, in
 static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
   const aim *a = aim_of(j);
   const bool many = j->in->x.rows > 2;
+  const int32_t lanes = many ? a->of_lanes : a->threads;
   int32_t each = many ? a->of_rows : a->each;
-  way w = share_with(g, j, a, each, room, piece);
+  way w = share_with(g, j, a, each, lanes, room, piece);
   while (many && each > 1 && weight_rows(j) / (w.threads / w.lanes * each) < LEAST_GROUPS) {
     each /= 2;
-    w = share_with(g, j, a, each, room, piece);
+    w = share_with(g, j, a, each, lanes, room, piece);
   }
   return w;
 }

@@ -23,6 +23,7 @@ describe('sections', { skip: missing, timeout: 290_000 }, () => {
       const link = links(page).nth(i);
       const name = (await link.innerText()).trim();
       await link.click();
+      await page.locator('.sections a[aria-current=page]', { hasText: name }).waitFor(); // the section before is there until then
       const section = page.locator('.section:not([hidden])');
       await section.getByRole('heading', { level: 1 }).waitFor();
       await steps(name, section);

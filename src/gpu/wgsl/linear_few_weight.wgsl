@@ -4,14 +4,17 @@
 #let offsets 1
 #endif
 
+// Quads of a unit: k and, where nibbles have four more, k + 4, for each k < loops.
+#let halves 1
 #if type == f32
-#let quads 1
+#let loops 1
 #elif type == f16 || type == bf16
-#let quads 2
-#elif type == q8_0
-#let quads 4
+#let loops 2
 #else
-#let quads 8
+#let loops 4
+#if type != q8_0
+#let halves 2
+#endif
 #endif
 
 // Units of EACH rows: of each one DEEP, LANES apart.
@@ -91,31 +94,41 @@ fn w${w}_dots(batch: w${w}_Batch, at: u32, in_piece: u32, before: Sums) -> Sums 
   return sums;
 }
 #else
-// Written out: with more rows there are so many values that a compiler leaves loops over them, and keeps the values in memory.
+// With more rows there are so many values that a compiler leaves loops over rows, and keeps the values in memory: rows are written out. The loop over
+// quads, whose number the compiler does not learn, stays one: written out as well, a product was too long for a core's cache of instructions.
 fn w${w}_dots(b: w${w}_Batch, at: u32, in_piece: u32, before: Sums) -> Sums {
   var sums = before;
+  let loops = select(${loops}u, 0u, p.cols == 0);
 #for d $deep
   if (at + $d * LANES < units_of_row()) {
     let x = in_piece + $d * LANES;
-#for k $quads
-    {
+#for e $each
+    var unit$e = b.unit${e}_$d;
+#endfor
+    for (var k = 0u; k < loops; k++) {
+#for h $halves
+      {
 #for e $each
 #if type == f32 || type == f16 || type == bf16
-      let quad$e = w${w}_floats(b.unit${e}_$d, $k);
+        let quad$e = w${w}_floats(unit$e, 4 * $h);
 #elif offsets
-      let quad$e = w${w}_floats(b.unit${e}_$d, $k) * w${w}_scale(b.unit${e}_$d, $k) + w${w}_offset(b.unit${e}_$d);
+        let quad$e = w${w}_floats(unit$e, 4 * $h) * w${w}_scale(unit$e, 4 * $h) + w${w}_offset(unit$e);
 #else
-      let quad$e = w${w}_floats(b.unit${e}_$d, $k) * w${w}_scale(b.unit${e}_$d, $k);
+        let quad$e = w${w}_floats(unit$e, 4 * $h) * w${w}_scale(unit$e, 4 * $h);
 #endif
 #endfor
 #for r $rows
-      let x$r = xs[($r * QUADS + $k) * line() + x];
+        let x$r = xs[($r * QUADS + k + 4 * $h) * line() + x];
 #for e $each
-      sums.of${e}_$r = plus_dot(sums.of${e}_$r, quad$e, x$r);
+        sums.of${e}_$r = plus_dot(sums.of${e}_$r, quad$e, x$r);
 #endfor
+#endfor
+      }
+#endfor
+#for e $each
+      unit$e = w${w}_next(unit$e);
 #endfor
     }
-#endfor
   }
 #endfor
   return sums;

@@ -5,7 +5,7 @@
 //     let u = w0_unit(row, unit, in_);                          loads
 //     w0_floats(u, k) * w0_scale(u, k) + w0_offset(u)           quad k of it, k < w0_quads; elements (unit * w0_quads + k) * 4 ... + 3
 //
-// or a quad at a time with w0_quad. gpu_weight.c packs rows so; b is the index of a block of 32 elements in the whole part, s = b / 8 that of a
+// or u = w0_next(u) and quad 0, or a quad at a time with w0_quad. gpu_weight.c packs rows so; b is the index of a block of 32 elements in the whole part, s = b / 8 that of a
 // k-quant's block of 256, and scales are f16 where nothing else is said:
 //
 //              quants, 16 bytes each               scales, in words
@@ -151,6 +151,22 @@ fn w${w}_floats(u: w${w}_Unit, k: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(bytes | vec4<u32>(0x4b000000, 0x47000000, 0x4b000000, 0x47000000)) -
       vec4<f32>(8388608.0 + zero, 32768.0 + zero, 8388608.0 + zero, 32768.0 + zero);
 #endif
+}
+
+// A unit whose quad k is quad k + 1 of u: for k < 3 and 4 <= k < 7, in loops that a compiler keeps.
+fn w${w}_next(u: w${w}_Unit) -> w${w}_Unit {
+  var next = u;
+#if type == f16 || type == bf16
+  next.quants = u.quants.zwxy;
+#else
+  next.quants = u.quants.yzwx;
+#endif
+#if type == q5_0 || type == q5_1 || type == q5_K
+  next.high = u.high >> 1;
+#elif type == q6_K
+  next.high = u.high >> vec2<u32>(2);
+#endif
+  return next;
 }
 
 #if type != f32 && type != f16 && type != bf16
