@@ -26,7 +26,7 @@ static void run_dot(const bench_case *c) {
   c->k->dot[c->packing][c->m - 1]((const uint8_t *)right, DOT_GROUPS, c->n / 32, left, units, sums, out, 256);
 }
 static void run_panel(const bench_case *c) {
-  c->k->group_panel[c->packing]((const uint8_t *)right + (1 << 19), c->n / 32, right, units);
+  c->k->group_panel[c->packing]((const uint8_t *)right + (1 << 19), c->n / 32, units, right);
 }
 static void run_exp(const bench_case *c) {
   memcpy(values, other, sizeof values);

@@ -38,9 +38,10 @@ const int16_t *cpu_right_panels(const cpu *c, const weight *w, int32_t first, in
   }
   for (int32_t i = 0; i < n; i += group) {
     int16_t *columns = panels + (size_t)(i / nr) * panel_size + i % nr * 2;
-    if (w->form == FORM_PACKED && first + i < w->out &&
-        kernel->group_panel[w->packing](weight_group(c, w, first + i), w->in / 32, columns, own_scales + i))
+    if (w->form == FORM_PACKED && first + i < w->out && cpu_weight_units(c, w, first + i, own_scales + i)) {
+      kernel->group_panel[w->packing](weight_group(c, w, first + i), w->in / 32, own_scales + i, columns);
       continue;
+    }
     for (int32_t l = 0; l < group; l++) {
       if (first + i + l < w->out)
         cpu_weight_row(c, w, first + i + l, row);
@@ -53,36 +54,51 @@ const int16_t *cpu_right_panels(const cpu *c, const weight *w, int32_t first, in
   return panels;
 }
 
+/* gelu(first strip) * second, rows top ... of y. */
+static void geglu_rows(const linear_job *j, const linear_block *b, int32_t top, int32_t m, const float *strips) {
+  for (int32_t i = 0; i < m; i++)
+    j->c->k->geglu(tensor_at(j->parts[0].y, j->first + top + i) + b->first_column, strips + i * b->width,
+                   strips + (MAX_TILE_ROWS + i) * b->width, b->columns);
+}
+
 static void tile_item(void *context, int32_t item, int32_t thread) {
   const linear_job *j = context;
   const cpu *c = j->c;
   const linear_part *p = linear_part_of(j, &item);
-  const weight *w = p->w;
   const linear_block b = linear_block_of(j, p, item);
-  const int32_t mr = c->k->mr, pairs = weight_pairs(w);
+  const int32_t mr = c->k->mr, nr = c->k->nr, pairs = weight_pairs(p->w), together = j->geglu ? 2 : 1;
 
-  float *strip = cpu_scratch(c, thread); /* [mr, width] */
-  float *own_scales = strip + MAX_TILE_ROWS * b.width, *row = own_scales + b.width;
-  const float *scales;
-  const int16_t *panels = cpu_right_panels(c, w, b.first_column, b.width, (int16_t *)(row + ((w->in + 15) & ~15)),
-                                           own_scales, row, &scales);
+  float *strips = cpu_scratch(c, thread); /* [together][MAX_TILE_ROWS, width] */
+  float *own_scales = strips + together * MAX_TILE_ROWS * b.width, *row = own_scales + together * b.width;
+  int16_t *own_panels = (int16_t *)(row + ((p->w->in + 15) & ~15));
+  const float *scales[2];
+  const int16_t *panels[2];
+  for (int32_t i = 0; i < together; i++)
+    panels[i] =
+        cpu_right_panels(c, p[i].w, b.first_column, b.width, own_panels + (size_t)i * b.n_panels * pairs * nr * 2,
+                         own_scales + i * b.width, row, &scales[i]);
   for (int32_t top = b.begin; top < b.end; top += mr) {
     const int32_t m = min_i32(mr, b.end - top);
     const int16_t *left = c->left + (size_t)top * (size_t)pairs * 2;
-    c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels, scales, w->in, b.n_panels, strip,
-                      (size_t)b.width);
-    linear_finish(j, p, &b, top, m, strip);
+    for (int32_t i = 0; i < together; i++)
+      c->k->tile[m - 1](left, c->left_scales + top, (size_t)j->rows, panels[i], scales[i], p->w->in, b.n_panels,
+                        strips + i * MAX_TILE_ROWS * b.width, (size_t)b.width);
+    if (j->geglu)
+      geglu_rows(j, &b, top, m, strips);
+    else
+      linear_finish(j, p, &b, top, m, strips);
   }
 }
 
-/* Blocks of columns: 4 panels, as many bytes where they are of bytes; more when there are too few rows to fill an item's time; then rows are split, if
+/* Blocks of columns: 4 panels, two and two for geglu, as many bytes where they are of bytes; more when there are too few rows to fill an item's time; then rows are split, if
  * that is what gives each thread a few items. */
 static void share_out(const linear_job *j, linear_part *p) {
   const int32_t mr = j->c->k->mr, nr = j->c->k->nr, threads = pool_threads(j->c->pool);
   const int32_t n_panels = divide_up(p->w->out, nr), left_panels = divide_up(j->rows, mr);
-  p->block_panels = j->bytes ? BYTE_PANELS : 4;
-  while (!j->bytes && p->block_panels < MAX_BLOCK_PANELS && (double)p->block_panels * nr * j->rows * p->w->in < 64e3 &&
-         n_panels >= 2 * p->block_panels * 4 * threads && p->w->form == FORM_PANELS)
+  p->block_panels = j->bytes ? BYTE_PANELS : j->geglu ? 2 : 4;
+  while (!j->bytes && !j->geglu && p->block_panels < MAX_BLOCK_PANELS &&
+         (double)p->block_panels * nr * j->rows * p->w->in < 64e3 && n_panels >= 2 * p->block_panels * 4 * threads &&
+         p->w->form == FORM_PANELS)
     p->block_panels *= 2;
   const int32_t blocks = divide_up(n_panels, p->block_panels);
   p->row_items = max_i32(1, min_i32(divide_up(4 * threads, blocks), divide_up(left_panels, 8)));
@@ -107,7 +123,7 @@ static void linear_by_panels(linear_job *j) {
     double out = 0;
     for (int32_t i = 0; i < j->n_parts; i++) {
       share_out(j, &j->parts[i]);
-      items += j->parts[i].items;
+      if (!j->geglu || i == 0) items += j->parts[i].items;
       out += j->parts[i].w->out;
     }
     cpu_run(c, j->bytes ? cpu_bytes_left_item : left_item, j, divide_up(j->rows, LEFT_PANELS_PER_ITEM * mr), work);
@@ -184,7 +200,7 @@ void cpu_norm_geglu(backend *be, tensor y, const normed *in, const weight *gate,
                     .norm = in,
                     .n_parts = 2,
                     .parts = {{.w = gate, .y = y}, {.w = up, .y = scratch}},
-                    .geglu = is_few(c, gate, y.rows) && is_few(c, up, y.rows)};
+                    .geglu = is_few(c, gate, y.rows) == is_few(c, up, y.rows) && !in_bytes(c, y.rows)};
   run(&job);
   if (job.geglu) return;
   geglu_job rest = {c->k, y, scratch};

@@ -25,7 +25,7 @@ typedef struct linear_job {
   const normed *norm; /* that leaves x, or NULL: x is there */
   bool gelu;
   bool
-      geglu; /* two parts, of the same size: the first one's y gets gelu(first) * second, the second one's nothing; few rows only */
+      geglu; /* two parts, of the same size, that go one way: the first one's y gets gelu(first) * second, the second one's nothing; not in bytes */
   int32_t n_parts;
   linear_part parts[MAX_PRODUCTS];
   bool bytes;          /* many rows: in bytes, and not in 16 bits */

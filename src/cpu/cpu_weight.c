@@ -33,13 +33,14 @@ weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
       const size_t groups = (size_t)divide_up(out, c->k->group),
                    group = packed_group_bytes(w->packing, in, (size_t)c->k->group);
       w->data = mem_alloc(groups, group);
-      w->bytes = groups * group;
+      w->units = mem_alloc(groups, (size_t)c->k->group * sizeof *w->units);
+      w->bytes = groups * (group + (size_t)c->k->group * sizeof *w->units);
     } else {
       w->data = mem_alloc((size_t)out, row_bytes);
       w->bytes = (size_t)out * row_bytes;
     }
   }
-  if (!w->data && !(w->panels && w->scales)) {
+  if (w->form == FORM_PANELS ? !w->panels || !w->scales : !w->data || (w->form == FORM_PACKED && !w->units)) {
     cpu_weight_close(be, w);
     return NULL;
   }
@@ -74,11 +75,34 @@ void cpu_weight_close(backend *be, weight *w) {
   if (!w) return;
   mem_free(w->panels);
   mem_free(w->scales);
+  mem_free(w->units);
   mem_free(w->data);
   mem_free(w);
 }
 
 size_t cpu_weight_bytes(const weight *w) { return w->bytes; }
+
+/* Threads that meet here make the same. The first row's unit is written last. */
+bool cpu_weight_units(const cpu *c, const weight *w, int32_t row, float *units) {
+  const int32_t group = c->k->group;
+  uint32_t *known = w->units + row / group * group;
+  const uint32_t first = __atomic_load_n(known, __ATOMIC_ACQUIRE);
+  if (first == NO_UNITS) return false;
+  if (first != 0) {
+    for (int32_t i = 0; i < group; i++) {
+      const uint32_t bits = __atomic_load_n(known + i, __ATOMIC_RELAXED);
+      memcpy(units + i, &bits, sizeof bits);
+    }
+    return true;
+  }
+  const bool made = c->k->group_units[w->packing](weight_group(c, w, row), w->in / 32, units);
+  for (int32_t i = group - 1; i >= 0; i--) {
+    uint32_t bits = NO_UNITS;
+    if (made) memcpy(&bits, units + i, sizeof bits);
+    __atomic_store_n(known + i, bits, i == 0 ? __ATOMIC_RELEASE : __ATOMIC_RELAXED);
+  }
+  return made;
+}
 
 void cpu_weight_row(const cpu *c, const weight *w, int32_t row, float *out) {
   if (w->form == FORM_ROWS) {

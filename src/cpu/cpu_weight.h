@@ -12,6 +12,8 @@
 
 typedef enum weight_form { FORM_PANELS, FORM_PACKED, FORM_ROWS } weight_form;
 
+#define NO_UNITS UINT32_MAX
+
 struct weight {
   uint32_t type;
   weight_form form;
@@ -20,7 +22,9 @@ struct weight {
   size_t bytes, row_bytes;
   int16_t *panels; /* FORM_PANELS: [out / NR][in / 2][NR][2] */
   float *scales;   /* FORM_PANELS: [out], padded to NR */
-  uint8_t *data;   /* FORM_PACKED: [out / group] groups; FORM_ROWS: [out] rows of row_bytes */
+  uint32_t *
+      units; /* FORM_PACKED: [out], padded to groups: f32 of the panels' columns; 0: not asked for yet; of a group's first row NO_UNITS: it has none */
+  uint8_t *data; /* FORM_PACKED: [out / group] groups; FORM_ROWS: [out] rows of row_bytes */
 };
 
 static inline int32_t weight_pairs(const weight *w) { return divide_up(w->in, 2); }
@@ -28,6 +32,9 @@ static inline int32_t weight_pairs(const weight *w) { return divide_up(w->in, 2)
 static inline uint8_t *weight_group(const cpu *c, const weight *w, int32_t row) {
   return w->data + (size_t)(row / c->k->group) * packed_group_bytes(w->packing, w->in, (size_t)c->k->group);
 }
+
+/* FORM_PACKED: units of the panel columns of the group of row `row`, made at first; false: it has none. Any thread may ask. */
+bool cpu_weight_units(const cpu *c, const weight *w, int32_t row, float *units);
 
 /* Row `row` as f32 [in]. */
 void cpu_weight_row(const cpu *c, const weight *w, int32_t row, float *out);

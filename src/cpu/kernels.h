@@ -63,8 +63,10 @@ typedef struct kernels {
   void (*quantize_blocks)(const float *x, int32_t n, int32_t bits, int32_t rows, void *out, float *units,
                           int32_t *sums);
 
-  /* A packed group becomes columns of a right panel, with their units; false, and nothing of use, where a row is zero or its squares leave f32. */
-  bool (*group_panel[N_PACKINGS])(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales);
+  /* Units of a packed group's rows as columns of a right panel, above 0; false, and nothing of use, where a row is zero or its squares leave f32. */
+  bool (*group_units[N_PACKINGS])(const uint8_t *group, int32_t blocks, float *units);
+  /* The columns. */
+  void (*group_panel[N_PACKINGS])(const uint8_t *group, int32_t blocks, const float *units, int16_t *panel);
 
   /* softmax of x[n] * factor in place without the division; returns the sum. */
   float (*exp_sum)(float *x, int32_t n, float factor);

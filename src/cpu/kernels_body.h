@@ -158,6 +158,7 @@ static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t c
     finite = finite && scales[c] == scales[c];
   }
   const vf v0 = vf_load(inverse), v1 = vf_load(inverse + VW);
+  const vi upper = vi_held32(0xffff0000u);
   for (int32_t i = 0; i < n; i += 2, panel += 2 * NR) {
     const float *p = x + (size_t)i * stride, *q = p + stride;
     if (!whole || !finite || i + 1 == n) {
@@ -169,8 +170,8 @@ static void quantize_columns(const float *x, size_t stride, int32_t n, int32_t c
       }
       p = row[0], q = row[1];
     }
-    vi_store(panel, vi_pair16(vf_mul(vf_load(p), v0), vf_mul(vf_load(q), v0)));
-    vi_store(panel + NR, vi_pair16(vf_mul(vf_load(p + VW), v1), vf_mul(vf_load(q + VW), v1)));
+    vi_store(panel, vi_pair16(vf_mul(vf_load(p), v0), vf_mul(vf_load(q), v0), upper));
+    vi_store(panel + NR, vi_pair16(vf_mul(vf_load(p + VW), v1), vf_mul(vf_load(q + VW), v1), upper));
   }
 }
 
@@ -416,6 +417,8 @@ const kernels KERNELS = {
     .dot_bits = {DOT_BITS, DOT_BITS, DOT_BITS, DOT_BITS, 16, DOT_BITS, DOT_BITS, DOT_BITS},
     .dot = {DOTS(4), DOTS(4_M), DOTS(5), DOTS(5_M), DOTS(8), DOTS(4_K), DOTS(5_K), DOTS(6_K)},
     .quantize_blocks = quantize_blocks,
+    .group_units = {group_units_4, group_units_4_M, group_units_5, group_units_5_M, group_units_8, group_units_4_K,
+                    group_units_5_K, group_units_6_K},
     .group_panel = {group_panel_4, group_panel_4_M, group_panel_5, group_panel_5_M, group_panel_8, group_panel_4_K,
                     group_panel_5_K, group_panel_6_K},
     .quantize_pairs = quantize_pairs,

@@ -21,7 +21,7 @@
 /* Masks of bytes, and what half floats are made of. */
 typedef struct dot_constants {
   vi low4, low5, low3, bits34, bit3, bit4, low6, bits01, bits23, bits45;
-  vi ones, half_mask;
+  vi ones, half_mask, upper16;
   vf half_scale;
 } dot_constants;
 
@@ -39,6 +39,7 @@ INLINE dot_constants dot_prepare(void) {
       .bits45 = vi_held8(48),
       .ones = vi_held16(1),
       .half_mask = vi_held32(0x8fffe000u),
+      .upper16 = vi_held32(0xffff0000u),
       .half_scale = vf_held(0x1p112f),
   };
 }
@@ -223,34 +224,29 @@ INLINE vf value_of(const packed_line *line, vi u, const int e) {
   return vf_fma(vi_to_vf(vi_sar(vi_shl(u, 24 - 8 * e), 24)), line->factor, line->offset);
 }
 
-/* Units of VW rows by their largest elements and squares, and what elements are multiplied by; false: see group_panel. */
-INLINE bool panel_units(vf top, vf squares, float *scales, vf *per_unit) {
-  float largest[VW], inverse[VW], square[VW];
+/* Units of VW rows by their largest elements and squares; false: see group_units. */
+INLINE bool units_of(vf top, vf squares, float *units) {
+  float largest[VW], square[VW];
   vf_store(largest, top);
   vf_store(square, squares);
   for (int l = 0; l < VW; l++) {
     if (!squares_in_range(square[l]) || !(largest[l] < 1e18f)) return false;
-    scales[l] = fixed_unit(__builtin_sqrtf(square[l]), largest[l], FIXED_NORM_B);
-    inverse[l] = 1.0f / scales[l];
+    units[l] = fixed_unit(__builtin_sqrtf(square[l]), largest[l], FIXED_NORM_B);
   }
-  *per_unit = vf_load(inverse);
   return true;
 }
 
-/* Of vector `vector` of a group's rows, with 8 bits, in integers: an element, q * d / unit, is the upper half of q * 2^8 times d / unit * 2^7. Both are int16,
- * as no unit is below 128 d / 2^15; where that is coarse for a row (no quantizer leaves all q of a block small) there is no panel of use. */
-INLINE bool byte_panel(const uint8_t *group, const int vector, int32_t blocks, int16_t *panel, float *scales) {
+/* Of vector `vector` of a group's rows, with 8 bits, in integers. Elements of a panel are that, too (byte_panel); where that is coarse for a row (no quantizer
+ * leaves all q of a block small) there are no units. */
+INLINE bool byte_units(const uint8_t *group, const int vector, int32_t blocks, float *units) {
   const dot_constants c = dot_prepare();
-  const vi odd_bytes = vi_held32(0xff00ff00u);
-  const size_t run_bytes = packed_run_bytes(PACK_8, ROWS),
-               to_block = packed_scale_bytes(PACK_8, ROWS) + 4 * VW * (size_t)vector;
+  const size_t to_block = packed_scale_bytes(PACK_8, ROWS) + 4 * VW * (size_t)vector;
   vf worst = vf_set1(0), top = worst, sum = worst;
-  const uint8_t *at = group;
-  for (int32_t b = 0; b < blocks; b++, at += run_bytes) {
-    const vf d = half_floats(&c, at + 2 * VW * vector);
+  for (int32_t b = 0; b < blocks; b++, group += packed_run_bytes(PACK_8, ROWS)) {
+    const vf d = half_floats(&c, group + 2 * VW * vector);
     vi left = vi_zero(), right = left;
     UNROLL for (int v = 0; v < 8; v++) {
-      const uint8_t *bytes = at + to_block + 4 * ROWS * v;
+      const uint8_t *bytes = group + to_block + 4 * ROWS * v;
       const vi q0 = vi_load8(bytes), q1 = vi_load8(bytes + 2 * VW);
       left = vi_dot16_add(left, q0, q0);
       right = vi_dot16_add(right, q1, q1);
@@ -262,31 +258,35 @@ INLINE bool byte_panel(const uint8_t *group, const int vector, int32_t blocks, i
       sum = vf_set1(0);
     }
   }
-  vf per_unit;
-  if (!panel_units(vf_mul(top, vf_set1(128)), worst, scales, &per_unit)) return false;
+  if (!units_of(vf_mul(top, vf_set1(128)), worst, units)) return false;
   float squares[VW];
   vf_store(squares, worst);
   for (int l = 0; l < VW; l++)
-    if (scales[l] > 4 * __builtin_sqrtf(squares[l]) / FIXED_NORM_B) return false;
-  per_unit = vf_mul(per_unit, vf_set1(128));
-  at = group;
-  for (int32_t b = 0; b < blocks; b++, at += run_bytes) {
-    const vf d = vf_mul(half_floats(&c, at + 2 * VW * vector), per_unit);
-    const vi factor = vi_pair16(d, d);
-    UNROLL for (int v = 0; v < 8; v++, panel += 4 * NR) {
-      const vi q = vi_load(at + to_block + 4 * ROWS * v);
-      const vi even = vi_mul_q15(vi_shl16(q, 8), factor), odd = vi_mul_q15(vi_and(q, odd_bytes), factor);
-      vi_store(panel, vi_lows16(even, odd));
-      vi_store(panel + 2 * NR, vi_highs16(even, odd));
-    }
-  }
+    if (units[l] > 4 * __builtin_sqrtf(squares[l]) / FIXED_NORM_B) return false;
   return true;
 }
 
+/* An element, q * d / unit, is the upper half of q * 2^8 times d / unit * 2^7. Both are int16, as no unit is below 128 d / 2^15. */
+INLINE void byte_panel(const uint8_t *group, const int vector, int32_t blocks, vf per_unit, int16_t *panel) {
+  const dot_constants c = dot_prepare();
+  const vi odd_bytes = vi_held32(0xff00ff00u);
+  const size_t to_block = packed_scale_bytes(PACK_8, ROWS) + 4 * VW * (size_t)vector;
+  per_unit = vf_mul(per_unit, vf_set1(128));
+  for (int32_t b = 0; b < blocks; b++, group += packed_run_bytes(PACK_8, ROWS)) {
+    const vf d = vf_mul(half_floats(&c, group + 2 * VW * vector), per_unit);
+    const vi factor = vi_pair16(d, d, c.upper16);
+    UNROLL for (int v = 0; v < 8; v++, panel += 4 * NR) {
+      const vi q = vi_load(group + to_block + 4 * ROWS * v);
+      const vi even = vi_mul_q15(vi_shl16(q, 8), factor), odd = vi_mul_q15(vi_and(q, odd_bytes), factor);
+      vi_store(panel, vi_lows16(even, odd, c.upper16));
+      vi_store(panel + 2 * NR, vi_highs16(even, odd, c.upper16));
+    }
+  }
+}
+
 /* Of vector `vector` of a group's rows. */
-INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector, int32_t blocks, int16_t *panel,
-                         float *scales) {
-  if (p == PACK_8) return byte_panel(group, vector, blocks, panel, scales);
+INLINE bool vector_units(const packing p, const uint8_t *group, const int vector, int32_t blocks, float *units) {
+  if (p == PACK_8) return byte_units(group, vector, blocks, units);
   const dot_constants c = dot_prepare();
   const int run = packed_run(p);
   vf worst = vf_set1(0), top = worst, sum = worst;
@@ -308,8 +308,18 @@ INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector
       sum = vf_set1(0);
     }
   }
-  vf per_unit;
-  if (!panel_units(top, worst, scales, &per_unit)) return false;
+  return units_of(top, worst, units);
+}
+
+INLINE void vector_panel(const packing p, const uint8_t *group, const int vector, int32_t blocks, const float *units,
+                         int16_t *panel) {
+  const vf per_unit = vf_div(vf_set1(1), vf_load(units));
+  if (p == PACK_8) {
+    byte_panel(group, vector, blocks, per_unit, panel);
+    return;
+  }
+  const dot_constants c = dot_prepare();
+  const int run = packed_run(p);
   for (int32_t b = 0; b < blocks; b++) {
     const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, ROWS);
     const uint8_t *block =
@@ -318,19 +328,22 @@ INLINE bool vector_panel(const packing p, const uint8_t *group, const int vector
       packed_line line = line_of(p, &c, at, vector, b % run, v / 4);
       line.factor = vf_mul(line.factor, per_unit), line.offset = vf_mul(line.offset, per_unit);
       const vi u = packed_vector(p, &c, block, v);
-      vi_store(panel, vi_pair16(value_of(&line, u, 0), value_of(&line, u, 1)));
-      vi_store(panel + 2 * NR, vi_pair16(value_of(&line, u, 2), value_of(&line, u, 3)));
+      vi_store(panel, vi_pair16(value_of(&line, u, 0), value_of(&line, u, 1), c.upper16));
+      vi_store(panel + 2 * NR, vi_pair16(value_of(&line, u, 2), value_of(&line, u, 3), c.upper16));
     }
   }
-  return true;
 }
 
-#define GROUP_PANEL(p)                                                                               \
-  static bool group_panel_##p(const uint8_t *group, int32_t blocks, int16_t *panel, float *scales) { \
-    bool made = true;                                                                                \
-    NO_UNROLL for (int a = 0; made && a < GROUP_VECTORS; a++) made =                                 \
-        vector_panel(PACK_##p, group, a, blocks, panel + 2 * VW * a, scales + VW * a);               \
-    return made;                                                                                     \
+#define GROUP_PANEL(p)                                                                                    \
+  static bool group_units_##p(const uint8_t *group, int32_t blocks, float *units) {                       \
+    bool made = true;                                                                                     \
+    NO_UNROLL for (int a = 0; made && a < GROUP_VECTORS; a++) made =                                      \
+        vector_units(PACK_##p, group, a, blocks, units + VW * a);                                         \
+    return made;                                                                                          \
+  }                                                                                                       \
+  static void group_panel_##p(const uint8_t *group, int32_t blocks, const float *units, int16_t *panel) { \
+    NO_UNROLL for (int a = 0; a < GROUP_VECTORS; a++)                                                     \
+        vector_panel(PACK_##p, group, a, blocks, units + VW * a, panel + 2 * VW * a);                     \
   }
 GROUP_PANEL(4)
 GROUP_PANEL(4_M)

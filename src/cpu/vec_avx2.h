@@ -65,13 +65,21 @@ static inline vf vf_from_f16(const void *p, vi mask, vf scale) {
 }
 static inline vi vi_dot16_add(vi acc, vi a, vi b) { return _mm256_add_epi32(acc, _mm256_madd_epi16(a, b)); }
 static inline vi vi_mul_q15(vi a, vi b) { return _mm256_mulhrs_epi16(a, b); }
-static inline vi vi_lows16(vi a, vi b) { return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa); }
-static inline vi vi_highs16(vi a, vi b) { return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), b, 0xaa); }
+static inline vi vi_lows16(vi a, vi b, vi upper) {
+  (void)upper;
+  return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa);
+}
+static inline vi vi_highs16(vi a, vi b, vi upper) {
+  (void)upper;
+  return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), b, 0xaa);
+}
 static inline vi vf_round(vf a) { return _mm256_cvtps_epi32(a); }
 static inline vi vi_narrow16(vf lo, vf hi) {
   return _mm256_permute4x64_epi64(_mm256_packs_epi32(_mm256_cvtps_epi32(lo), _mm256_cvtps_epi32(hi)), 0xd8);
 }
-static inline vi vi_pair16(vf lo, vf hi) { return vi_lows16(_mm256_cvtps_epi32(lo), _mm256_cvtps_epi32(hi)); }
+static inline vi vi_pair16(vf lo, vf hi, vi upper) {
+  return vi_lows16(_mm256_cvtps_epi32(lo), _mm256_cvtps_epi32(hi), upper);
+}
 static inline vf vf_from_i8(const void *p) {
   return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }

@@ -82,17 +82,22 @@ static inline vi vi_dot16_add(vi acc, vi a, vi b) {
 static inline vi vi_mul_q15(vi a, vi b) {
   return vreinterpretq_s32_s16(vqrdmulhq_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
 }
-static inline vi vi_lows16(vi a, vi b) {
+static inline vi vi_lows16(vi a, vi b, vi upper) {
+  (void)upper;
   return vreinterpretq_s32_s16(vtrn1q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
 }
-static inline vi vi_highs16(vi a, vi b) {
+static inline vi vi_highs16(vi a, vi b, vi upper) {
+  (void)upper;
   return vreinterpretq_s32_s16(vtrn2q_s16(vreinterpretq_s16_s32(a), vreinterpretq_s16_s32(b)));
 }
 static inline vi vf_round(vf a) { return vcvtnq_s32_f32(a); }
 static inline vi vi_narrow16(vf lo, vf hi) {
   return vreinterpretq_s32_s16(vcombine_s16(vmovn_s32(vf_round(lo)), vmovn_s32(vf_round(hi))));
 }
-static inline vi vi_pair16(vf lo, vf hi) { return vsliq_n_s32(vf_round(lo), vf_round(hi), 16); }
+static inline vi vi_pair16(vf lo, vf hi, vi upper) {
+  (void)upper;
+  return vsliq_n_s32(vf_round(lo), vf_round(hi), 16);
+}
 static inline vf vf_from_i8(const void *p) {
   uint32_t four;
   memcpy(&four, p, 4);

@@ -158,9 +158,13 @@ static inline vi vi_mul_q15(vi a, vi b) {
   memcpy(&a, x, 16);
   return a;
 }
-/* Each lane: the low (high) int16 of a, then that of b. */
-static inline vi vi_lows16(vi a, vi b) { VEC_LANES(vi, .i[l] = (a.i[l] & 0xffff) | (int32_t)((uint32_t)b.i[l] << 16)); }
-static inline vi vi_highs16(vi a, vi b) {
+/* Each lane: the low (high) int16 of a, then that of b. upper: 0xffff0000, held. */
+static inline vi vi_lows16(vi a, vi b, vi upper) {
+  (void)upper;
+  VEC_LANES(vi, .i[l] = (a.i[l] & 0xffff) | (int32_t)((uint32_t)b.i[l] << 16));
+}
+static inline vi vi_highs16(vi a, vi b, vi upper) {
+  (void)upper;
   VEC_LANES(vi, .i[l] = (int32_t)((uint32_t)a.i[l] >> 16 | ((uint32_t)b.i[l] & 0xffff0000u)));
 }
 
@@ -182,7 +186,8 @@ static inline vi vi_narrow16(vf lo, vf hi) {
   return r;
 }
 /* Each lane: int16 `lo` in its low half, `hi` in its high half. */
-static inline vi vi_pair16(vf lo, vf hi) {
+static inline vi vi_pair16(vf lo, vf hi, vi upper) {
+  (void)upper;
   vi a = vf_round(lo), b = vf_round(hi);
   VEC_LANES(vi, .i[l] = (int32_t)(((uint32_t)a.i[l] & 0xffffu) | (uint32_t)b.i[l] << 16));
 }

@@ -98,8 +98,16 @@ static inline vi vi_mul_q15(vi a, vi b) {
   return wasm_i16x8_q15mulr_sat(a, b);
 #endif
 }
-static inline vi vi_lows16(vi a, vi b) { return wasm_i16x8_shuffle(a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
-static inline vi vi_highs16(vi a, vi b) { return wasm_i16x8_shuffle(a, b, 1, 9, 3, 11, 5, 13, 7, 15); }
+/* Shuffles would do, but V8 makes their masks anew at each use on x86. */
+static inline vi vi_select16(vi a, vi b, vi which) {
+#ifdef __wasm_relaxed_simd__
+  return wasm_i16x8_relaxed_laneselect(a, b, which);
+#else
+  return wasm_v128_bitselect(a, b, which);
+#endif
+}
+static inline vi vi_lows16(vi a, vi b, vi upper) { return vi_select16(wasm_i32x4_shl(b, 16), a, upper); }
+static inline vi vi_highs16(vi a, vi b, vi upper) { return vi_select16(b, wasm_u32x4_shr(a, 16), upper); }
 
 /* Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the mantissa: no conversion is needed. */
 static inline vi vf_plus_magic(vf a) { return wasm_f32x4_add(a, wasm_f32x4_const_splat(12582912.0f)); }
@@ -107,7 +115,7 @@ static inline vi vf_round(vf a) { return wasm_i32x4_sub(vf_plus_magic(a), wasm_i
 static inline vi vi_narrow16(vf lo, vf hi) {
   return wasm_i16x8_shuffle(vf_plus_magic(lo), vf_plus_magic(hi), 0, 2, 4, 6, 8, 10, 12, 14);
 }
-static inline vi vi_pair16(vf lo, vf hi) { return vi_lows16(vf_plus_magic(lo), vf_plus_magic(hi)); }
+static inline vi vi_pair16(vf lo, vf hi, vi upper) { return vi_lows16(vf_plus_magic(lo), vf_plus_magic(hi), upper); }
 static inline vf vf_from_i8(const void *p) {
   return wasm_f32x4_convert_i32x4(wasm_i32x4_extend_low_i16x8(wasm_i16x8_extend_low_i8x16(wasm_v128_load32_zero(p))));
 }
