@@ -34,8 +34,8 @@ typedef struct aim {
 
 static const aim aims[] = {
     {64000000, 256, 2, 4, 10, 128},
-    {3000000, 256, 2, 4, 256, 64},
-    {0, 256, 1, 4, 256, 32},
+    {3000000, 256, 2, 4, 20, 64},
+    {0, 256, 1, 4, 20, 32},
 };
 
 enum { MOST_HELD = 8 }; /* units of a thread, so that they stay in registers */
@@ -137,11 +137,10 @@ static way share_with(const gpu *g, const job *j, const aim *a, int32_t each, in
 static way share_out(const gpu *g, const job *j, int32_t *room, int32_t *piece) {
   const aim *a = aim_of(j);
   const bool many = j->in->x.rows > 2;
-  const int32_t lanes = many ? a->of_lanes : a->threads;
-  int32_t each = many ? a->of_rows : a->each;
+  int32_t lanes = many ? a->of_lanes : a->threads, each = many ? a->of_rows : a->each;
   way w = share_with(g, j, a, each, lanes, room, piece);
   while (many && each > 1 && weight_rows(j) / (w.threads / w.lanes * each) < LEAST_GROUPS) {
-    each /= 2;
+    each /= 2, lanes *= 2;
     w = share_with(g, j, a, each, lanes, room, piece);
   }
   return w;
