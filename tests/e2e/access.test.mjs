@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { Pages, allText, letter, LONG, sample, summary, takeFile, whyNot } from './browser.mjs';
+import { Pages, allText, focused, letter, LONG, sample, summary, tabTo, takeFile, whyNot } from './browser.mjs';
 
 const missing = whyNot('chromium');
 if (missing) console.log(`skip: ${missing}`);
@@ -16,28 +16,16 @@ describe('access', { skip: missing, timeout: 290_000 }, () => {
 
   test('is walked by keyboard alone, from load to a saved transcript', () =>
     pages.onPage({}, async (page) => {
-      const focused = () =>
-        page.evaluate(() => {
-          const on = document.activeElement;
-          return on.getAttribute('aria-label') ?? on.labels?.[0]?.innerText ?? on.innerText ?? on.tagName;
-        });
-      const tabTo = async (name, key = 'Tab') => {
-        for (let presses = 0; presses < 60; presses++) {
-          await page.keyboard.press(key);
-          if (name.test(await focused())) return;
-        }
-        assert.fail(`Tab does not reach ${name}`);
-      };
       await page.keyboard.press('Tab');
-      assert.match(await focused(), /Skip to content/);
-      await tabTo(/Try the sample/);
+      assert.match(await focused(page), /Skip to content/);
+      await tabTo(page, /Try the sample/);
       assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
       await page.keyboard.press('Enter');
       await summary(page).waitFor({ timeout: LONG });
-      await tabTo(/^Position$/);
+      await tabTo(page, /^Position$/);
       await page.keyboard.press('ArrowRight');
       await page.waitForFunction(() => document.querySelector('video').currentTime >= 1);
-      await tabTo(/Play from/);
+      await tabTo(page, /Play from/);
       await page.keyboard.press('Enter');
       await page.waitForFunction(() => !document.querySelector('video').paused);
       await page.keyboard.press('F2');
@@ -45,13 +33,13 @@ describe('access', { skip: missing, timeout: 290_000 }, () => {
       await page.keyboard.press('Control+A');
       await page.keyboard.type('Typed by hand.');
       await page.keyboard.press('Enter');
-      assert.match(await focused(), /Play from/);
+      assert.match(await focused(page), /Play from/);
       assert.match(await allText(page), /^Typed by hand\./);
       await page.keyboard.press('F2');
       await page.keyboard.type(' Not this.');
       await page.keyboard.press('Escape');
       assert.doesNotMatch(await allText(page), /Not this/);
-      await tabTo(/Save as TXT/, 'Shift+Tab');
+      await tabTo(page, /Save as TXT/, 'Shift+Tab');
       const [download] = await Promise.all([page.waitForEvent('download'), page.keyboard.press('Enter')]);
       assert.equal(download.suggestedFilename(), 'jfk.txt');
     }));

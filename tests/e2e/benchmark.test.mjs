@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { LONG, Pages, whyNot } from './browser.mjs';
+import { focusOn, LONG, Pages, tabTo, whyNot } from './browser.mjs';
 
 const missing = whyNot('chromium');
 if (missing) console.log(`skip: ${missing}`);
@@ -76,9 +76,9 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
     pages.onPage({ path: PATH }, async (page) => {
       await tick(page, ['Transcription', 'Language model', 'Processor, 1 thread', 'Processor, all threads']);
       await begin(page);
-      assert.equal(await page.evaluate(() => document.activeElement.innerText.trim()), 'Stop');
+      await focusOn(page, /^Stop$/);
       await result(page).waitFor({ timeout: LONG });
-      assert.equal(await page.evaluate(() => document.activeElement.id), 'bench-result');
+      await page.waitForFunction(() => document.activeElement.id === 'bench-result');
 
       const found = await copied(page);
       assert.deepEqual([found.format, found.version, found.rounds], ['sotto-benchmark', 1, 1]);
@@ -264,22 +264,14 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
   test('is walked by keyboard', () =>
     pages.onPage({ path: PATH }, async (page) => {
       await tick(page, ['Processor, 1 thread']);
-      const focused = () => page.evaluate(() => (document.activeElement.labels?.[0] ?? document.activeElement).innerText.trim());
-      const tabTo = async (name) => {
-        for (let presses = 0; presses < 40; presses++) {
-          if (name.test(await focused())) return;
-          await page.keyboard.press('Tab');
-        }
-        assert.fail(`Tab does not reach ${name}`);
-      };
       assert.ok(await page.getByRole('button', { name: 'Start the benchmark' }).isDisabled(), 'nothing is ticked');
-      await tabTo(/^Language model/);
+      await tabTo(page, /^Language model/);
       await page.keyboard.press('Space');
-      await tabTo(/^Start the benchmark/);
+      await tabTo(page, /^Start the benchmark/);
       await page.keyboard.press('Enter');
-      await tabTo(/^Stop/);
+      await tabTo(page, /^Stop/);
       await result(page).waitFor({ timeout: LONG });
-      await tabTo(/^Copy JSON/);
+      await tabTo(page, /^Copy JSON/);
       await page.keyboard.press('Enter');
       await page.getByRole('button', { name: 'Copied' }).waitFor();
     }));

@@ -114,6 +114,26 @@ export const summary = (page) => page.getByTestId('summary');
 export const rows = (page) => page.locator('.seg');
 export const allText = async (page) => (await page.locator('.seg-text').allInnerTexts()).join(' ');
 export const takeFile = (page, file) => page.getByTestId('file').setInputFiles(file);
+/** The name of what has the keyboard's focus; '' where that is the page, whose text is everything. */
+export const focused = (page) =>
+  page.evaluate(() => {
+    const on = document.activeElement;
+    if (on.matches('body, main')) return '';
+    return (on.getAttribute('aria-label') ?? on.labels?.[0]?.innerText ?? (on.innerText || on.tagName)).trim();
+  });
+export async function tabTo(page, name, key = 'Tab') {
+  for (let presses = 0; presses < 60; presses++) {
+    if (name.test(await focused(page))) return;
+    await page.keyboard.press(key);
+  }
+  assert.fail(`${key} does not reach ${name}, but ${await focused(page)}`);
+}
+/** What the page gives the focus to once it has drawn it. */
+export async function focusOn(page, name) {
+  const end = Date.now() + SOON;
+  while (!name.test(await focused(page)) && Date.now() < end) await page.waitForTimeout(20);
+  assert.match(await focused(page), name);
+}
 export const letter = { name: 'letter.mp3', mimeType: 'audio/mpeg', buffer: Buffer.from('Dear reader,') }; // no sound
 
 export async function sample(page) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { LONG, Pages, whyNot } from './browser.mjs';
+import { focused, LONG, Pages, tabTo, whyNot } from './browser.mjs';
 import { answered, answers, ask, composer, conversationWith, endless, greedy, importJson, questions, SURE, vectors } from './chat-steps.mjs';
 
 const missing = whyNot('chromium', { chat: true });
@@ -20,25 +20,13 @@ describe('access to the chat', { skip: missing, timeout: 290_000 }, () => {
 
   test('is walked by keyboard alone', () =>
     pages.onPage({}, async (page) => {
-      const focused = () =>
-        page.evaluate(() => {
-          const on = document.activeElement;
-          return on.getAttribute('aria-label') ?? on.labels?.[0]?.innerText ?? (on.innerText || on.tagName);
-        });
-      const tabTo = async (name, key = 'Tab') => {
-        for (let presses = 0; presses < 60; presses++) {
-          await page.keyboard.press(key);
-          if (name.test(await focused())) return;
-        }
-        assert.fail(`${key} does not reach ${name}, but ${await focused()}`);
-      };
       await page.keyboard.press('Tab');
       await page.keyboard.press('Enter'); // skip to content
       assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
-      await tabTo(/Chat/, 'Shift+Tab');
+      await tabTo(page, /Chat/, 'Shift+Tab');
       await page.keyboard.press('Enter');
       await page.getByRole('heading', { name: 'New chat' }).waitFor();
-      await tabTo(/^Message$/);
+      await tabTo(page, /^Message$/);
       assert.equal(await page.evaluate(() => document.activeElement.tagName), 'TEXTAREA');
       await page.keyboard.type('Tell me a story');
       await page.keyboard.press('Shift+Enter');
@@ -47,26 +35,26 @@ describe('access to the chat', { skip: missing, timeout: 290_000 }, () => {
       await page.keyboard.press('Enter');
       await answered(page, 1);
       assert.equal(await questions(page).first().innerText(), 'Tell me a story\nabout a cat.');
-      assert.equal(await focused(), 'Message', 'the keyboard stays in the composer');
-      await tabTo(/Answer again/, 'Shift+Tab');
+      assert.equal(await focused(page), 'Message', 'the keyboard stays in the composer');
+      await tabTo(page, /Answer again/, 'Shift+Tab');
       assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
-      await tabTo(/Edit and send again/, 'Shift+Tab');
+      await tabTo(page, /Edit and send again/, 'Shift+Tab');
       await page.keyboard.press('Enter');
       await page.waitForFunction(() => /^Your message\. Enter sends/.test(document.activeElement.getAttribute('aria-label')));
       await page.keyboard.press('Escape');
       await page.waitForFunction(() => /Edit and send/.test(document.activeElement.getAttribute('aria-label')));
-      await tabTo(/^More$/, 'Shift+Tab');
+      await tabTo(page, /^More$/, 'Shift+Tab');
       await page.keyboard.press('Enter');
       await page.keyboard.press('ArrowDown');
-      assert.match(await focused(), /Rename/);
+      assert.match(await focused(page), /Rename/);
       await page.keyboard.press('ArrowUp');
-      assert.match(await focused(), /Delete/);
+      assert.match(await focused(page), /Delete/);
       await page.keyboard.press('Escape');
-      assert.equal(await focused(), 'More');
-      await tabTo(/^Settings$/, 'Shift+Tab');
+      assert.equal(await focused(page), 'More');
+      await tabTo(page, /^Settings$/, 'Shift+Tab');
       await page.keyboard.press('Enter');
       await page.getByRole('dialog', { name: 'Settings' }).waitFor();
-      await tabTo(/^Temperature/);
+      await tabTo(page, /^Temperature/);
       await page.keyboard.press('ArrowLeft');
       await page.keyboard.press('Escape');
       await page.waitForFunction(() => document.activeElement.getAttribute('aria-label') === 'Settings');

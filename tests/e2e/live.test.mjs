@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
-import { allText, LONG, Pages, rows, whyNot } from './browser.mjs';
+import { allText, focusOn, LONG, Pages, rows, whyNot } from './browser.mjs';
 
 const missing = whyNot('chromium');
 if (missing) console.log(`skip: ${missing}`);
@@ -47,7 +47,7 @@ describe('live', { skip: missing, timeout: 290_000 }, () => {
       if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/live-phrases.png` });
       const heard = (await phrases.allInnerTexts()).join(' ');
       assert.match(heard, /country|fellow|Americans/i);
-      assert.equal(await page.evaluate(() => document.activeElement.innerText.trim()), 'Stop');
+      await focusOn(page, /^Stop$/);
       await page.keyboard.press('Enter');
       await rows(page).first().waitFor({ timeout: LONG });
       if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/live-transcript.png` });

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { LONG, Pages, WORDS, allText, model, root, sample, whyNot } from './browser.mjs';
+import { LONG, Pages, WORDS, allText, model, root, sample, tabTo, whyNot } from './browser.mjs';
 import { bring, choose, coming, giveFiles, keptRow, offerRow, offers, openModels, saved, shelf, slowSource } from './model-steps.mjs';
 
 const missing = whyNot('chromium') ?? (existsSync(join(root, 'js/dist/index.node.js')) ? undefined : 'the package is not built');
@@ -255,7 +255,7 @@ describe('models', { skip: missing, timeout: 290_000 }, () => {
         new MutationObserver(() => window.heard(live.textContent)).observe(live, { childList: true, subtree: true, characterData: true });
       });
       await page.getByRole('button', { name: 'Keep these models' }).focus();
-      for (let i = 0; i < 20 && !(await page.evaluate(() => document.activeElement.innerText)).includes('Download'); i++) await page.keyboard.press('Tab');
+      await tabTo(page, /Download/);
       await page.keyboard.press('Enter');
       await tiny(page).waitFor({ timeout: LONG });
       assert.ok(said.some((text) => /^Downloading Whisper tiny/.test(text)), said.join('|'));

@@ -148,7 +148,7 @@ describe('a model of one’s own', { skip: missing, timeout: 120_000 }, () => {
       await page.keyboard.press('Enter');
       await offered(page);
       // By keyboard alone: the types, then the button.
-      assert.equal(await page.evaluate(() => document.activeElement.value), 'q8_0');
+      await page.waitForFunction(() => document.activeElement.value === 'q8_0');
       await page.keyboard.press('ArrowDown');
       await page.keyboard.press('ArrowDown');
       await page.keyboard.press('ArrowDown');
