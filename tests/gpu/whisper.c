@@ -44,7 +44,7 @@ void EXPORT(whisper_unload)(void) {
   }
 }
 
-/* 0: frames [3000, n_mel] and a prompt; 1, 2: tokens of several sequences; 3: another prompt, of as many rows, for which kernels are there. */
+/* 0: frames [3000, n_mel] and a prompt; 1, 2: tokens of several sequences; 3: another prompt. */
 int32_t EXPORT(whisper_run)(int32_t stage, const float *frames) {
   static const int32_t prompt[] = {50258, 50259, 50359, 50363, 400, 401, 402, 403, 404, 405, 406, 407};
   static const int32_t tokens[] = {1000, 2000, 3000}, same[N_SEQS] = {0}, other[] = {2, 0}, ends[] = {0, 11};
@@ -59,7 +59,7 @@ int32_t EXPORT(whisper_run)(int32_t stage, const float *frames) {
     if (stage == 0) TRY(whisper_decode_prompt(state[i], prompt, 12, ends, 2));
     if (stage == 1) TRY(whisper_decode_next(state[i], tokens, same, 3));
     if (stage == 2) TRY(whisper_decode_next(state[i], tokens, other, 2));
-    if (stage == 3) TRY(whisper_decode_prompt(state[i], prompt, 3, (const int32_t[]){2}, 1));
+    if (stage == 3) TRY(whisper_decode_prompt(state[i], prompt, 5, (const int32_t[]){4}, 1));
   }
   return SOTTO_OK;
 }
