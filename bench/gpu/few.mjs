@@ -110,9 +110,8 @@ async function prepare(gpu, s, way, weights, act, vec) {
     pass.setBindGroup(0, binds[i % binds.length], [0]);
     pass.dispatchWorkgroups(x, Math.ceil(before / x), 1);
   };
-  const run = (n) => runAll(device, [record], n);
-  await run(2);
-  return { run, record, close: () => uniform.destroy() };
+  await runAll(device, [record], 2);
+  return { record, close: () => uniform.destroy() };
 }
 
 /** Milliseconds of n rounds of the dispatches, each after those before. */
@@ -127,16 +126,19 @@ async function runAll(device, records, n) {
   return performance.now() - start;
 }
 
+/** Microseconds of a round: of many without the first ones, as starting takes its time too. */
+async function roundUs(device, records, many) {
+  const few = Math.ceil(many / 20);
+  const short = await runAll(device, records, few);
+  return (1e3 * ((await runAll(device, records, many)) - short)) / (many - few);
+}
+
 /** Microseconds of each way, the median of some rounds through all of them, while the device stays busy, as its clock falls when it is not. */
 async function measure(gpu, s, found) {
   const many = Number(process.env.DISPATCHES ?? (s.outs[0] > 20000 ? 60 : 300));
-  const few = Math.ceil(many / 20);
   const us = found.map(() => []);
   for (let round = 0; round < 5; round++)
-    for (const [i, { run }] of found.entries()) {
-      const short = await run(few);
-      us[i].push((1e3 * ((await run(many)) - short)) / (many - few));
-    }
+    for (const [i, { record }] of found.entries()) us[i].push(await roundUs(gpu.device, [record], many));
   return us.map(median);
 }
 
@@ -184,10 +186,7 @@ for (const s of shapes) {
 if (chain.length > 0) {
   const records = chain.map(({ record }) => record);
   const us = [];
-  for (let round = 0; round < 7; round++) {
-    const short = await runAll(gpu.device, records, 10);
-    us.push((1e3 * ((await runAll(gpu.device, records, 160)) - short)) / 150);
-  }
+  for (let round = 0; round < 7; round++) us.push(await roundUs(gpu.device, records, 160));
   console.log(`one after the other ${median(us).toFixed(2)} us, each alone ${chain.reduce((all, { us: own }) => all + own, 0).toFixed(2)} us`);
 }
 gpu.close();

@@ -90,8 +90,8 @@ static void tile_item(void *context, int32_t item, int32_t thread) {
   }
 }
 
-/* Blocks of columns: 4 panels, two and two for geglu, as many bytes where they are of bytes; more when there are too few rows to fill an item's time; then rows are split, if
- * that is what gives each thread a few items. */
+/* Blocks of columns: 4 panels, two and two for geglu, as many bytes where they are of bytes; more when there are too few rows to fill an item's time; then rows
+ * are split, if that is what gives each thread a few items. */
 static void share_out(const linear_job *j, linear_part *p) {
   const int32_t mr = j->c->k->mr, nr = j->c->k->nr, threads = pool_threads(j->c->pool);
   const int32_t n_panels = divide_up(p->w->out, nr), left_panels = divide_up(j->rows, mr);

@@ -31,16 +31,18 @@ weight *cpu_weight_open(backend *be, uint32_t type, int32_t out, int32_t in) {
   } else {
     if (w->form == FORM_PACKED) {
       const size_t groups = (size_t)divide_up(out, c->k->group),
-                   group = packed_group_bytes(w->packing, in, (size_t)c->k->group);
+                   group = packed_group_bytes(w->packing, in, (size_t)c->k->group),
+                   units = (size_t)c->k->group * sizeof *w->units;
       w->data = mem_alloc(groups, group);
-      w->units = mem_alloc(groups, (size_t)c->k->group * sizeof *w->units);
-      w->bytes = groups * (group + (size_t)c->k->group * sizeof *w->units);
+      w->units = mem_alloc(groups, units);
+      w->bytes = groups * (group + units);
     } else {
       w->data = mem_alloc((size_t)out, row_bytes);
       w->bytes = (size_t)out * row_bytes;
     }
   }
-  if (w->form == FORM_PANELS ? !w->panels || !w->scales : !w->data || (w->form == FORM_PACKED && !w->units)) {
+  const bool whole = w->form == FORM_PANELS ? w->panels && w->scales : w->data && (w->units || w->form == FORM_ROWS);
+  if (!whole) {
     cpu_weight_close(be, w);
     return NULL;
   }
@@ -82,24 +84,20 @@ void cpu_weight_close(backend *be, weight *w) {
 
 size_t cpu_weight_bytes(const weight *w) { return w->bytes; }
 
-/* Threads that meet here make the same. The first row's unit is written last. */
+/* Threads that meet here make the same; each unit says for itself whether it is there. */
 bool cpu_weight_units(const cpu *c, const weight *w, int32_t row, float *units) {
   const int32_t group = c->k->group;
-  uint32_t *known = w->units + row / group * group;
-  const uint32_t first = __atomic_load_n(known, __ATOMIC_ACQUIRE);
-  if (first == NO_UNITS) return false;
-  if (first != 0) {
-    for (int32_t i = 0; i < group; i++) {
-      const uint32_t bits = __atomic_load_n(known + i, __ATOMIC_RELAXED);
-      memcpy(units + i, &bits, sizeof bits);
-    }
-    return true;
+  float *known = w->units + row / group * group;
+  bool all = true;
+  for (int32_t i = 0; i < group; i++) {
+    __atomic_load(known + i, units + i, __ATOMIC_RELAXED);
+    all = all && units[i] != 0;
   }
+  if (all) return units[0] > 0;
   const bool made = c->k->group_units[w->packing](weight_group(c, w, row), w->in / 32, units);
-  for (int32_t i = group - 1; i >= 0; i--) {
-    uint32_t bits = NO_UNITS;
-    if (made) memcpy(&bits, units + i, sizeof bits);
-    __atomic_store_n(known + i, bits, i == 0 ? __ATOMIC_RELEASE : __ATOMIC_RELAXED);
+  for (int32_t i = 0; i < group; i++) {
+    float unit = made ? units[i] : -1.0f;
+    __atomic_store(known + i, &unit, __ATOMIC_RELAXED);
   }
   return made;
 }

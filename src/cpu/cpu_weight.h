@@ -12,8 +12,6 @@
 
 typedef enum weight_form { FORM_PANELS, FORM_PACKED, FORM_ROWS } weight_form;
 
-#define NO_UNITS UINT32_MAX
-
 struct weight {
   uint32_t type;
   weight_form form;
@@ -22,8 +20,8 @@ struct weight {
   size_t bytes, row_bytes;
   int16_t *panels; /* FORM_PANELS: [out / NR][in / 2][NR][2] */
   float *scales;   /* FORM_PANELS: [out], padded to NR */
-  uint32_t *
-      units; /* FORM_PACKED: [out], padded to groups: f32 of the panels' columns; 0: not asked for yet; of a group's first row NO_UNITS: it has none */
+  float *
+      units; /* FORM_PACKED: [out], padded to groups: of the panels' columns; 0: not asked for yet; -1: the group has none */
   uint8_t *data; /* FORM_PACKED: [out / group] groups; FORM_ROWS: [out] rows of row_bytes */
 };
 

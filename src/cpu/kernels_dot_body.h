@@ -236,36 +236,6 @@ INLINE bool units_of(vf top, vf squares, float *units) {
   return true;
 }
 
-/* Of vector `vector` of a group's rows, with 8 bits, in integers. Elements of a panel are that, too (byte_panel); where that is coarse for a row (no quantizer
- * leaves all q of a block small) there are no units. */
-INLINE bool byte_units(const uint8_t *group, const int vector, int32_t blocks, float *units) {
-  const dot_constants c = dot_prepare();
-  const size_t to_block = packed_scale_bytes(PACK_8, ROWS) + 4 * VW * (size_t)vector;
-  vf worst = vf_set1(0), top = worst, sum = worst;
-  for (int32_t b = 0; b < blocks; b++, group += packed_run_bytes(PACK_8, ROWS)) {
-    const vf d = half_floats(&c, group + 2 * VW * vector);
-    vi left = vi_zero(), right = left;
-    UNROLL for (int v = 0; v < 8; v++) {
-      const uint8_t *bytes = group + to_block + 4 * ROWS * v;
-      const vi q0 = vi_load8(bytes), q1 = vi_load8(bytes + 2 * VW);
-      left = vi_dot16_add(left, q0, q0);
-      right = vi_dot16_add(right, q1, q1);
-    }
-    sum = vf_fma(vi_to_vf(vi_add_pairs(left, right)), vf_mul(d, d), sum);
-    top = vf_max(vf_abs(d), top);
-    if ((b + 1) % (UNIT_LENGTH / 32) == 0 || b + 1 == blocks) {
-      worst = vf_max(worst, sum);
-      sum = vf_set1(0);
-    }
-  }
-  if (!units_of(vf_mul(top, vf_set1(128)), worst, units)) return false;
-  float squares[VW];
-  vf_store(squares, worst);
-  for (int l = 0; l < VW; l++)
-    if (units[l] > 4 * __builtin_sqrtf(squares[l]) / FIXED_NORM_B) return false;
-  return true;
-}
-
 /* An element, q * d / unit, is the upper half of q * 2^8 times d / unit * 2^7. Both are int16, as no unit is below 128 d / 2^15. */
 INLINE void byte_panel(const uint8_t *group, const int vector, int32_t blocks, vf per_unit, int16_t *panel) {
   const dot_constants c = dot_prepare();
@@ -284,31 +254,52 @@ INLINE void byte_panel(const uint8_t *group, const int vector, int32_t blocks, v
   }
 }
 
-/* Of vector `vector` of a group's rows. */
+/* Adds the squares of block `b` of a run's rows to *sum, and their largest elements to *top; those of 8 bits in integers, and their largest possible. */
+INLINE void block_squares(const packing p, const dot_constants *c, const uint8_t *run, const int vector, const int b,
+                          vf *sum, vf *top) {
+  const uint8_t *block = run + packed_scale_bytes(p, ROWS) + 4 * VW * vector + (size_t)b * packed_block_bytes(p, ROWS);
+  if (p == PACK_8) {
+    const vf d = half_floats(c, run + 2 * VW * vector);
+    vi left = vi_zero(), right = left;
+    UNROLL for (int v = 0; v < 8; v++) {
+      const vi q0 = vi_load8(block + 4 * ROWS * v), q1 = vi_load8(block + 4 * ROWS * v + 2 * VW);
+      left = vi_dot16_add(left, q0, q0);
+      right = vi_dot16_add(right, q1, q1);
+    }
+    *sum = vf_fma(vi_to_vf(vi_add_pairs(left, right)), vf_mul(d, d), *sum);
+    *top = vf_max(vf_mul(vf_abs(d), vf_set1(128)), *top);
+    return;
+  }
+  UNROLL for (int v = 0; v < 8; v++) {
+    const packed_line line = line_of(p, c, run, vector, b, v / 4);
+    const vi u = packed_vector(p, c, block, v);
+    UNROLL for (int e = 0; e < 4; e++) {
+      const vf x = value_of(&line, u, e);
+      *sum = vf_fma(x, x, *sum);
+      *top = vf_max(vf_abs(x), *top);
+    }
+  }
+}
+
+/* Of vector `vector` of a group's rows. With 8 bits elements of a panel are made in integers (byte_panel): where that is coarse for a row (no quantizer leaves
+ * all q of a block small) there are no units. */
 INLINE bool vector_units(const packing p, const uint8_t *group, const int vector, int32_t blocks, float *units) {
-  if (p == PACK_8) return byte_units(group, vector, blocks, units);
   const dot_constants c = dot_prepare();
   const int run = packed_run(p);
   vf worst = vf_set1(0), top = worst, sum = worst;
   for (int32_t b = 0; b < blocks; b++) {
-    const uint8_t *at = group + (size_t)(b / run) * packed_run_bytes(p, ROWS);
-    const uint8_t *block =
-        at + packed_scale_bytes(p, ROWS) + 4 * VW * vector + (size_t)(b % run) * packed_block_bytes(p, ROWS);
-    UNROLL for (int v = 0; v < 8; v++) {
-      const packed_line line = line_of(p, &c, at, vector, b % run, v / 4);
-      const vi u = packed_vector(p, &c, block, v);
-      UNROLL for (int e = 0; e < 4; e++) {
-        const vf x = value_of(&line, u, e);
-        sum = vf_fma(x, x, sum);
-        top = vf_max(vf_abs(x), top);
-      }
-    }
+    block_squares(p, &c, group + (size_t)(b / run) * packed_run_bytes(p, ROWS), vector, b % run, &sum, &top);
     if ((b + 1) % (UNIT_LENGTH / 32) == 0 || b + 1 == blocks) {
       worst = vf_max(worst, sum);
       sum = vf_set1(0);
     }
   }
-  return units_of(top, worst, units);
+  if (!units_of(top, worst, units)) return false;
+  float squares[VW];
+  vf_store(squares, worst);
+  for (int l = 0; p == PACK_8 && l < VW; l++)
+    if (units[l] > 4 * __builtin_sqrtf(squares[l]) / FIXED_NORM_B) return false;
+  return true;
 }
 
 INLINE void vector_panel(const packing p, const uint8_t *group, const int vector, int32_t blocks, const float *units,

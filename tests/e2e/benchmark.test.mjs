@@ -265,13 +265,13 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
     pages.onPage({ path: PATH }, async (page) => {
       await tick(page, ['Processor, 1 thread']);
       assert.ok(await page.getByRole('button', { name: 'Start the benchmark' }).isDisabled(), 'nothing is ticked');
-      await tabTo(page, /^Language model/);
+      await tabTo(page, /^Language model/, 'Tab', 40);
       await page.keyboard.press('Space');
-      await tabTo(page, /^Start the benchmark/);
+      await tabTo(page, /^Start the benchmark/, 'Tab', 40);
       await page.keyboard.press('Enter');
-      await tabTo(page, /^Stop/);
+      await tabTo(page, /^Stop/, 'Tab', 40);
       await result(page).waitFor({ timeout: LONG });
-      await tabTo(page, /^Copy JSON/);
+      await tabTo(page, /^Copy JSON/, 'Tab', 40);
       await page.keyboard.press('Enter');
       await page.getByRole('button', { name: 'Copied' }).waitFor();
     }));

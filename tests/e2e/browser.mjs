@@ -121,8 +121,8 @@ export const focused = (page) =>
     if (on.matches('body, main')) return '';
     return (on.getAttribute('aria-label') ?? on.labels?.[0]?.innerText ?? (on.innerText || on.tagName)).trim();
   });
-export async function tabTo(page, name, key = 'Tab') {
-  for (let presses = 0; presses < 60; presses++) {
+export async function tabTo(page, name, key = 'Tab', most = 60) {
+  for (let presses = 0; presses < most; presses++) {
     if (name.test(await focused(page))) return;
     await page.keyboard.press(key);
   }

@@ -255,7 +255,7 @@ describe('models', { skip: missing, timeout: 290_000 }, () => {
         new MutationObserver(() => window.heard(live.textContent)).observe(live, { childList: true, subtree: true, characterData: true });
       });
       await page.getByRole('button', { name: 'Keep these models' }).focus();
-      await tabTo(page, /Download/);
+      await tabTo(page, /Download/, 'Tab', 20);
       await page.keyboard.press('Enter');
       await tiny(page).waitFor({ timeout: LONG });
       assert.ok(said.some((text) => /^Downloading Whisper tiny/.test(text)), said.join('|'));
