@@ -143,6 +143,37 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
       assert.equal(await result(page).count(), 0);
     }));
 
+  test('waits for the browser to say whether there is a GPU', () =>
+    pages.onPage({ path: '' }, async (page) => {
+      await page.addInitScript(() => {
+        GPU.prototype.requestAdapter = () => new Promise((resolve) => (globalThis.answer = () => resolve(null)));
+      });
+      await page.goto(page.url() + PATH);
+      await page.reload();
+      await tick(page, ['Language model', 'Processor, 1 thread']);
+      const states = () => page.locator('.bench-steps li').evaluateAll((all) => all.map((step) => step.dataset.at));
+      await begin(page);
+      await page.locator('.bench-steps li').getByText('GPU').waitFor();
+      assert.deepEqual(await states(), ['waiting', 'waiting']);
+      await page.getByRole('button', { name: 'Stop' }).click();
+      await page.getByRole('heading', { name: 'Not all was measured' }).waitFor();
+      assert.deepEqual(await states(), ['stopped', 'stopped']);
+      await begin(page);
+      await page.locator('.bench-steps [data-at=waiting]').first().waitFor();
+      await page.evaluate(() => globalThis.answer());
+      await result(page).waitFor({ timeout: LONG });
+      const { runs, failed } = (await copied(page)).language;
+      assert.deepEqual([runs.length, failed], [1, []]);
+
+      // With nothing else to measure it says so.
+      await page.reload();
+      await page.getByRole('checkbox', { name: /^Processor, 1 thread/ }).uncheck();
+      await begin(page);
+      await page.locator('.bench-steps [data-at=waiting]').first().waitFor();
+      await page.evaluate(() => globalThis.answer());
+      await page.getByRole('alert').filter({ hasText: 'offers no GPU' }).waitFor();
+    }));
+
   test('stops in the middle and keeps what was measured until then', () =>
     pages.onPage({ path: PATH }, async (page) => {
       await tick(page, ['Language model', 'Processor, 1 thread', 'Processor, all threads'], '10');

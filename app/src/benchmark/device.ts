@@ -21,14 +21,14 @@ interface Told extends Navigator {
 
 const LOW = 0.2; // of the battery
 
-let looked = false;
+let looked: Promise<void> | undefined;
 
-/** Finds out about the GPU and the battery, once. */
-export async function look(): Promise<void> {
-  if (looked) return;
-  looked = true;
-  void watchPower();
-  gpu.value = (await detectGpu().catch(() => undefined)) ?? null;
+/** Finds out about the GPU and the battery, once; done when the GPU is known. */
+export function look(): Promise<void> {
+  return (looked ??= (async () => {
+    void watchPower();
+    gpu.value = (await detectGpu().catch(() => undefined)) ?? null;
+  })());
 }
 
 async function watchPower(): Promise<void> {

@@ -15,7 +15,7 @@ import { makeRoom } from '../ui/memory.ts';
 import { announcement } from '../ui/say.ts';
 import { noteSpeed } from '../ui/speeds.ts';
 import { sentenceOf, Told } from '../ui/told.ts';
-import { cores, deviceFacts, gpu } from './device.ts';
+import { cores, deviceFacts, gpu, look } from './device.ts';
 import { MOST_KEPT, readChoices, readResults, writeChoices, writeResults, type Choices } from './keep.ts';
 import { measureLanguage, measureSpeech, type Job } from './measure.ts';
 import { candidates, factsOf, type Candidate } from './models.ts';
@@ -108,6 +108,7 @@ export async function start(): Promise<void> {
   });
   const awake = await navigator.wakeLock?.request('screen').catch(() => undefined); // a phone would fall asleep
   try {
+    await gpuKnown(signal);
     const result = await measureAll(signal);
     if (result) take(result);
     announcement.value = signal.aborted ? 'The benchmark was stopped.' : 'The benchmark is done.';
@@ -119,6 +120,15 @@ export async function start(): Promise<void> {
     if (signal.reason instanceof Told) problem.value = signal.reason.message;
     running.value = stopping.value = false;
   }
+}
+
+/** Takes the GPU out of the steps where it was still looked for when the button was pressed, and there is none to measure. */
+async function gpuKnown(signal: AbortSignal): Promise<void> {
+  const stopped = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  await Promise.race([look(), stopped]);
+  if (signal.aborted) return;
+  steps.value = steps.value.filter(({ where }) => ticked(where));
+  if (steps.value.length === 0) throw new Told(whyNot('gpu') || 'The processor plays the GPU here, which tells nothing about a real one. Tick it to measure it all the same.');
 }
 
 export function stop(): void {
