@@ -36,7 +36,23 @@ export const wholeModelAdapters = () => testAdapters().slice(0, process.env.SOTT
 
 /** What is opened from here on is on this adapter. */
 export function useAdapter(name) {
-  if (drivers[name]) process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = drivers[name];
+  if (!drivers[name]) return;
+  process.env.VK_ICD_FILENAMES = process.env.VK_DRIVER_FILES = drivers[name];
+  rest();
+}
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+let resting = false;
+
+/** While Dawn waits it asks for news in every turn of Node's loop: from here on a turn takes a millisecond, for the processor has to be the GPU. */
+function rest() {
+  if (resting) return;
+  resting = true;
+  const turn = () => {
+    Atomics.wait(never, 0, 0, 1);
+    setImmediate(turn).unref();
+  };
+  turn();
 }
 
 const words = (list) => {
