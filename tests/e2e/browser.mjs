@@ -46,7 +46,7 @@ export const CHROMIUM_FLAGS = [
 ];
 
 export const WORDS = /ask not what your country can do for you/i;
-export const SOON = 10_000; // ms
+export const SOON = 30_000; // ms, on a busy machine; what is there is not waited for
 export const LONG = 120_000; // ms, for a transcription on a busy machine
 
 /** Chromium, and the page served both ways: with the headers that isolate it, and without. */

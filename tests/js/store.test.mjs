@@ -30,8 +30,8 @@ function rangeOf(request, bytes = file) {
   return first === undefined ? undefined : [Number(first), Math.min(Number(last || Infinity), bytes.length - 1)];
 }
 
-/** Answers as a good server does, a piece every so many ms. */
-function respond(request, response, { bytes = file, etag = '"1"', everyMs = 0, stepBytes = 1 << 18 } = {}) {
+/** Answers as a good server does, a piece every so many ms; headers at once, the rest when `begin` comes. */
+function respond(request, response, { bytes = file, etag = '"1"', everyMs = 0, stepBytes = 1 << 18, begin } = {}) {
   const range = rangeOf(request, bytes);
   const [first, last] = range ?? [0, bytes.length - 1];
   const headers = { etag, 'content-length': last + 1 - first };
@@ -44,7 +44,9 @@ function respond(request, response, { bytes = file, etag = '"1"', everyMs = 0, s
     if (everyMs > 0) setTimeout(step, everyMs, at + stepBytes);
     else setImmediate(step, at + stepBytes);
   };
-  step(first);
+  if (!begin) return step(first);
+  response.flushHeaders();
+  void begin.then(() => step(first));
 }
 
 /** Counts the bytes of each stretch of 256 KiB that were given. */
@@ -66,11 +68,15 @@ test('a download by four connections, in order from the first; found again; dele
   const folder = ownStore(t);
   const counter = new Counter();
   let [now, most] = [0, 0];
+  let go;
+  const begin = new Promise((resolve) => (go = resolve)); // with four of them, so that none is over before
+  setTimeout(go, 5000).unref();
   const base = await serve(t, (request, response) => {
     counter.take(request);
     most = Math.max(most, ++now);
+    if (now === 4) go();
     response.on('close', () => now--);
-    respond(request, response, { everyMs: 2 });
+    respond(request, response, { everyMs: 2, begin });
   });
   const told = [];
   const model = await modelStore.download({ url: `${base}/teller.gguf`, sha256 }, { onProgress: (p) => told.push(p) });
