@@ -17,7 +17,7 @@ const noPackage = ready.skip ?? (existsSync(path.join(root, 'node_modules/webgpu
 const noDriver = noPackage ?? (driver ? undefined : 'there is no Vulkan driver that plays a GPU (chromium or mesa-vulkan-drivers)');
 const noPatience = noDriver ?? (process.env.SOTTO_SLOW_TESTS ? undefined : 'it takes minutes: set SOTTO_SLOW_TESTS');
 for (const why of new Set([noPackage, noPatience])) if (why) console.log(`skip: ${why}`);
-const withPackage = { skip: noPackage, timeout: 60_000 };
+const withPackage = { skip: noPackage, timeout: 240_000 };
 const idle = { backend: 'webgpu', dawn: ['backend=null'] };
 const NOWHERE = '/nowhere/webgpu.js';
 const FAILING = path.join(root, 'tests/js/failing-webgpu.mjs');

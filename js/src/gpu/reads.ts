@@ -16,6 +16,8 @@ const MOST_IDLE_BYTES = 64 << 20;
 interface Ticket {
   /** Once it has begun. */
   staging?: GPUBuffer;
+  /** When WebGPU maps it no more, be it in vain. Node's WebGPU crashes where a buffer is destroyed while news of that is on its way. */
+  mapped?: Promise<void>;
   bytes: number;
   state: typeof PENDING | typeof DONE | typeof FAILED;
   /** No one waits for it any more. */
@@ -61,7 +63,7 @@ export class Reads {
     const encoder = this.#device.createCommandEncoder();
     encoder.copyBufferToBuffer(from, offset, staging, 0, size);
     this.#device.queue.submit([encoder.finish()]);
-    this.#health.track(staging.mapAsync(MAP_READ, 0, size)).then(
+    ticket.mapped = this.#health.track(staging.mapAsync(MAP_READ, 0, size)).then(
       () => this.#settle(ticket, DONE),
       () => this.#settle(ticket, FAILED),
     );
@@ -103,7 +105,7 @@ export class Reads {
   }
 
   close(): void {
-    for (const { staging } of this.#tickets.values()) staging?.destroy();
+    for (const ticket of this.#tickets.values()) this.#destroy(ticket);
     for (const buffers of this.#idle.values()) for (const buffer of buffers) buffer.destroy();
     this.#tickets.clear();
     this.#idle.clear();
@@ -119,13 +121,15 @@ export class Reads {
     return this.#device.createBuffer({ size, usage: BUFFER.MAP_READ | BUFFER.COPY_DST });
   }
 
-  #release({ staging, state }: Ticket): void {
+  #destroy({ staging, mapped }: Ticket): void {
+    void mapped?.then(() => staging!.destroy());
+  }
+
+  #release(ticket: Ticket): void {
+    const { staging, state } = ticket;
     if (!staging) return;
     const { size } = staging;
-    if (state === FAILED || this.#idleBytes + size > MOST_IDLE_BYTES) {
-      staging.destroy();
-      return;
-    }
+    if (state === FAILED || this.#idleBytes + size > MOST_IDLE_BYTES) return this.#destroy(ticket);
     staging.unmap();
     this.#idleBytes += size;
     const same = this.#idle.get(size);
