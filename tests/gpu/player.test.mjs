@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import test from 'node:test';
 import { openDevice, TRAIT } from '../../js/src/gpu/device.ts';
+import { Health } from '../../js/src/gpu/health.ts';
 import { Player } from '../../js/src/gpu/player.ts';
+import { FAILED, Reads } from '../../js/src/gpu/reads.ts';
 import { testAdapters, useAdapter } from './harness.mjs';
 
 const head = `
@@ -378,6 +380,30 @@ for (const adapter of adapters)
     const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', main], options);
     assert.deepEqual([status, stdout.trim()], [0, 'ended'], stderr);
   });
+
+test('what a lost device does not read is destroyed when WebGPU has said so, and not before', async () => {
+  for (const end of ['take', 'drop', 'close']) {
+    let refuse;
+    let destroyed = 0;
+    const staging = { mapAsync: () => new Promise((_, reject) => (refuse = reject)), destroy: () => destroyed++ };
+    const encoder = { copyBufferToBuffer() {}, finish() {} };
+    const health = new Health();
+    const reads = new Reads({ createBuffer: () => staging, createCommandEncoder: () => encoder, queue: { submit() {} } }, health);
+    const ticket = reads.reserve(4);
+    reads.begin(ticket, {}, 0);
+    health.fail(new Error('lost'));
+    await reads.settled();
+    if (end === 'take') assert.equal(reads.take(ticket, assert.fail), FAILED);
+    else if (end === 'drop') reads.drop(ticket);
+    else reads.close();
+    await new Promise(setImmediate);
+    assert.equal(destroyed, 0, end);
+    refuse(new Error('lost'));
+    await health.quiet();
+    await new Promise(setImmediate);
+    assert.ok(destroyed > 0, end);
+  }
+});
 
 test('Node without the package is told what to install', async () => {
   await assert.rejects(openDevice({ module: 'no-such-webgpu' }), /^SottoError: .*"npm install webgpu" adds it/);
