@@ -162,14 +162,14 @@ build/asan/cli/vendor/%.o: cli/vendor/%.c
 	@echo CC $@
 	@$(CC) -O1 -g -fsanitize=address -fwrapv -w -MMD -MP $(CFLAGS) -c $< -o $@
 
-# The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Kernels run in all variants, whole models in two
-# that have each kind of SIMD, with threads and without, what handles sizes in one of them, the pool where there are threads.
+# The C tests in WebAssembly: tests/wasm/ has what they need of a C library, and runs them. Kernels run in all variants, models and what is
+# around them in two that have each kind of SIMD, with threads and without, what handles sizes in one of them, the pool where there are threads.
 WASM_TESTS := attention gemma_ops kernels linear_types quant quant_kernels
-WASM_TESTS_whole := audio gemma golden quantize rules sampler session teller text
-WASM_TESTS_simd-single := $(WASM_TESTS_whole) vad base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
+WASM_TESTS_models := audio gemma golden quantize rules sampler session teller text
+WASM_TESTS_simd-single := $(WASM_TESTS_models) vad base ggml_bin gguf gguf_write json safetensors spm spm_readers template transcribe vocab wasm_libc wav
 WASM_TESTS_simd-threads := pool
 WASM_TESTS_relaxed-single := speculate
-WASM_TESTS_relaxed-threads := $(WASM_TESTS_whole) pool model_types attention_model
+WASM_TESTS_relaxed-threads := $(WASM_TESTS_models) pool model_types attention_model
 WASM_TEST_SHIM := $(wildcard tests/wasm/*.c)
 WASM_TEST_FLAGS := -isystem tests/wasm/include -Dmain=test_main
 WASM_TEST_LDFLAGS_simd-threads := -Wl,--wrap=pool_open,--wrap=pool_close

@@ -144,11 +144,10 @@ describe('benchmark', { skip: missing, timeout: 290_000 }, () => {
     }));
 
   test('waits for the browser to say whether there is a GPU', () =>
-    pages.onPage({ path: '' }, async (page) => {
+    pages.onPage({ path: PATH }, async (page) => {
       await page.addInitScript(() => {
         GPU.prototype.requestAdapter = () => new Promise((resolve) => (globalThis.answer = () => resolve(null)));
       });
-      await page.goto(page.url() + PATH);
       await page.reload();
       await tick(page, ['Language model', 'Processor, 1 thread']);
       const states = () => page.locator('.bench-steps li').evaluateAll((all) => all.map((step) => step.dataset.at));
